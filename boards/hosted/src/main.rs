@@ -1,0 +1,2 @@
+//! Oarlock on an operating system.
+fn main() {}

@@ -1,0 +1,1 @@
+//! safetensors and GGUF to `.oar`.

@@ -1,0 +1,2 @@
+//! The converter's command line.
+fn main() {}

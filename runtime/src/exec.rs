@@ -1,0 +1,40 @@
+//! How a loop is run in parts: the one thing about threads that a board supplies.
+
+/// Runs the parts of a closure, possibly in parallel.
+///
+/// A board with threads implements this over its pool, a bare-metal board over its
+/// cores, and [`Serial`] over nothing at all. The runtime never spawns or blocks.
+///
+/// Every thread that runs parts must have called
+/// [`kernels::set_control_word`](crate::kernels::set_control_word) once.
+pub trait Executor: Sync {
+    /// How many parts can run at the same time; at least 1.
+    fn threads(&self) -> usize;
+
+    /// Calls `f(0)` … `f(parts − 1)`, each exactly once, and returns when all have returned.
+    fn run(&self, parts: usize, f: &(dyn Fn(usize) + Sync));
+}
+
+/// One thread: the caller's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Serial;
+
+impl Executor for Serial {
+    fn threads(&self) -> usize {
+        1
+    }
+
+    fn run(&self, parts: usize, f: &(dyn Fn(usize) + Sync)) {
+        for part in 0..parts {
+            f(part);
+        }
+    }
+}
+
+/// The half-open range of `n` items that falls to `part` of `parts`, as even as can be.
+pub(crate) fn share(n: usize, part: usize, parts: usize) -> core::ops::Range<usize> {
+    let parts = parts.max(1);
+    let (each, rest) = (n / parts, n % parts);
+    let start = part * each + part.min(rest);
+    start..start + each + usize::from(part < rest)
+}

@@ -1,0 +1,68 @@
+//! The `Isa` token: a value of this type is proof that the CPU can.
+#![allow(unsafe_code)]
+
+use super::simd::Simd;
+
+/// An instruction set that this CPU has.
+///
+/// Only [`Isa::SCALAR`] can be had for nothing. Every other one comes from an `unsafe`
+/// constructor whose caller has asked the CPU, so whoever holds the token may use the
+/// instructions without asking again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+/// An operation written once, over whatever registers there are.
+pub(crate) trait Op {
+    type Out;
+    /// Must be `#[inline(always)]`, as must all generic code that it calls.
+    fn run<S: Simd>(self, simd: S) -> Self::Out;
+}
+
+impl Isa {
+    /// Plain Rust, which defines the bits.
+    pub const SCALAR: Self = Self(Kind::Scalar);
+
+    /// AVX2 with FMA and F16C: every x86-64 since 2013 (Intel) or 2015 (AMD).
+    ///
+    /// # Safety
+    /// The CPU must have the features `avx2`, `fma` and `f16c`.
+    #[cfg(target_arch = "x86_64")]
+    pub const unsafe fn avx2() -> Self {
+        Self(Kind::Avx2)
+    }
+
+    /// The name that the command line uses.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+        }
+    }
+}
+
+/// Puts the calling thread's floating point into the state that the bits rest on:
+/// nearest even, nothing flushed to zero, no traps (MXCSR 0x1F80, FPCR 0).
+///
+/// Every thread that runs the model calls this once, before it does.
+pub fn set_control_word() {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let mxcsr = 0x1F80_u32;
+        // SAFETY: SSE is part of x86-64, and the word is the default of its ABI, which
+        // compiled code assumes anyway. (`_mm_setcsr` is deprecated for this form.)
+        unsafe { core::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack)) };
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: the base architecture has FPCR, and 0 is the default of its ABI.
+    unsafe {
+        core::arch::asm!("msr fpcr, xzr", options(nomem, nostack));
+    }
+}

@@ -1,0 +1,121 @@
+//! The few operations that every instruction set supplies.
+//!
+//! Algorithms are written once over this trait; an ISA's file holds registers and
+//! nothing else. All vectors are thought of as 16 lanes, which an ISA takes in
+//! [`Simd::PARTS`] registers of [`Simd::LANES`] each, so that sums over strided
+//! lanes come out the same everywhere.
+//!
+//! Every method must be `#[inline(always)]`: it is compiled inside the one function
+//! of its ISA that carries the `target_feature` attribute.
+
+use crate::layout::TILE_ROWS;
+
+/// Registers of one instruction set; a value of the type is proof that the CPU has it.
+///
+/// # Safety
+///
+/// An implementation must compute exactly what `docs/numerics.md` says, and may
+/// use only instructions whose presence its construction guarantees. Methods that
+/// take pointers need them valid for the stated number of elements; none needs
+/// alignment.
+pub(crate) unsafe trait Simd: Copy {
+    /// f32 lanes of one register: 16, 8 or 4.
+    const LANES: usize;
+    /// Registers for 16 lanes.
+    const PARTS: usize = TILE_ROWS / Self::LANES;
+    /// What [`Simd::dot_i8`] adds for each unit of activation, to be taken off with the
+    /// block sum: 128 where the instruction wants unsigned weights, else 0.
+    const I8_OFFSET: i32 = 0;
+    /// Tokens that a matmul takes per unpacking of a tile: what fits in the registers.
+    const MATMUL_TOKENS: usize = 4;
+
+    /// [`Simd::LANES`] × f32.
+    type F: Copy;
+    /// [`Simd::LANES`] × i32.
+    type I: Copy;
+    /// [`Simd::LANES`] × 4 bytes of weights: one register of a line.
+    type W: Copy;
+    /// A line of int8 weights, made ready for several tokens.
+    type W8: Copy;
+    /// The running dot products of one block with unsigned nibbles.
+    type Z4: Copy;
+    /// The running dot products of one block with int8.
+    type Z8: Copy;
+    /// The 32 quantized activations of a block, ready to be broadcast in groups of 4.
+    type A: Copy;
+
+    // Memory.
+
+    /// Reads [`Simd::LANES`] f32.
+    unsafe fn load(self, from: *const f32) -> Self::F;
+    /// Writes [`Simd::LANES`] f32.
+    unsafe fn store(self, to: *mut f32, v: Self::F);
+    /// Reads [`Simd::LANES`] f16, little-endian.
+    unsafe fn load_f16(self, from: *const u8) -> Self::F;
+    /// Writes [`Simd::LANES`] f16: nearest even, saturated to ±65504.
+    unsafe fn store_f16(self, to: *mut u8, v: Self::F);
+    /// Reads [`Simd::LANES`] i8 as f32.
+    unsafe fn load_i8(self, from: *const i8) -> Self::F;
+    /// Hints that the line at `from` will be read soon; any address will do.
+    fn prefetch(self, from: *const u8);
+
+    // Floats, lane by lane.
+
+    fn splat(self, v: f32) -> Self::F;
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a · b + c`, rounded once.
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// `a < b ? x : y`, false for NaN.
+    fn select_lt(self, a: Self::F, b: Self::F, x: Self::F, y: Self::F) -> Self::F;
+    /// `a > b ? a : b`.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        self.select_lt(b, a, a, b)
+    }
+    fn abs(self, a: Self::F) -> Self::F;
+    /// The bits of `t` shifted left by 23, plus those of 1.0: 2^n if `t` is 1.5·2^23 + n.
+    fn exp2_magic(self, t: Self::F) -> Self::F;
+
+    // Integers, lane by lane.
+
+    fn splat_i(self, v: i32) -> Self::I;
+    fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
+    fn sub_i(self, a: Self::I, b: Self::I) -> Self::I;
+    /// Exact for |v| ≤ 2^24.
+    fn to_f(self, v: Self::I) -> Self::F;
+    /// Nearest even; `v` lies within ±2^31.
+    fn round(self, v: Self::F) -> Self::I;
+    /// The larger of `m` and the bits of |v| as an integer.
+    fn max_bits(self, m: Self::I, v: Self::F) -> Self::I;
+    /// The largest lane.
+    fn reduce_max_i(self, v: Self::I) -> i32;
+    /// The sum of the lanes, wrapping.
+    fn reduce_add_i(self, v: Self::I) -> i32;
+    /// Limits each lane to ±127.
+    fn clamp_127(self, v: Self::I) -> Self::I;
+    /// Writes [`Simd::LANES`] lanes, each within ±127, as i8.
+    unsafe fn store_i8(self, to: *mut i8, v: Self::I);
+
+    // Integer dot products: each lane is 4 weights times the same 4 activations.
+
+    /// Reads `4 · LANES` bytes.
+    unsafe fn load_w(self, from: *const u8) -> Self::W;
+    /// The low and the high nibbles, each as unsigned bytes.
+    fn nibbles(self, w: Self::W) -> (Self::W, Self::W);
+    /// Takes signed bytes.
+    fn ready_i8(self, w: Self::W) -> Self::W8;
+    /// Takes the 32 activations of a block; the pointer must outlive the value.
+    unsafe fn acts(self, from: *const i8) -> Self::A;
+    fn zero4(self) -> Self::Z4;
+    fn zero8(self) -> Self::Z8;
+    /// Adds the dot product with activation group `g` (0 … 7); at most 8 groups before
+    /// [`Simd::sum4`], activations within ±127.
+    fn dot_u4(self, z: Self::Z4, w: Self::W, a: Self::A, g: usize) -> Self::Z4;
+    /// Adds the dot product with activation group `g`, plus [`Simd::I8_OFFSET`] times the
+    /// group's sum.
+    fn dot_i8(self, z: Self::Z8, w: Self::W8, a: Self::A, g: usize) -> Self::Z8;
+    fn sum4(self, z: Self::Z4) -> Self::I;
+    fn sum8(self, z: Self::Z8) -> Self::I;
+}

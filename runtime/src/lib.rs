@@ -1,0 +1,24 @@
+//! Quantized decoder language models, executed where they lie.
+//!
+//! No standard library, no heap, no threads of its own. A board supplies four
+//! things: the model's bytes, a scratch slice, an [`Isa`] token (proof of what
+//! the CPU can do) and an [`Executor`] (how to run parts of a loop in parallel).
+//! Everything else, from the file format to the sampler, is here.
+//!
+//! Data runs one way, and imports follow it:
+//!
+//! ```text
+//! tokens → embedding → blocks (attention ⇄ cache, mlp) → logits → sampler → token
+//! ```
+//!
+//! Logits are bit-for-bit the same for every [`Isa`], every number of threads and
+//! every prefill chunk: see `docs/numerics.md`.
+#![no_std]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod exec;
+pub mod kernels;
+pub mod layout;
+
+pub use exec::{Executor, Serial};
+pub use kernels::Isa;
