@@ -8,6 +8,8 @@
 //! Every method must be `#[inline(always)]`: it is compiled inside the one function
 //! of its ISA that carries the `target_feature` attribute.
 
+#![allow(unsafe_code)]
+
 use crate::layout::TILE_ROWS;
 
 /// Registers of one instruction set; a value of the type is proof that the CPU has it.
