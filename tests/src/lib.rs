@@ -1,1 +1,26 @@
-//! What the tests share.
+//! What the tests share: the project's binaries, fixtures, the default model, temporary
+//! folders, processes with a time limit, and a thread pool simple enough to trust.
+//!
+//! Everything here panics with one line when it cannot do its work: a test that cannot
+//! get what it needs has failed. The one exception is [`real_model`] under
+//! `OARLOCK_OFFLINE=1`.
+
+mod aligned;
+mod bins;
+mod isas;
+mod model;
+mod npy;
+mod process;
+mod random;
+mod temp;
+mod threads;
+
+pub use aligned::Aligned;
+pub use bins::{bin, cargo, fixture, root};
+pub use isas::isas;
+pub use model::real_model;
+pub use npy::Npy;
+pub use process::{Finished, run, run_with_input};
+pub use random::Random;
+pub use temp::TempDir;
+pub use threads::Threads;

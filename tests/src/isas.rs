@@ -1,0 +1,19 @@
+//! The instruction sets of the CPU that runs the tests.
+#![allow(unsafe_code)]
+
+use oarlock::Isa;
+
+/// Every instruction set that this build and this CPU have, the scalar reference first.
+pub fn isas() -> Vec<Isa> {
+    #[allow(unused_mut, reason = "only some architectures add to it")]
+    let mut all = vec![Isa::SCALAR];
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("f16c")
+    {
+        // SAFETY: the three features that the constructor names were just found.
+        all.push(unsafe { Isa::avx2() });
+    }
+    all
+}
