@@ -1,5 +1,9 @@
 //! How a loop is run in parts: the one thing about threads that a board supplies.
 
+mod disjoint;
+
+pub(crate) use disjoint::{Block, MOST_PIECES, for_each};
+
 /// Runs the parts of a closure, possibly in parallel.
 ///
 /// A board with threads implements this over its pool, a bare-metal board over its

@@ -18,7 +18,13 @@
 
 pub mod exec;
 pub mod kernels;
+pub mod kv;
 pub mod layout;
+pub mod machine;
+pub mod options;
 
 pub use exec::{Executor, Serial};
 pub use kernels::Isa;
+pub use kv::KvType;
+pub use machine::Machine;
+pub use options::{Options, OptionsError};

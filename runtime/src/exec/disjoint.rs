@@ -1,0 +1,185 @@
+//! Outputs that the parts of a loop write at the same time, each its own piece.
+//!
+//! The one place where a buffer is shared between threads. Everything above it cuts
+//! its outputs into pieces with safe code and gets each piece back exactly once.
+#![allow(unsafe_code)]
+
+use core::cell::UnsafeCell;
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use super::Executor;
+
+/// Pieces that one region can hand out: enough for 16 threads to even out what takes
+/// longer, few enough for the stack of a small board.
+pub(crate) const MOST_PIECES: usize = 64;
+
+/// Pieces waiting to be taken, each by whoever comes first.
+struct Pool<P> {
+    pieces: heapless::Vec<UnsafeCell<Option<P>>, MOST_PIECES>,
+    taken: AtomicUsize,
+}
+
+// SAFETY: `take` gives every index to one caller only (the counter would have to wrap to
+// repeat one), so no two threads touch the same cell, and a piece moves to the thread that
+// takes it, which `P: Send` allows.
+unsafe impl<P: Send> Sync for Pool<P> {}
+
+impl<P> Pool<P> {
+    fn take(&self) -> Option<P> {
+        // Relaxed: what the pieces point to was written before the region began, and the
+        // executor orders that with its parts.
+        let piece = self.pieces.get(self.taken.fetch_add(1, Ordering::Relaxed))?;
+        // SAFETY: this index came to this call alone.
+        unsafe { (*piece.get()).take() }
+    }
+}
+
+/// Runs `f` once on each piece, on as many threads as there are, and returns when all
+/// are done. Which thread gets which piece is left open.
+///
+/// Pieces beyond [`MOST_PIECES`] are run by the caller alone, so callers stay below it.
+///
+/// Nothing is asked of the executor for soundness: one that runs a part twice finds no
+/// piece left, one that forgets a part leaves its pieces to the others.
+pub(crate) fn for_each<P: Send>(
+    exec: &dyn Executor,
+    pieces: impl IntoIterator<Item = P>,
+    f: impl Fn(P) + Sync,
+) {
+    let mut pieces = pieces.into_iter();
+    let mut waiting = heapless::Vec::new();
+    while waiting.len() < MOST_PIECES {
+        match pieces.next() {
+            Some(piece) => drop(waiting.push(UnsafeCell::new(Some(piece)))),
+            None => break,
+        }
+    }
+    let len = waiting.len();
+    let pool = Pool { pieces: waiting, taken: AtomicUsize::new(0) };
+    let drain = |_part: usize| {
+        while let Some(piece) = pool.take() {
+            f(piece);
+        }
+    };
+    match len.min(exec.threads()) {
+        0 => {}
+        1 => drain(0),
+        parts => exec.run(parts, &drain),
+    }
+    pieces.for_each(&f);
+}
+
+/// A window of a row-major matrix, which may be cut by rows and by columns: what one part
+/// of a region writes. `(rows, cols)`, rows a stride apart.
+pub(crate) struct Block<'a, T> {
+    first: *mut T,
+    rows: usize,
+    cols: usize,
+    stride: usize,
+    owner: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a block is an exclusive borrow of its elements, as `&mut [T]` is.
+unsafe impl<T: Send> Send for Block<'_, T> {}
+
+impl<'a, T> Block<'a, T> {
+    /// The first `rows` rows of `stride` elements; as many as `data` holds whole.
+    pub(crate) fn new(data: &'a mut [T], rows: usize, stride: usize) -> Self {
+        let rows = data.len().checked_div(stride).unwrap_or(0).min(rows);
+        Self { first: data.as_mut_ptr(), rows, cols: stride, stride, owner: PhantomData }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// The columns before `col`, and the rest.
+    pub(crate) fn split_cols(self, col: usize) -> (Self, Self) {
+        let col = col.min(self.cols);
+        // `wrapping_add`: with no rows left the pointer may pass the end; nothing is
+        // read through it then.
+        let right =
+            Self { first: self.first.wrapping_add(col), cols: self.cols - col, ..self.again() };
+        (Self { cols: col, ..self }, right)
+    }
+
+    /// The rows before `row`, and the rest.
+    pub(crate) fn split_rows(self, row: usize) -> (Self, Self) {
+        let row = row.min(self.rows);
+        let first = self.first.wrapping_add(row * self.stride);
+        let lower = Self { first, rows: self.rows - row, ..self.again() };
+        (Self { rows: row, ..self }, lower)
+    }
+
+    /// A row; empty if there is none of that number.
+    pub(crate) fn row(&mut self, row: usize) -> &mut [T] {
+        if row >= self.rows {
+            return &mut [];
+        }
+        // SAFETY: `row < rows` and every block lies inside the slice it was made from:
+        // `new` counts whole rows only, and the splits only shrink. Two halves of a split
+        // share no element, and `&mut self` holds this one.
+        unsafe { core::slice::from_raw_parts_mut(self.first.add(row * self.stride), self.cols) }
+    }
+
+    /// A second handle on the same elements, of which each split keeps a part.
+    fn again(&self) -> Self {
+        Self { owner: PhantomData, ..*self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::Serial;
+
+    /// Runs every part twice and in the wrong order.
+    struct Unruly;
+
+    impl Executor for Unruly {
+        fn threads(&self) -> usize {
+            3
+        }
+
+        fn run(&self, parts: usize, f: &(dyn Fn(usize) + Sync)) {
+            for part in (0..parts).chain(0..parts).rev() {
+                f(part);
+            }
+        }
+    }
+
+    #[test]
+    fn every_piece_is_run_once_whatever_the_executor_does() {
+        for count in [0, 1, 2, 63, 64, 65, 130] {
+            let mut cells = [0_u8; 130];
+            for exec in [&Serial as &dyn Executor, &Unruly] {
+                for_each(exec, cells.iter_mut().take(count), |cell| *cell += 1);
+            }
+            assert!(cells.iter().take(count).all(|&c| c == 2));
+            assert!(cells.iter().skip(count).all(|&c| c == 0));
+        }
+    }
+
+    #[test]
+    fn a_block_is_cut_both_ways_without_overlap() {
+        let mut data = [0_u8; 5 * 7 + 3];
+        let (left, right) = Block::new(&mut data, 5, 7).split_cols(3);
+        let (upper, lower) = left.split_rows(2);
+        for (mark, mut block) in [(1, upper), (2, lower), (3, right)] {
+            for row in 0..block.rows() {
+                block.row(row).fill(mark);
+            }
+            assert!(block.row(5).is_empty());
+        }
+        for (i, row) in data.chunks_exact(7).enumerate() {
+            let mark = if i < 2 { 1 } else { 2 };
+            assert_eq!(row, [mark, mark, mark, 3, 3, 3, 3]);
+        }
+        assert_eq!(data.last_chunk(), Some(&[0; 3]));
+    }
+}

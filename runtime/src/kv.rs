@@ -1,0 +1,63 @@
+//! The layout of cached keys and values: sizes and offsets.
+//!
+//! One file that the cache (which owns the bytes) and the attention kernels (which read
+//! and write them) both import. Keys and values of one kv head of one layer are runs of
+//! tiles of [`TILE_KEYS`]; a head's dimensions are padded to [`HEAD_ALIGN`].
+//!
+//! ```text
+//! keys, int8       [2 halves][padded dims / 4][16 keys][4] i8: a lane is a key
+//! keys, f16, f32   [32 keys][padded dims]
+//! values, any      [32 keys][padded dims]: a lane is a dimension
+//! scales, int8     [32 keys] f32, of keys and of values
+//! ```
+
+/// Keys in a tile.
+pub const TILE_KEYS: usize = 32;
+/// Indices in a segment, which has a softmax of its own until the merge.
+pub const SEGMENT_KEYS: usize = 512;
+/// A head's dimensions are padded to a multiple of this.
+pub const HEAD_ALIGN: usize = 32;
+
+/// How keys and values are cached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum KvType {
+    /// 8 bits with a scale per token and head; integer dot products for the scores.
+    Int8,
+    /// 16-bit floats.
+    F16,
+    /// 32-bit floats, for models whose matrices are all f32.
+    F32,
+}
+
+impl KvType {
+    /// The name that the command line uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Int8 => "int8",
+            Self::F16 => "f16",
+            Self::F32 => "f32",
+        }
+    }
+
+    /// Bytes of one cached value.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Int8 => 1,
+            Self::F16 => 2,
+            Self::F32 => 4,
+        }
+    }
+
+    /// Whether tokens carry a scale per head.
+    pub const fn has_scales(self) -> bool {
+        matches!(self, Self::Int8)
+    }
+}
+
+/// Offset in an int8 key tile of dimension `dim` of key `key`, whose head is padded to
+/// `padded` dimensions.
+pub const fn int8_key_offset(padded: usize, key: usize, dim: usize) -> usize {
+    let (half, lane) = (key / 16, key % 16);
+    half * 16 * padded + (dim / 4) * 64 + lane * 4 + dim % 4
+}

@@ -1,0 +1,106 @@
+//! What a session is asked to be.
+
+use core::fmt;
+
+use crate::kv::KvType;
+
+/// The shape of a session: with the model it decides how many bytes it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Options {
+    /// Tokens that the newest one sees, itself and the sinks included; at least 2.
+    pub context: usize,
+    /// First tokens that are never let go of; at most half the context.
+    pub sinks: usize,
+    /// How keys and values are cached.
+    pub kv: KvType,
+    /// Tokens that go through the layers together in prefill; at least 1. Speed and
+    /// memory depend on it, bits do not.
+    pub chunk: usize,
+    /// Tokens that may be drafted, fed and taken back by
+    /// [`Session::truncate`](crate::Session::truncate).
+    pub draft: usize,
+    /// Tokens whose logits are computed together by
+    /// [`Session::feed_each`](crate::Session::feed_each); at least 1.
+    pub logit_rows: usize,
+    /// Position of the first token.
+    pub base_position: u64,
+}
+
+impl Options {
+    /// The most context that is taken unasked: its cache stays small beside the weights.
+    pub const DEFAULT_CONTEXT: usize = 4096;
+    /// Sinks that keep a stream stable without costing window (arXiv 2309.17453, section 3).
+    pub const DEFAULT_SINKS: usize = 4;
+    /// Long enough for weights to be read once for many tokens, short enough for their
+    /// activations to stay in a core's cache.
+    pub const DEFAULT_CHUNK: usize = 64;
+
+    /// Slots of storage beyond the visible window, so that a chunk can be written before
+    /// it is attended, and drafts taken back. `None` if that overflows.
+    pub(crate) fn slack(&self) -> Option<usize> {
+        Some(self.chunk.max(self.draft.checked_add(1)?).saturating_sub(1))
+    }
+
+    /// The options themselves, if they make sense.
+    pub(crate) fn check(&self) -> Result<(), OptionsError> {
+        if self.context < 2 {
+            return Err(OptionsError::ContextTooShort);
+        }
+        if self.sinks > self.context / 2 {
+            return Err(OptionsError::TooManySinks { most: self.context / 2 });
+        }
+        if self.chunk == 0 {
+            return Err(OptionsError::NoChunk);
+        }
+        if self.logit_rows == 0 {
+            return Err(OptionsError::NoLogitRows);
+        }
+        Ok(())
+    }
+}
+
+/// Why there can be no session with these options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum OptionsError {
+    /// The context holds fewer than two tokens.
+    ContextTooShort,
+    /// The sinks take more than half of the context.
+    TooManySinks {
+        /// How many this context allows.
+        most: usize,
+    },
+    /// The chunk is 0.
+    NoChunk,
+    /// `logit_rows` is 0.
+    NoLogitRows,
+    /// More bytes than this machine can address.
+    TooLarge,
+    /// The scratch slice is shorter than [`Session::bytes_needed`](crate::Session::bytes_needed).
+    ScratchTooShort {
+        /// Bytes that the session needs.
+        needed: usize,
+        /// Bytes that there are.
+        given: usize,
+    },
+}
+
+impl fmt::Display for OptionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ContextTooShort => write!(f, "a context holds at least 2 tokens"),
+            Self::TooManySinks { most } => {
+                write!(f, "sinks take at most half of the context, here {most}")
+            }
+            Self::NoChunk => write!(f, "a chunk has at least 1 token"),
+            Self::NoLogitRows => write!(f, "at least 1 row of logits is computed at a time"),
+            Self::TooLarge => write!(f, "needs more memory than this machine can address"),
+            Self::ScratchTooShort { needed, given } => {
+                write!(f, "needs {needed} bytes of scratch, was given {given}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for OptionsError {}
