@@ -16,15 +16,21 @@
 #![no_std]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod crc;
 pub mod exec;
+pub mod format;
 pub mod kernels;
 pub mod kv;
 pub mod layout;
 pub mod machine;
+pub mod matrix;
+pub mod model;
 pub mod options;
 
 pub use exec::{Executor, Serial};
 pub use kernels::Isa;
 pub use kv::KvType;
 pub use machine::Machine;
+pub use matrix::Matrix;
+pub use model::Model;
 pub use options::{Options, OptionsError};

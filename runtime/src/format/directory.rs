@@ -1,0 +1,269 @@
+//! The tensor directory.
+
+use byteorder::{ByteOrder, LittleEndian};
+
+use super::header::{put, u32_at, u64_at};
+use super::{Config, Extent};
+use crate::layout::{WeightType, matrix_bytes};
+
+/// The layer of a tensor that belongs to none, the expert of one that is not an expert's.
+pub const NONE: u32 = u32::MAX;
+
+/// Byte ranges in an entry.
+mod field {
+    use core::ops::Range;
+    pub const NAME_OFFSET: Range<usize> = 0..4;
+    pub const NAME_LEN: Range<usize> = 4..8;
+    pub const ROLE: Range<usize> = 8..12;
+    pub const LAYER: Range<usize> = 12..16;
+    pub const EXPERT: Range<usize> = 16..20;
+    pub const TYPE: Range<usize> = 20..24;
+    pub const ROWS: Range<usize> = 24..28;
+    pub const COLS: Range<usize> = 28..32;
+    pub const OFFSET: Range<usize> = 32..40;
+    pub const LENGTH: Range<usize> = 40..48;
+    pub const CRC: Range<usize> = 48..52;
+    pub const RESERVED: Range<usize> = 52..64;
+}
+
+/// What a tensor is for. Inside a layer the order of the codes is the order in the file,
+/// which is the order of use; there is room between them for the families to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[expect(missing_docs, reason = "the variants are the roles of `docs/format.md`, by their names")]
+#[repr(u32)]
+pub enum Role {
+    Embedding = 0,
+    AttnNorm = 0x100,
+    Q = 0x110,
+    QBias = 0x111,
+    K = 0x120,
+    KBias = 0x121,
+    V = 0x130,
+    VBias = 0x131,
+    O = 0x140,
+    OBias = 0x141,
+    FfnNorm = 0x200,
+    Gate = 0x210,
+    GateBias = 0x211,
+    Up = 0x220,
+    UpBias = 0x221,
+    Down = 0x230,
+    DownBias = 0x231,
+    OutputNorm = 0x1000,
+    Output = 0x1010,
+}
+
+impl Role {
+    /// All of them, in ascending order.
+    pub const ALL: [Self; 19] = [
+        Self::Embedding,
+        Self::AttnNorm,
+        Self::Q,
+        Self::QBias,
+        Self::K,
+        Self::KBias,
+        Self::V,
+        Self::VBias,
+        Self::O,
+        Self::OBias,
+        Self::FfnNorm,
+        Self::Gate,
+        Self::GateBias,
+        Self::Up,
+        Self::UpBias,
+        Self::Down,
+        Self::DownBias,
+        Self::OutputNorm,
+        Self::Output,
+    ];
+    /// The roles inside a layer, in the order of the file.
+    pub const LAYER: &[Self] = Self::ALL.as_slice().split_at(17).0.split_at(1).1;
+
+    /// The role with this code in the file.
+    pub fn from_code(code: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|&role| role as u32 == code)
+    }
+
+    /// What messages and listings call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Embedding => "embedding",
+            Self::AttnNorm => "attention norm",
+            Self::Q => "q",
+            Self::QBias => "q bias",
+            Self::K => "k",
+            Self::KBias => "k bias",
+            Self::V => "v",
+            Self::VBias => "v bias",
+            Self::O => "o",
+            Self::OBias => "o bias",
+            Self::FfnNorm => "ffn norm",
+            Self::Gate => "gate",
+            Self::GateBias => "gate bias",
+            Self::Up => "up",
+            Self::UpBias => "up bias",
+            Self::Down => "down",
+            Self::DownBias => "down bias",
+            Self::OutputNorm => "output norm",
+            Self::Output => "output",
+        }
+    }
+
+    /// Whether a model can do without: it then has no such addition.
+    pub const fn is_bias(self) -> bool {
+        (self as u32) & 0xF == 1
+    }
+
+    /// Whether the tensor is a vector of f32 and not a packed matrix.
+    pub const fn is_vector(self) -> bool {
+        self.is_bias() || matches!(self, Self::AttnNorm | Self::FfnNorm | Self::OutputNorm)
+    }
+
+    /// `(rows, cols)` of the tensor in a model like this; a vector is `(1, n)`.
+    ///
+    /// A product that overflows saturates: no tensor can have that many rows.
+    pub fn shape(self, config: &Config) -> (usize, usize) {
+        let c = config;
+        let q_dim = c.n_heads.saturating_mul(c.head_dim);
+        let kv_dim = c.n_kv_heads.saturating_mul(c.head_dim);
+        match self {
+            Self::Embedding | Self::Output => (c.vocab_size, c.dim),
+            Self::AttnNorm | Self::FfnNorm | Self::OutputNorm => (1, c.dim),
+            Self::Q => (q_dim, c.dim),
+            Self::QBias => (1, q_dim),
+            Self::K | Self::V => (kv_dim, c.dim),
+            Self::KBias | Self::VBias => (1, kv_dim),
+            Self::O => (c.dim, q_dim),
+            Self::OBias => (1, c.dim),
+            Self::Gate | Self::Up => (c.ffn_dim, c.dim),
+            Self::GateBias | Self::UpBias => (1, c.ffn_dim),
+            Self::Down => (c.dim, c.ffn_dim),
+            Self::DownBias => (1, c.dim),
+        }
+    }
+}
+
+/// How a tensor's bytes are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum TensorType {
+    /// Packed tiles: see [`layout`](crate::layout).
+    Matrix(WeightType),
+    /// f32, one after another.
+    Vector,
+}
+
+impl TensorType {
+    const VECTOR: u32 = 16;
+
+    /// The type with this code in the file.
+    pub const fn from_code(code: u32) -> Option<Self> {
+        match WeightType::from_code(code) {
+            Some(kind) => Some(Self::Matrix(kind)),
+            None if code == Self::VECTOR => Some(Self::Vector),
+            None => None,
+        }
+    }
+
+    /// Its code in the file.
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::Matrix(kind) => kind as u32,
+            Self::Vector => Self::VECTOR,
+        }
+    }
+
+    /// What listings call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Matrix(kind) => kind.name(),
+            Self::Vector => "f32",
+        }
+    }
+
+    /// Bytes of a tensor of this type and shape, or `None` if that overflows.
+    pub const fn bytes(self, rows: usize, cols: usize) -> Option<usize> {
+        match self {
+            Self::Matrix(kind) => matrix_bytes(kind, rows, cols),
+            Self::Vector => match rows.checked_mul(cols) {
+                Some(n) => n.checked_mul(4),
+                None => None,
+            },
+        }
+    }
+}
+
+/// An entry of the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where its name starts in the names section.
+    pub name_offset: u32,
+    /// Bytes of its name.
+    pub name_len: u32,
+    /// What it is for.
+    pub role: Role,
+    /// Its layer, or [`NONE`].
+    pub layer: u32,
+    /// Its expert, or [`NONE`].
+    pub expert: u32,
+    /// How its bytes are to be read.
+    pub kind: TensorType,
+    /// Rows: outputs of a matrix, 1 for a vector.
+    pub rows: u32,
+    /// Columns: inputs of a matrix, elements of a vector.
+    pub cols: u32,
+    /// Where its bytes lie.
+    pub extent: Extent,
+    /// Checksum of its bytes and of the padding after them.
+    pub crc: u32,
+}
+
+impl Entry {
+    /// Bytes of an entry.
+    pub const LEN: usize = 64;
+
+    /// Reads an entry; the error is the field with a code that does not exist.
+    pub fn read(bytes: &[u8; Self::LEN]) -> Result<Self, super::Field> {
+        use super::Field;
+        if bytes.get(field::RESERVED).is_none_or(|b| b.iter().any(|&b| b != 0)) {
+            return Err(Field::Reserved);
+        }
+        Ok(Self {
+            name_offset: u32_at(bytes, field::NAME_OFFSET),
+            name_len: u32_at(bytes, field::NAME_LEN),
+            role: Role::from_code(u32_at(bytes, field::ROLE)).ok_or(Field::Role)?,
+            layer: u32_at(bytes, field::LAYER),
+            expert: u32_at(bytes, field::EXPERT),
+            kind: TensorType::from_code(u32_at(bytes, field::TYPE)).ok_or(Field::Type)?,
+            rows: u32_at(bytes, field::ROWS),
+            cols: u32_at(bytes, field::COLS),
+            extent: Extent {
+                offset: u64_at(bytes, field::OFFSET),
+                len: u64_at(bytes, field::LENGTH),
+            },
+            crc: u32_at(bytes, field::CRC),
+        })
+    }
+
+    /// Writes the entry.
+    pub fn write(&self, out: &mut [u8; Self::LEN]) {
+        out.fill(0);
+        let u32s = [
+            (field::NAME_OFFSET, self.name_offset),
+            (field::NAME_LEN, self.name_len),
+            (field::ROLE, self.role as u32),
+            (field::LAYER, self.layer),
+            (field::EXPERT, self.expert),
+            (field::TYPE, self.kind.code()),
+            (field::ROWS, self.rows),
+            (field::COLS, self.cols),
+            (field::CRC, self.crc),
+        ];
+        for (range, v) in u32s {
+            put(out, range, |b| LittleEndian::write_u32(b, v));
+        }
+        put(out, field::OFFSET, |b| LittleEndian::write_u64(b, self.extent.offset));
+        put(out, field::LENGTH, |b| LittleEndian::write_u64(b, self.extent.len));
+    }
+}

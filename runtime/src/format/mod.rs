@@ -1,0 +1,45 @@
+//! The bytes of an `.oar` file; `docs/format.md` has every one of them in words.
+//!
+//! Little-endian throughout. Metadata comes first, all of it under the header's CRC;
+//! tensors follow in the order of use, each under a CRC of its own that also covers the
+//! padding after it. Everything starts on a 64-byte boundary, at the one offset that
+//! the rules leave: a reader recomputes each offset instead of trusting it, so nothing
+//! can overlap, and there is one file for one content.
+//!
+//! ```text
+//! header · config · rope · layers · directory · names · tokenizer · chat · sampling · provenance
+//! tensors: embedding · per layer { attention norm, q, k, v, o, ffn norm, gate, up, down } ·
+//!          output norm · output
+//! ```
+//!
+//! The records here are both read (by [`Model::open`](crate::model::Model::open)) and
+//! written (by the converter), so the two cannot disagree.
+
+mod cast;
+mod config;
+mod directory;
+mod error;
+mod header;
+mod records;
+
+pub(crate) use cast::{f32s, u64s};
+pub use config::{Activation, Config, Mlp, Norm};
+pub use directory::{Entry, NONE, Role, TensorType};
+pub use error::{Field, OpenError};
+pub use header::{Extent, Header, Section, metadata_crc};
+pub use records::{LayerEntry, RopeHeader, SAMPLING_LEN, Sampling, read_sampling, write_sampling};
+
+/// The first bytes of the file; the line end shows a transfer that changed line ends.
+pub const MAGIC: [u8; 8] = *b"OARLOCK\n";
+/// The version of everything in this module.
+pub const VERSION: u32 = 1;
+/// What every section, every tensor, the file's length and the slice itself are aligned to.
+pub const ALIGN: usize = 64;
+
+/// `len` rounded up to the alignment, or `None` if that overflows.
+pub const fn align_up(len: u64) -> Option<u64> {
+    match len.checked_add(ALIGN as u64 - 1) {
+        Some(sum) => Some(sum - sum % ALIGN as u64),
+        None => None,
+    }
+}

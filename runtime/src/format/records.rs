@@ -1,0 +1,131 @@
+//! The small sections: rope, layers, sampling.
+
+use byteorder::{ByteOrder, LittleEndian};
+
+use super::header::{f32_at, put, u32_at};
+use super::{Field, OpenError, Section};
+
+/// The start of the rope section; `count` phases (u64) follow.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RopeHeader {
+    /// Rotary frequencies: half of `rot_dim`.
+    pub count: u32,
+    /// What sine and cosine are multiplied by: 1, or what YaRN-like scaling asks for.
+    pub attention_factor: f32,
+}
+
+impl RopeHeader {
+    /// Bytes before the phases.
+    pub const LEN: usize = 8;
+
+    /// Reads the header; the error names the field that cannot be.
+    pub fn read(section: &[u8]) -> Result<Self, OpenError> {
+        let this = Self { count: u32_at(section, 0..4), attention_factor: f32_at(section, 4..8) };
+        if section.len() as u64 != Self::LEN as u64 + 8 * u64::from(this.count) {
+            return Err(OpenError::SectionLength(Section::Rope));
+        }
+        if !this.attention_factor.is_finite() {
+            return Err(OpenError::Field(Field::AttentionFactor));
+        }
+        Ok(this)
+    }
+
+    /// Writes the header.
+    pub fn write(&self, out: &mut [u8; Self::LEN]) {
+        put(out, 0..4, |b| LittleEndian::write_u32(b, self.count));
+        put(out, 4..8, |b| LittleEndian::write_f32(b, self.attention_factor));
+    }
+}
+
+/// An entry of the layers section: which directory entries are the layer's.
+///
+/// Layers need not be alike (later families have some with experts, some without), so
+/// each says where its tensors are; the rest of the entry is reserved for its options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerEntry {
+    /// Index of its first directory entry.
+    pub first: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
+impl LayerEntry {
+    /// Bytes of an entry.
+    pub const LEN: usize = 32;
+
+    /// Reads an entry.
+    pub fn read(bytes: &[u8; Self::LEN]) -> Result<Self, OpenError> {
+        if bytes.get(8..).is_none_or(|b| b.iter().any(|&b| b != 0)) {
+            return Err(OpenError::Field(Field::Reserved));
+        }
+        Ok(Self { first: u32_at(bytes, 0..4), count: u32_at(bytes, 4..8) })
+    }
+
+    /// Writes the entry.
+    pub fn write(&self, out: &mut [u8; Self::LEN]) {
+        out.fill(0);
+        put(out, 0..4, |b| LittleEndian::write_u32(b, self.first));
+        put(out, 4..8, |b| LittleEndian::write_u32(b, self.count));
+    }
+}
+
+/// The sampling that a model's authors recommend.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Sampling {
+    /// What logits are divided by; 0 takes the likeliest token.
+    pub temp: f32,
+    /// How many of the likeliest tokens stay; 0 for all.
+    pub top_k: u32,
+    /// The likeliest tokens whose probabilities reach this sum stay.
+    pub top_p: f32,
+    /// Tokens at least this likely, relative to the likeliest, stay.
+    pub min_p: f32,
+    /// Divides positive and multiplies negative logits of visible tokens.
+    pub repeat_penalty: f32,
+}
+
+impl Default for Sampling {
+    /// What is used where the authors recommend nothing.
+    fn default() -> Self {
+        Self { temp: 0.7, top_k: 40, top_p: 0.95, min_p: 0.0, repeat_penalty: 1.0 }
+    }
+}
+
+/// Bytes of the sampling section.
+pub const SAMPLING_LEN: usize = 32;
+
+/// Reads the sampling section.
+pub fn read_sampling(section: &[u8]) -> Result<Sampling, OpenError> {
+    let section: &[u8; SAMPLING_LEN] =
+        section.try_into().or(Err(OpenError::SectionLength(Section::Sampling)))?;
+    let sampling = Sampling {
+        temp: f32_at(section, 0..4),
+        top_k: u32_at(section, 4..8),
+        top_p: f32_at(section, 8..12),
+        min_p: f32_at(section, 12..16),
+        repeat_penalty: f32_at(section, 16..20),
+    };
+    let Sampling { temp, top_p, min_p, repeat_penalty, .. } = sampling;
+    let sane = temp.is_finite()
+        && temp >= 0.0
+        && (0.0..=1.0).contains(&top_p)
+        && (0.0..=1.0).contains(&min_p)
+        && repeat_penalty.is_finite()
+        && repeat_penalty > 0.0;
+    if !sane || section.get(20..).is_none_or(|b| b.iter().any(|&b| b != 0)) {
+        return Err(OpenError::Field(Field::Sampling));
+    }
+    Ok(sampling)
+}
+
+/// Writes the sampling section.
+pub fn write_sampling(sampling: &Sampling) -> [u8; SAMPLING_LEN] {
+    let mut out = [0; SAMPLING_LEN];
+    put(&mut out, 0..4, |b| LittleEndian::write_f32(b, sampling.temp));
+    put(&mut out, 4..8, |b| LittleEndian::write_u32(b, sampling.top_k));
+    put(&mut out, 8..12, |b| LittleEndian::write_f32(b, sampling.top_p));
+    put(&mut out, 12..16, |b| LittleEndian::write_f32(b, sampling.min_p));
+    put(&mut out, 16..20, |b| LittleEndian::write_f32(b, sampling.repeat_penalty));
+    out
+}

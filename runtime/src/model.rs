@@ -1,0 +1,229 @@
+//! A model file, checked once and then read where it lies.
+//!
+//! [`Model::open`] sees to everything: header and checksum of the metadata, every
+//! dimension, every tensor's place, order, type and shape. After that no accessor can
+//! fail. Tensor bytes are not touched; [`Model::verify_tensor`] checks those on demand.
+
+mod check;
+mod tensor;
+
+use crate::format::{self, Config, Entry, Header, LayerEntry, OpenError, RopeHeader, Sampling};
+use crate::format::{Role, Section};
+use crate::matrix::Matrix;
+
+pub use crate::format::{Activation, Mlp, Norm};
+pub use tensor::{Tensor, VerifyError};
+
+/// A model, borrowed from the bytes of its file.
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'m> {
+    config: Config,
+    sampling: Sampling,
+    header: Header,
+    /// Exactly the file: `(total_len)`.
+    file: &'m [u8],
+}
+
+/// A matrix and what is added to its product.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear<'m> {
+    /// `(rows, cols)`
+    pub weight: Matrix<'m>,
+    /// `(rows)`
+    pub bias: Option<&'m [f32]>,
+}
+
+impl Linear<'_> {
+    const EMPTY: Self = Self { weight: Matrix::EMPTY, bias: None };
+}
+
+/// The weights of one layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'m> {
+    /// `(dim)`
+    pub attn_norm: &'m [f32],
+    /// `(n_heads · head_dim, dim)`
+    pub q: Linear<'m>,
+    /// `(n_kv_heads · head_dim, dim)`
+    pub k: Linear<'m>,
+    /// `(n_kv_heads · head_dim, dim)`
+    pub v: Linear<'m>,
+    /// `(dim, n_heads · head_dim)`
+    pub o: Linear<'m>,
+    /// `(dim)`
+    pub ffn_norm: &'m [f32],
+    /// `(ffn_dim, dim)`
+    pub gate: Linear<'m>,
+    /// `(ffn_dim, dim)`
+    pub up: Linear<'m>,
+    /// `(dim, ffn_dim)`
+    pub down: Linear<'m>,
+}
+
+impl<'m> Model<'m> {
+    /// Checks the file at the start of `bytes`, which may be longer than the file.
+    pub fn open(bytes: &'m [u8]) -> Result<Self, OpenError> {
+        if !bytes.as_ptr().addr().is_multiple_of(format::ALIGN) {
+            return Err(OpenError::Misaligned);
+        }
+        let header = Header::read(bytes)?;
+        let whole = format::Extent { offset: 0, len: header.total_len };
+        let truncated = OpenError::Truncated { needed: whole.len, found: bytes.len() as u64 };
+        let file = whole.of(bytes).ok_or(truncated)?;
+        check::check(file, header)
+    }
+
+    /// Bytes of the file, which the slice given to [`Model::open`] may exceed.
+    pub const fn file_len(&self) -> usize {
+        self.file.len()
+    }
+
+    /// Dimensions and options.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The architecture's name in its authors' own `config.json`, or the GGUF's.
+    pub fn arch(&self) -> &'m str {
+        Config::arch(self.section(Section::Config)).unwrap_or_default()
+    }
+
+    /// `(vocab_size, dim)`
+    pub fn embedding(&self) -> Matrix<'m> {
+        self.tensor(0).map_or(Matrix::EMPTY, |t| t.matrix())
+    }
+
+    /// The weights of layer `i`; every matrix is empty beyond the last.
+    pub fn layer(&self, i: usize) -> Layer<'m> {
+        let (mut layer, entry) = (Layer::EMPTY, self.layer_entry(i));
+        let first = entry.first as usize;
+        for tensor in (first..first + entry.count as usize).filter_map(|i| self.tensor(i)) {
+            layer.put(&tensor);
+        }
+        layer
+    }
+
+    /// `(dim)`
+    pub fn output_norm(&self) -> &'m [f32] {
+        self.tensor(self.after_layers()).map_or(&[], |t| t.vector())
+    }
+
+    /// `(vocab_size, dim)`: the embedding, where the two are tied.
+    pub fn output(&self) -> Matrix<'m> {
+        let index = if self.config.tied { 0 } else { self.after_layers() + 1 };
+        self.tensor(index).map_or(Matrix::EMPTY, |t| t.matrix())
+    }
+
+    /// Turns per position of each rotary frequency, in units of 2⁻⁶⁴ turn: `(rot_dim / 2)`.
+    pub fn rope_phases(&self) -> &'m [u64] {
+        let phases = self.section(Section::Rope).get(RopeHeader::LEN..);
+        phases.and_then(format::u64s).unwrap_or_default()
+    }
+
+    /// What sine and cosine are multiplied by, usually 1.
+    pub fn attention_factor(&self) -> f32 {
+        RopeHeader::read(self.section(Section::Rope)).map_or(1.0, |h| h.attention_factor)
+    }
+
+    /// The sampling that the authors recommend.
+    pub const fn sampling(&self) -> Sampling {
+        self.sampling
+    }
+
+    /// The tokenizer's tables, checked by their own reader.
+    pub fn tokenizer_section(&self) -> &'m [u8] {
+        self.section(Section::Tokenizer)
+    }
+
+    /// What surrounds the turns of a conversation, checked by its own reader.
+    pub fn chat_section(&self) -> &'m [u8] {
+        self.section(Section::Chat)
+    }
+
+    /// Where the file comes from: lines of `key value`.
+    pub fn provenance(&self) -> &'m str {
+        core::str::from_utf8(self.section(Section::Provenance)).unwrap_or_default()
+    }
+
+    /// Every tensor, in the order of the file.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = Tensor<'m>> + use<'m> {
+        let this = *self;
+        (0..self.n_tensors()).map(move |i| this.tensor(i).unwrap_or(Tensor::EMPTY))
+    }
+
+    /// How many tensors there are.
+    pub fn n_tensors(&self) -> usize {
+        self.section(Section::Directory).len() / Entry::LEN
+    }
+
+    /// Whether no matrix is quantized: then the cache is f32 as well.
+    pub fn is_f32(&self) -> bool {
+        self.tensors().all(|t| t.kind.name() == "f32")
+    }
+
+    /// Checks the bytes of tensor `i`: their checksum, and that every float is finite.
+    pub fn verify_tensor(&self, i: usize) -> Result<(), VerifyError> {
+        let next =
+            self.tensor(i.saturating_add(1)).map_or(self.header.total_len, |t| t.extent.offset);
+        self.tensor(i).map_or(Ok(()), |t| t.verify(self.file, next))
+    }
+
+    fn section(&self, section: Section) -> &'m [u8] {
+        let extent = self.header.sections.get(section as usize - 1);
+        extent.and_then(|e| e.of(self.file)).unwrap_or_default()
+    }
+
+    fn layer_entry(&self, i: usize) -> LayerEntry {
+        let (entries, _) = self.section(Section::Layers).as_chunks();
+        let entry = entries.get(i).and_then(|e| LayerEntry::read(e).ok());
+        entry.unwrap_or(LayerEntry { first: 0, count: 0 })
+    }
+
+    /// Index of the first tensor after the layers: the output norm.
+    fn after_layers(&self) -> usize {
+        let last = self.layer_entry(self.config.n_layers - 1);
+        last.first as usize + last.count as usize
+    }
+
+    fn tensor(&self, i: usize) -> Option<Tensor<'m>> {
+        let (entries, _) = self.section(Section::Directory).as_chunks();
+        let entry = Entry::read(entries.get(i)?).ok()?;
+        Tensor::new(&entry, self.section(Section::Names), self.file)
+    }
+}
+
+impl<'m> Layer<'m> {
+    const EMPTY: Self = Self {
+        attn_norm: &[],
+        q: Linear::EMPTY,
+        k: Linear::EMPTY,
+        v: Linear::EMPTY,
+        o: Linear::EMPTY,
+        ffn_norm: &[],
+        gate: Linear::EMPTY,
+        up: Linear::EMPTY,
+        down: Linear::EMPTY,
+    };
+
+    fn put(&mut self, t: &Tensor<'m>) {
+        match t.role {
+            Role::AttnNorm => self.attn_norm = t.vector(),
+            Role::Q => self.q.weight = t.matrix(),
+            Role::QBias => self.q.bias = Some(t.vector()),
+            Role::K => self.k.weight = t.matrix(),
+            Role::KBias => self.k.bias = Some(t.vector()),
+            Role::V => self.v.weight = t.matrix(),
+            Role::VBias => self.v.bias = Some(t.vector()),
+            Role::O => self.o.weight = t.matrix(),
+            Role::OBias => self.o.bias = Some(t.vector()),
+            Role::FfnNorm => self.ffn_norm = t.vector(),
+            Role::Gate => self.gate.weight = t.matrix(),
+            Role::GateBias => self.gate.bias = Some(t.vector()),
+            Role::Up => self.up.weight = t.matrix(),
+            Role::UpBias => self.up.bias = Some(t.vector()),
+            Role::Down => self.down.weight = t.matrix(),
+            Role::DownBias => self.down.bias = Some(t.vector()),
+            Role::Embedding | Role::OutputNorm | Role::Output => {}
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Everything that [`Model::open`] checks after the header.
+
+use super::Model;
+use crate::format::{Config, Entry, Extent, Field, Header, LayerEntry, NONE, OpenError, Role};
+use crate::format::{RopeHeader, Section, TensorType, read_sampling};
+
+/// The model in `file`, whose header is in order.
+pub(super) fn check(file: &[u8], header: Header) -> Result<Model<'_>, OpenError> {
+    let section = |s: Section| {
+        let extent = header.sections.get(s as usize - 1).copied().unwrap_or_default();
+        extent.of(file).ok_or(OpenError::Field(Field::SectionTable))
+    };
+    let config = Config::read(section(Section::Config)?)?;
+    let rope = RopeHeader::read(section(Section::Rope)?)?;
+    if rope.count as usize != config.rot_dim / 2 {
+        return Err(OpenError::Field(Field::RopeCount));
+    }
+    let names = utf8(section(Section::Names)?, Section::Names)?;
+    utf8(section(Section::Provenance)?, Section::Provenance)?;
+    let sampling = read_sampling(section(Section::Sampling)?)?;
+    let (entries, rest) = section(Section::Directory)?.as_chunks();
+    if !rest.is_empty() {
+        return Err(OpenError::SectionLength(Section::Directory));
+    }
+    let (layers, rest) = section(Section::Layers)?.as_chunks();
+    if !rest.is_empty() || layers.len() != config.n_layers {
+        return Err(OpenError::SectionLength(Section::Layers));
+    }
+    Walk { config, names, entries, index: 0, offset: header.metadata_len }
+        .walk(layers, header.total_len)?;
+    Ok(Model { config, sampling, header, file })
+}
+
+fn utf8(bytes: &[u8], section: Section) -> Result<&str, OpenError> {
+    core::str::from_utf8(bytes).or(Err(OpenError::NotUtf8(section)))
+}
+
+/// A walk over the directory in the one order that it can have.
+struct Walk<'m> {
+    config: Config,
+    names: &'m str,
+    entries: &'m [[u8; Entry::LEN]],
+    /// The entry that comes next.
+    index: usize,
+    /// Where its tensor must start.
+    offset: u64,
+}
+
+impl Walk<'_> {
+    fn walk(mut self, layers: &[[u8; LayerEntry::LEN]], total_len: u64) -> Result<(), OpenError> {
+        self.need(Role::Embedding, NONE)?;
+        for (i, entry) in layers.iter().enumerate() {
+            self.layer(i as u32, LayerEntry::read(entry)?)?;
+        }
+        self.need(Role::OutputNorm, NONE)?;
+        if !self.config.tied {
+            self.need(Role::Output, NONE)?;
+        }
+        if self.index != self.entries.len() {
+            return Err(OpenError::SectionLength(Section::Directory));
+        }
+        if self.offset != total_len {
+            return Err(OpenError::Field(Field::TotalLength));
+        }
+        Ok(())
+    }
+
+    fn layer(&mut self, layer: u32, entry: LayerEntry) -> Result<(), OpenError> {
+        let first = self.index;
+        if entry.first as usize != first {
+            return Err(OpenError::Field(Field::LayerFirst));
+        }
+        for &role in Role::LAYER {
+            if role.is_bias() {
+                self.take(role, layer)?;
+            } else {
+                self.need(role, layer)?;
+            }
+        }
+        if entry.count as usize != self.index - first {
+            return Err(OpenError::Field(Field::LayerCount));
+        }
+        Ok(())
+    }
+
+    fn need(&mut self, role: Role, layer: u32) -> Result<(), OpenError> {
+        if self.take(role, layer)? { Ok(()) } else { Err(OpenError::Missing { layer, role }) }
+    }
+
+    /// Checks the next entry if it has this role and layer; whether it does.
+    fn take(&mut self, role: Role, layer: u32) -> Result<bool, OpenError> {
+        let Some(bytes) = self.entries.get(self.index) else { return Ok(false) };
+        let index = self.index as u32;
+        let entry = Entry::read(bytes).map_err(|field| OpenError::Tensor { index, field })?;
+        if (entry.role, entry.layer) != (role, layer) {
+            return Ok(false);
+        }
+        self.check(&entry).map_err(|field| OpenError::Tensor { index, field })?;
+        self.offset =
+            entry.extent.next().ok_or(OpenError::Tensor { index, field: Field::Length })?;
+        self.index += 1;
+        Ok(true)
+    }
+
+    fn check(&self, entry: &Entry) -> Result<(), Field> {
+        let require = |ok, field| if ok { Ok(()) } else { Err(field) };
+        let name = entry.name_offset as usize;
+        let end = name.checked_add(entry.name_len as usize);
+        require(end.is_some_and(|end| self.names.get(name..end).is_some()), Field::Name)?;
+        require(entry.expert == NONE, Field::Expert)?;
+        let is_vector = entry.kind == TensorType::Vector;
+        require(is_vector == entry.role.is_vector(), Field::Type)?;
+        let (rows, cols) = (entry.rows as usize, entry.cols as usize);
+        require((rows, cols) == entry.role.shape(&self.config), Field::Shape)?;
+        let Extent { offset, len } = entry.extent;
+        require(entry.kind.bytes(rows, cols).is_some_and(|n| n as u64 == len), Field::Length)?;
+        require(offset == self.offset, Field::Offset)
+    }
+}
