@@ -26,6 +26,7 @@ pub mod machine;
 pub mod matrix;
 pub mod model;
 pub mod options;
+pub mod session;
 
 pub use exec::{Executor, Serial};
 pub use kernels::Isa;
@@ -34,3 +35,4 @@ pub use machine::Machine;
 pub use matrix::Matrix;
 pub use model::Model;
 pub use options::{Options, OptionsError};
+pub use session::{FeedError, Session, TruncateError};

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::kv::KvType;
+use crate::model::Model;
 
 /// The shape of a session: with the model it decides how many bytes it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,21 @@ impl Options {
     /// Long enough for weights to be read once for many tokens, short enough for their
     /// activations to stay in a core's cache.
     pub const DEFAULT_CHUNK: usize = 64;
+
+    /// What suits a model: its own context up to [`Self::DEFAULT_CONTEXT`], and a cache as
+    /// exact as its matrices.
+    pub fn for_model(model: &Model<'_>) -> Self {
+        let context = model.config().context.clamp(2, Self::DEFAULT_CONTEXT);
+        Self {
+            context,
+            sinks: Self::DEFAULT_SINKS.min(context / 2),
+            kv: if model.is_f32() { KvType::F32 } else { KvType::Int8 },
+            chunk: Self::DEFAULT_CHUNK,
+            draft: 0,
+            logit_rows: 1,
+            base_position: 0,
+        }
+    }
 
     /// Slots of storage beyond the visible window, so that a chunk can be written before
     /// it is attended, and drafts taken back. `None` if that overflows.
