@@ -16,6 +16,7 @@
 #![no_std]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod chat;
 pub mod crc;
 pub mod exec;
 pub mod format;
@@ -27,6 +28,7 @@ pub mod matrix;
 pub mod model;
 pub mod options;
 pub mod session;
+pub mod tokenizer;
 
 pub use exec::{Executor, Serial};
 pub use kernels::Isa;
