@@ -1,1 +1,4 @@
 //! safetensors and GGUF to `.oar`.
+
+pub mod template;
+pub mod tokenizer;
