@@ -27,6 +27,7 @@ pub mod machine;
 pub mod matrix;
 pub mod model;
 pub mod options;
+pub mod sampler;
 pub mod session;
 pub mod tokenizer;
 
@@ -37,4 +38,5 @@ pub use machine::Machine;
 pub use matrix::Matrix;
 pub use model::Model;
 pub use options::{Options, OptionsError};
+pub use sampler::{Candidate, Sampler, Sampling};
 pub use session::{FeedError, Session, TruncateError};

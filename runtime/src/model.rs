@@ -7,9 +7,10 @@
 mod check;
 mod tensor;
 
-use crate::format::{self, Config, Entry, Header, LayerEntry, OpenError, RopeHeader, Sampling};
+use crate::format::{self, Config, Entry, Header, LayerEntry, OpenError, RopeHeader};
 use crate::format::{Role, Section};
 use crate::matrix::Matrix;
+use crate::sampler::Sampling;
 
 pub use crate::format::{Activation, Mlp, Norm};
 pub use tensor::{Tensor, VerifyError};

@@ -229,6 +229,11 @@ pub(super) fn f32_at(record: &[u8], range: core::ops::Range<usize>) -> f32 {
     record.get(range).map_or(0.0, LittleEndian::read_f32)
 }
 
+/// The f64 at `range` of a record; zero if the record is too short.
+pub(super) fn f64_at(record: &[u8], range: core::ops::Range<usize>) -> f64 {
+    record.get(range).map_or(0.0, LittleEndian::read_f64)
+}
+
 pub(super) fn put(record: &mut [u8], range: core::ops::Range<usize>, f: impl FnOnce(&mut [u8])) {
     if let Some(bytes) = record.get_mut(range) {
         f(bytes);

@@ -27,7 +27,7 @@ pub use config::{Activation, Config, Mlp, Norm};
 pub use directory::{Entry, NONE, Role, TensorType};
 pub use error::{Field, OpenError};
 pub use header::{Extent, Header, Section, metadata_crc};
-pub use records::{LayerEntry, RopeHeader, SAMPLING_LEN, Sampling, read_sampling, write_sampling};
+pub use records::{LayerEntry, RopeHeader, SAMPLING_LEN, read_sampling, write_sampling};
 
 /// The first bytes of the file; the line end shows a transfer that changed line ends.
 pub const MAGIC: [u8; 8] = *b"OARLOCK\n";

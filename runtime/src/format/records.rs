@@ -2,8 +2,9 @@
 
 use byteorder::{ByteOrder, LittleEndian};
 
-use super::header::{f32_at, put, u32_at};
+use super::header::{f32_at, f64_at, put, u32_at};
 use super::{Field, OpenError, Section};
+use crate::sampler::Sampling;
 
 /// The start of the rope section; `count` phases (u64) follow.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,51 +70,23 @@ impl LayerEntry {
     }
 }
 
-/// The sampling that a model's authors recommend.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Sampling {
-    /// What logits are divided by; 0 takes the likeliest token.
-    pub temp: f32,
-    /// How many of the likeliest tokens stay; 0 for all.
-    pub top_k: u32,
-    /// The likeliest tokens whose probabilities reach this sum stay.
-    pub top_p: f32,
-    /// Tokens at least this likely, relative to the likeliest, stay.
-    pub min_p: f32,
-    /// Divides positive and multiplies negative logits of visible tokens.
-    pub repeat_penalty: f32,
-}
-
-impl Default for Sampling {
-    /// What is used where the authors recommend nothing.
-    fn default() -> Self {
-        Self { temp: 0.7, top_k: 40, top_p: 0.95, min_p: 0.0, repeat_penalty: 1.0 }
-    }
-}
-
 /// Bytes of the sampling section.
-pub const SAMPLING_LEN: usize = 32;
+pub const SAMPLING_LEN: usize = 40;
 
-/// Reads the sampling section.
+/// Reads the sampling section: what the model's authors recommend.
+///
+/// In f64, since it is: 0.95 as an f32 would keep other candidates than 0.95 does.
 pub fn read_sampling(section: &[u8]) -> Result<Sampling, OpenError> {
     let section: &[u8; SAMPLING_LEN] =
         section.try_into().or(Err(OpenError::SectionLength(Section::Sampling)))?;
     let sampling = Sampling {
-        temp: f32_at(section, 0..4),
-        top_k: u32_at(section, 4..8),
-        top_p: f32_at(section, 8..12),
-        min_p: f32_at(section, 12..16),
-        repeat_penalty: f32_at(section, 16..20),
+        temp: f64_at(section, 0..8),
+        top_p: f64_at(section, 8..16),
+        min_p: f64_at(section, 16..24),
+        repeat_penalty: f64_at(section, 24..32),
+        top_k: u32_at(section, 32..36),
     };
-    let Sampling { temp, top_p, min_p, repeat_penalty, .. } = sampling;
-    let sane = temp.is_finite()
-        && temp >= 0.0
-        && (0.0..=1.0).contains(&top_p)
-        && (0.0..=1.0).contains(&min_p)
-        && repeat_penalty.is_finite()
-        && repeat_penalty > 0.0;
-    if !sane || section.get(20..).is_none_or(|b| b.iter().any(|&b| b != 0)) {
+    if sampling.check().is_err() || u32_at(section, 36..40) != 0 {
         return Err(OpenError::Field(Field::Sampling));
     }
     Ok(sampling)
@@ -122,10 +95,10 @@ pub fn read_sampling(section: &[u8]) -> Result<Sampling, OpenError> {
 /// Writes the sampling section.
 pub fn write_sampling(sampling: &Sampling) -> [u8; SAMPLING_LEN] {
     let mut out = [0; SAMPLING_LEN];
-    put(&mut out, 0..4, |b| LittleEndian::write_f32(b, sampling.temp));
-    put(&mut out, 4..8, |b| LittleEndian::write_u32(b, sampling.top_k));
-    put(&mut out, 8..12, |b| LittleEndian::write_f32(b, sampling.top_p));
-    put(&mut out, 12..16, |b| LittleEndian::write_f32(b, sampling.min_p));
-    put(&mut out, 16..20, |b| LittleEndian::write_f32(b, sampling.repeat_penalty));
+    put(&mut out, 0..8, |b| LittleEndian::write_f64(b, sampling.temp));
+    put(&mut out, 8..16, |b| LittleEndian::write_f64(b, sampling.top_p));
+    put(&mut out, 16..24, |b| LittleEndian::write_f64(b, sampling.min_p));
+    put(&mut out, 24..32, |b| LittleEndian::write_f64(b, sampling.repeat_penalty));
+    put(&mut out, 32..36, |b| LittleEndian::write_u32(b, sampling.top_k));
     out
 }

@@ -1,0 +1,356 @@
+//! Logits → one token.
+//!
+//! ```text
+//! logits → repetition penalty → temperature → top-k → top-p → min-p → draw
+//! ```
+//!
+//! The order, and which candidates each step keeps, are those of `transformers`'
+//! processors in float64. Candidates lie in a slice of the caller's; with top-k the rest
+//! of the vocabulary is never sorted. Sums run in f64 over candidates by falling
+//! probability, ties by lower id, so a seed gives the same token on every machine.
+
+mod exp;
+mod random;
+
+use core::cmp::Ordering;
+
+use exp::exp;
+use random::Random;
+
+/// How a token is chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Sampling {
+    /// Divides the logits; 0 takes the most probable token (ties: the lower id) and draws
+    /// nothing.
+    pub temp: f64,
+    /// Keeps this many candidates and all that tie with the last of them; 0 is off.
+    pub top_k: u32,
+    /// Keeps the most probable candidates that together reach this probability; from 1 off.
+    pub top_p: f64,
+    /// Drops candidates below this fraction of the highest probability; 0 is off.
+    pub min_p: f64,
+    /// Divides positive and multiplies negative logits of visible tokens; 1 is off.
+    pub repeat_penalty: f64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { temp: 0.7, top_k: 40, top_p: 0.95, min_p: 0.0, repeat_penalty: 1.0 }
+    }
+}
+
+/// A field of [`Sampling`] that is out of its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SamplingError {
+    /// `temp` is negative or not finite.
+    Temp,
+    /// `top_p` is negative or not finite.
+    TopP,
+    /// `min_p` is not within 0 … 1.
+    MinP,
+    /// `repeat_penalty` is not positive and finite.
+    RepeatPenalty,
+}
+
+impl Sampling {
+    /// Whether every field is in its range; a [`Sampler`] built from values that are not
+    /// still returns a token, but not one that means anything.
+    pub fn check(&self) -> Result<(), SamplingError> {
+        let Self { temp, top_k: _, top_p, min_p, repeat_penalty } = *self;
+        let wrong = |ok: bool, error| if ok { Ok(()) } else { Err(error) };
+        wrong(temp >= 0.0 && temp.is_finite(), SamplingError::Temp)?;
+        wrong(top_p >= 0.0 && top_p.is_finite(), SamplingError::TopP)?;
+        wrong((0.0..=1.0).contains(&min_p), SamplingError::MinP)?;
+        wrong(repeat_penalty > 0.0 && repeat_penalty.is_finite(), SamplingError::RepeatPenalty)
+    }
+
+    fn is_greedy(&self) -> bool {
+        self.temp <= 0.0
+    }
+}
+
+/// A token that may be chosen. Arenas hold one for every entry of the vocabulary.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C)]
+pub struct Candidate {
+    /// While choosing, its logit after the penalty; in the end its probability, in units of
+    /// the most probable candidate's.
+    pub weight: f64,
+    /// The token.
+    pub id: u32,
+}
+
+/// Chooses tokens; with the same seed and the same logits, the same ones.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    sampling: Sampling,
+    random: Random,
+}
+
+impl Sampler {
+    /// A sampler whose random numbers are those of xoshiro256++ seeded with `seed`.
+    pub fn new(sampling: Sampling, seed: u64) -> Self {
+        Self { sampling, random: Random::new(seed) }
+    }
+
+    /// How it chooses.
+    pub fn sampling(&self) -> &Sampling {
+        &self.sampling
+    }
+
+    /// The next token, given the logits of the last one and the tokens that the
+    /// repetition penalty covers. One random number is drawn, none when greedy.
+    ///
+    /// - `logits`: (vocab_size); NaN counts as −∞, and if nothing else is there token 0 is
+    ///   returned
+    /// - `candidates`: (vocab_size), overwritten
+    pub fn sample(
+        &mut self,
+        logits: &[f32],
+        visible: impl Iterator<Item = u32>,
+        candidates: &mut [Candidate],
+    ) -> u32 {
+        if self.sampling.is_greedy() {
+            return self.greedy(logits, visible, candidates);
+        }
+        let kept = self.candidates(logits, visible, candidates);
+        draw(kept, self.random.unit())
+    }
+
+    /// The candidates among which [`Sampler::sample`] draws, by falling probability.
+    pub fn candidates<'c>(
+        &self,
+        logits: &[f32],
+        visible: impl Iterator<Item = u32>,
+        candidates: &'c mut [Candidate],
+    ) -> &'c [Candidate] {
+        let Sampling { temp, top_k, repeat_penalty, .. } = self.sampling;
+        let top_k = top_k as usize;
+        let kept = if repeat_penalty == 1.0 {
+            top_logits(logits, top_k, candidates)
+        } else {
+            top(penalized(logits, visible, repeat_penalty, candidates), top_k)
+        };
+        let kept = sort(kept);
+        weigh(kept, temp);
+        let kept = top_p(kept, self.sampling.top_p);
+        min_p(kept, self.sampling.min_p)
+    }
+
+    fn greedy(
+        &self,
+        logits: &[f32],
+        visible: impl Iterator<Item = u32>,
+        candidates: &mut [Candidate],
+    ) -> u32 {
+        match self.sampling.repeat_penalty {
+            1.0 => best(logits),
+            penalty => {
+                let all = penalized(logits, visible, penalty, candidates);
+                all.iter().min_by(|a, b| falling(a, b)).map_or(0, |c| c.id)
+            }
+        }
+    }
+}
+
+/// NaN counts as −∞, +∞ as the largest finite number (so that differences exist), −0 as 0.
+fn candidate(logit: f32, id: u32) -> Candidate {
+    let logit = if logit.is_nan() { f32::NEG_INFINITY } else { logit.min(f32::MAX) };
+    Candidate { weight: f64::from(logit) + 0.0, id }
+}
+
+/// By falling weight, ties by rising id.
+fn falling(a: &Candidate, b: &Candidate) -> Ordering {
+    b.weight.total_cmp(&a.weight).then(a.id.cmp(&b.id))
+}
+
+/// The first of the largest logits; token 0 if there is none above −∞.
+fn best(logits: &[f32]) -> u32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    // Side by side first, as registers do it.
+    let (lines, rest) = logits.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for line in lines {
+        for (lane, &logit) in lanes.iter_mut().zip(line) {
+            *lane = larger(*lane, logit);
+        }
+    }
+    let most = lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |most, &logit| larger(most, logit));
+    logits.iter().zip(0..).find(|(logit, _)| **logit == most).map_or(0, |(_, id)| id)
+}
+
+/// Every token with its logit, those of `visible` made less likely, once each.
+fn penalized<'c>(
+    logits: &[f32],
+    visible: impl Iterator<Item = u32>,
+    penalty: f64,
+    candidates: &'c mut [Candidate],
+) -> &'c mut [Candidate] {
+    let n = logits.len().min(candidates.len());
+    let all = candidates.get_mut(..n).unwrap_or_default();
+    for ((slot, &logit), id) in all.iter_mut().zip(logits).zip(0..) {
+        *slot = candidate(logit, id);
+    }
+    if penalty != 1.0 {
+        for id in visible {
+            // From the logit and not from the slot: a token seen twice pays once.
+            if let (Some(slot), Some(&logit)) = (all.get_mut(id as usize), logits.get(id as usize))
+            {
+                let Candidate { weight, id } = candidate(logit, id);
+                let weight = if weight < 0.0 { weight * penalty } else { weight / penalty };
+                *slot = Candidate { weight, id };
+            }
+        }
+    }
+    all
+}
+
+/// The candidates of the `k` largest logits and of all that tie with the k-th, in no order.
+fn top_logits<'c>(logits: &[f32], k: usize, slots: &'c mut [Candidate]) -> &'c mut [Candidate] {
+    let n = logits.len().min(slots.len());
+    let logits = logits.get(..n).unwrap_or_default();
+    let mut top = Top::new(slots, if k == 0 { n } else { k });
+    for (line, start) in logits.chunks(16).zip((0..).step_by(16)) {
+        // Of a large vocabulary nearly every line ends here.
+        let floor = top.floor as f32;
+        if line.iter().fold(false, |any, &logit| any | (logit >= floor)) {
+            for (&logit, id) in line.iter().zip(start..) {
+                top.push(candidate(logit, id));
+            }
+        }
+    }
+    top.finish()
+}
+
+/// The `k` largest of `all` and all that tie with the k-th, in no order.
+fn top(all: &mut [Candidate], k: usize) -> &mut [Candidate] {
+    let n = all.len();
+    let mut top = Top::new(all, if k == 0 { n } else { k });
+    for i in 0..n {
+        // Never overtaken by what is written: that is at most one for each one read.
+        if let Some(&next) = top.slots.get(i) {
+            top.push(next);
+        }
+    }
+    top.finish()
+}
+
+/// Gathers the `k` largest in one pass: keeps what reaches the k-th largest so far, and
+/// cuts back to that whenever as much again has come together.
+struct Top<'c> {
+    slots: &'c mut [Candidate],
+    k: usize,
+    /// How many slots are taken.
+    len: usize,
+    /// Where the next cut is due.
+    limit: usize,
+    /// The k-th largest when last cut.
+    floor: f64,
+}
+
+impl<'c> Top<'c> {
+    fn new(slots: &'c mut [Candidate], k: usize) -> Self {
+        Self { slots, k, len: 0, limit: Self::limit(k, k), floor: f64::NEG_INFINITY }
+    }
+
+    fn limit(len: usize, k: usize) -> usize {
+        len.saturating_add(k.max(256))
+    }
+
+    fn push(&mut self, candidate: Candidate) {
+        if candidate.weight < self.floor {
+            return;
+        }
+        if let Some(slot) = self.slots.get_mut(self.len) {
+            *slot = candidate;
+            self.len += 1;
+        }
+        if self.len >= self.limit {
+            self.cut();
+            self.limit = Self::limit(self.len, self.k);
+        }
+    }
+
+    fn cut(&mut self) {
+        (self.len, self.floor) = cut(self.slots.get_mut(..self.len).unwrap_or_default(), self.k);
+    }
+
+    fn finish(mut self) -> &'c mut [Candidate] {
+        self.cut();
+        self.slots.get_mut(..self.len).unwrap_or_default()
+    }
+}
+
+/// Moves the `k` largest and their ties to the front; returns how many, and the k-th.
+fn cut(some: &mut [Candidate], k: usize) -> (usize, f64) {
+    if k == 0 || some.len() <= k {
+        return (some.len(), f64::NEG_INFINITY);
+    }
+    let (_, kth, _) = some.select_nth_unstable_by(k - 1, falling);
+    let floor = kth.weight;
+    let mut len = k;
+    for i in k..some.len() {
+        if some.get(i).is_some_and(|c| c.weight >= floor) {
+            some.swap(i, len);
+            len += 1;
+        }
+    }
+    (len, floor)
+}
+
+/// By falling logit, without those that are impossible.
+fn sort(some: &mut [Candidate]) -> &mut [Candidate] {
+    some.sort_unstable_by(falling);
+    let len = some.partition_point(|c| c.weight > f64::NEG_INFINITY);
+    some.get_mut(..len).unwrap_or_default()
+}
+
+/// Replaces logits, sorted, by probabilities in units of the first one's.
+fn weigh(sorted: &mut [Candidate], temp: f64) {
+    let most = sorted.first().map_or(0.0, |c| c.weight);
+    for c in sorted {
+        // The difference first: a tiny temperature then cannot overflow to ∞ − ∞.
+        c.weight = exp((c.weight - most) / temp);
+    }
+}
+
+/// Keeps a candidate iff those before it have not yet reached `p`; always the first.
+fn top_p(sorted: &mut [Candidate], p: f64) -> &mut [Candidate] {
+    if p >= 1.0 {
+        return sorted;
+    }
+    let reach = p * sorted.iter().map(|c| c.weight).sum::<f64>();
+    let mut before = 0.0;
+    let short = |c: &&Candidate| {
+        let keep = before < reach;
+        before += c.weight;
+        keep
+    };
+    let len = sorted.iter().take_while(short).count().max(1).min(sorted.len());
+    sorted.get_mut(..len).unwrap_or_default()
+}
+
+/// Keeps what has at least `p` times the probability of the first; always the first.
+fn min_p(sorted: &mut [Candidate], p: f64) -> &mut [Candidate] {
+    if p <= 0.0 {
+        return sorted;
+    }
+    let len = sorted.partition_point(|c| c.weight >= p).max(1).min(sorted.len());
+    sorted.get_mut(..len).unwrap_or_default()
+}
+
+/// The candidate in whose share of the whole `unit`, in [0, 1), falls.
+fn draw(kept: &[Candidate], unit: f64) -> u32 {
+    let mut rest = unit * kept.iter().map(|c| c.weight).sum::<f64>();
+    let mut last = 0;
+    for c in kept.iter().filter(|c| c.weight > 0.0) {
+        last = c.id;
+        if rest < c.weight {
+            break;
+        }
+        rest -= c.weight;
+    }
+    last
+}
