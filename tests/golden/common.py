@@ -74,3 +74,13 @@ def fnv1a64(data: bytes) -> int:
     for byte in data:
         h = (h ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
     return h
+
+
+def splitmix64(state):
+    """The next state and value of the generator that Rust repeats."""
+    mask = 0xFFFFFFFFFFFFFFFF
+    state = (state + 0x9E3779B97F4A7C15) & mask
+    z = state
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & mask
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
+    return state, z ^ z >> 31

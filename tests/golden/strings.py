@@ -1,0 +1,165 @@
+"""Strings that tokenizers get wrong: by hand, and by seeded random mixing of the same kinds."""
+
+import random
+import unicodedata
+
+CODE = [
+    "fn main() {\n    println!(\"{}\", 1 + 2);\n}\n",
+    "def f(x):\n\treturn x**2 if x else None  # done\n\n\nclass A: pass\n",
+    "for (int i = 0; i < 10; ++i) { a[i] += b->c; }\r\n",
+    "SELECT * FROM t WHERE id>=10 AND name LIKE '%x%';",
+    "<html><body class=\"a b\">&nbsp;</body></html>",
+    "{\"key\": [1, 2.5e-10, null, true], \"k2\": {}}",
+    "x=[1,2,3];y={'a':1,'b':2};print(x[-1],y['a'])",
+    "\\begin{align}\n  e^{i\\pi} + 1 &= 0 \\\\\n\\end{align}",
+    "git commit -m 'fix: don''t' && ./run.sh --n=3 2>&1 | tee out.log",
+    "https://example.org/a/b?c=d&e=%20#frag user@example.org",
+    "camelCaseName snake_case_name SCREAMING_CASE kebab-case v1.2.3-rc4",
+    "if(a&&b||!c){d<<=2;e>>>=1;f??=g?.h}",
+    "#!/usr/bin/env bash\nset -euo pipefail\n",
+    "0x1F 0b1010 0o17 1_000_000 1e9 .5 5.",
+    "```rust\nlet x = 1;\n```",
+    "|a|b|\n|-|-|\n|1|2|",
+    "a\tb\t\tc\t\t\td",
+    "    four\n        eight\n\ttab\n  \t mixed",
+    "->=>==!=<=>=:::;;,,..//**",
+    "\"'`´‘’“”«»‹›„‚",
+]
+
+WRITING = [
+    "你好，世界！今天天气很好。",
+    "中文和English混合2024年12月31日",
+    "日本語のテキストとカタカナ、ひらがな。",
+    "한국어 문장입니다. 띄어쓰기도 있어요.",
+    "مرحبا بالعالم، كيف حالك؟",
+    "السَّلَامُ عَلَيْكُمْ ١٢٣٤",
+    "नमस्ते दुनिया, आप कैसे हैं? १२३",
+    "สวัสดีชาวโลก ๑๒๓",
+    "Привет, мир! Как дела?",
+    "Γειά σου Κόσμε",
+    "שלום עולם",
+    "ქართული ენა და հայերեն",
+    "Việt Nam, tiếng Việt có dấu",
+    "Ünïcödé façade naïve Straße ﬁne ﬂow",
+    "İstanbul ıIiİ ǅ ǈ ſ K Å",
+    "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𝟘𝟙𝟚𝟛 𝐀𝐁",
+    "𐐀𐐁 𠀀𠀁𪚥",
+    "ᚠᛇᚻ ⠓⠑⠇⠇⠕ ⵜⵉⴼⵉⵏⴰⵖ",
+    "བོད་སྐད་ ភាសាខ្មែរ မြန်မာဘာသာ",
+    "ꙮ ꜰ ʰ ˢ ₐ ⁿ ª º",
+]
+
+EMOJI = [
+    "😀😁😂",
+    "👩‍👩‍👧‍👦 👨🏽‍💻 🏳️‍🌈",
+    "🇫🇷🇯🇵🇺🇸",
+    "1️⃣2️⃣ #️⃣",
+    "❤️ ❤ ☺️ ☺",
+    "text😀text 😀 text",
+    "🧑🏿‍🚀🚀✨!!!",
+    "👍🏻👍🏼👍🏽👍🏾👍🏿",
+    "\U0001fae0\u200d\ufe0f\u20e3",
+    "©®™ ℃ № ½",
+]
+
+DIGITS = [
+    "0", "7", "42", "123", "1234", "12345", "123456", "1234567", "1234567890123456789012345678901234567890",
+    "3.14159", "1,234,567.89", "2026-11-21T22:55:51Z", "+1 (555) 010-9999", "a1b22c333d4444", "1a 2b 3c",
+    "١٢٣٤٥٦٧٨٩٠", "۱۲۳۴۵۶", "०१२३४५", "０１２３４５６７", "𝟎𝟏𝟐𝟑𝟜𝟝", "᠐᠑᠒ ๐๑๒ ໐໑໒ ༠༡༢",
+    "¹²³⁴⁵ ₁₂₃", "½¼¾⅓⅔ ⅞", "ⅠⅡⅢⅣ ⅰⅱⅲ ↀↁ", "①②③ ⑴⑵ ⒈⒉ ❶❷", "㈠㈡ ㊀㊁ ㉑㉒", "一二三四五六七八九十", "𐄇𐄈 𐅀 𒐀𒐁",
+    "12٣٤5６Ⅶ⑧", "x²+y³=z⁴", "1st 2nd 3rd 4th", "٣.١٤", "100%", "$5.00 €6 £7 ¥8", "10km 5°C", "007", " 1 2  3   4",
+    "1\n2\n\n3", "12 34", "v2.0.1", "২০২৪ ௨௦ ൧൨",
+]
+
+SPACES = [
+    "", " ", "  ", "   ", "    ", "        ", " " * 17, " " * 64, "\t", "\t\t", "\t\t\t\t", "\n", "\n\n", "\n\n\n", "\n" * 9,
+    "\r", "\r\n", "\r\n\r\n", "\n\r", "\r\r\n\n", " \n", "\n ", " \n ", "  \n  ", "\n  a", "a  \n", "a \n b", "a\n\n b\n\n\n  c",
+    "a b", "a  b", "a   b", "a    b", " a", "  a", "   a", "a ", "a  ", "a   ", "\ta", " \ta", "\t a", "a\t", "a \t b", "a\t b",
+    "line one\r\nline two\r\n\r\nline four", "trailing spaces   \nnext", "   leading", "\n\n\nleading newlines",
+    "a\u00a0b", "\u00a0", "\u00a0\u00a0", " \u00a0 ", "a \u00a0b", "a\u00a0 b", "\u2003\u2003x", "\u3000全角\u3000空格", "a\u2009b\u200ac",
+    "\u1680a", "\u2028a\u2029b", "a\u2028\n\u2029", "a\u0085b", "\u0085\u0085", "a\u000bb\u000cc", "\u000b\u000c", "\u202f1\u202f000",
+    "\u205fx\u2000y\u2001z", "zero\u200bwidth\u200b \u200b", "\ufeffBOM", "word\u2060joiner", "a\u180eb", "\u180e \u180e",
+    "soft\u00adhyphen", "\u200e\u200fabc\u202aabc\u202c", " .", "  .", " ,a", "!\n", "!\n\n", "!\r\n", "! \n", "?\n?\n", " !\n a", "a!\n\nb",
+    ".\n\n\n  \n.", " \t\n\r \t", "\u3000\n\u3000", "\u00a0\n\u00a0a", "a \u3000 b", "\u001c\u001d\u001e\u001f a", "a\u001cb",
+]
+
+CONTRACTIONS = [
+    "I'm you're he's she'd we'll they've isn't it's",
+    "I'M YOU'RE HE'S SHE'D WE'LL THEY'VE ISN'T IT'S",
+    "I'm'S 'Tis 'twas rock'n'roll 'll 're've",
+    "don't Don'T DON'T don’t d'accord l'homme",
+    "'s 't 're 've 'm 'll 'd", "'S 'T 'RE 'VE 'M 'LL 'D", "'Re 'Ve 'Ll 'rE 'vE 'lL", "''s '''t", "'sa 'ta 'rea 'vea 'ma 'lla 'da",
+    "' s' t", "a's1's\n's", "'ſ 'ſa a'ſ", "x'\u017f y'\u212a", "1's 2't 3'll", "é's ñ'll 你's", "'x 'é '你 '1 '! ' '\n", "o'clock O'Neill", "'l 'r 'v 'le",
+]
+
+MARKS = [
+    "é è ê ë vs e\u0301 e\u0300 e\u0302 e\u0308", "e\u0301\u0301\u0301", "\u0301", " \u0301a", "a\u0301b\u0301", "Z\u0351\u036b\u0343\u036a\u0302\u036b\u033da\u030al\u0334g\u0321o\u0321",
+    "ก็ ก้ ำ", "क्ष त्र ज्ञ", "נִקּוּד", "\u0928\u093f \u0b95\u0bc6\u0bbe", "가각 \u1100\u1161\u11a8", "ｶﾞｷﾞ ガギ", "a\u20dd 1\u20de", "\u200d\u200c\u200d", "x\ufe0fy\ufe0e",
+    "A\u030a Å Å", "ﬃ ﬅ ĳ ŉ", "ά ά \u03b1\u0301", "\U000e0001\U000e0020", "\ufffd\ufffc\ufff9",
+]
+
+PUNCTUATION = [
+    "...", "…", "!!!???", "--- — – - ‐ ‑", "***bold*** _it_ ~~no~~ `c`", "( a ) [b] {c} <d>", "a,b;c:d.e", "@user #tag $x %y ^z &w *v", "~`!@#$%^&*()_+-=[]{}|;':\",./<>?",
+    "。、！？；：「」『』【】（）", "¡¿ §¶ †‡ •", "×÷±≤≥≠≈∞∑∏√∫", "←↑→↓ ⇒⇔ ∀∃∈∉", "┌─┐│└┘█▓▒░", "¬ ¦ ¨ ¯ ´ ¸", "\\n \\t \\\\ \\u00e9", "a.b.c.d...e", " ,;.", "_ __ ___ a_b __init__", "€£¥₹₽ ¢",
+    "^^ <3 :-) ;) xD ^_^", "(╯°□°)╯︵ ┻━┻", "=====", "----------------------------------------", "//////", "a/b\\c", "\"quoted\" 'single'", "%d %s %%", "½+¼=¾", "a\u037eb",
+]
+
+LOST = [  # bytes 04 06 13 14 16 1D, C0 C1 (never in UTF-8), F1 F2 (planes 4 to 11): no base token in SmolLM2
+    "\x04", "\x06", "\x13\x14", "a\x16b", "\x1d \x1d", "th\x04e", "t\x06he", " \x13the", "in\x14g\n", "1\x162", "\U00040000", "a\U00080000b", "\U000bffff\U00040000",
+    "\x00", "\x01\x02\x03", "\x05\x07\x08", "\x0e\x0f\x10\x11\x12", "\x15\x17\x18\x19\x1a\x1b", "\x7f", "\x80\x81\x9f", "a\x00b\x00", "\x1b[31mred\x1b[0m",
+    "\U000c0000", "\U000fffff", "\U0010ffff", "\U0010fffd", "\ue000\uf8ff", "\ufdd0\uffff\ufffe", "\U0001ffff", "hello\x04\x04 world", "\x04\x06\x13\x14\x16\x1d",
+]
+
+SPECIAL = [
+    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|im_start|>user\nhi<|im_end|>\n", "a<|im_start|>b", "a <|im_start|> b", "<|im_start|><|im_end|>", "<|im_start|><|im_start|>",
+    "<<|im_end|>>", "<|im_end|", "|im_end|>", "<|im_start |>", "<|IM_START|>", "<|im_\u200bstart|>", "\n<|im_end|>\n", "  <|im_end|>  ", "<repo_name>x<reponame>y", "<file_sep><filename>a.rs<gh_stars>",
+    "<issue_start><issue_comment><issue_closed>", "<jupyter_start><jupyter_text><jupyter_code>1<jupyter_output>2<jupyter_script>", "<empty_output>", "don<|im_end|>'t", "12<|im_end|>34", "é<|endoftext|>\u0301",
+    "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>", "<tool_call>{\"a\": 1}</tool_call>", "<|im_start|>assistant\n", "<s></s>[INST] [/INST]", "<|endoftext|><|endoftext|>\n\n", "<|im_<|im_end|>start|>",
+]
+
+PROSE = [
+    "Hello, world!", "The quick brown fox jumps over the lazy dog.", "What is the capital of France?",
+    "Once upon a time there was a small boat on a long river, and nobody knew who had built it.",
+    "Dr. Smith (b. 1970) paid $3.50 for 2.5kg at 10:30 a.m. — a bargain!", "THIS IS SHOUTING. this is not.", "antidisestablishmentarianism pneumonoultramicroscopicsilicovolcanoconiosis",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "abababababababababab", "hahahahahaha lol!!1", "thethethethe inginging", "A", "z", "I", ".", "é", "你", "\U0001f600", "Hello", " Hello", "HELLO", " hello", "hello ", "Hello\nWorld",
+]
+
+GROUPS = [CODE, WRITING, EMOJI, DIGITS, SPACES, CONTRACTIONS, MARKS, PUNCTUATION, LOST, SPECIAL, PROSE]
+
+
+def by_hand():
+    return list(dict.fromkeys(s for group in GROUPS for s in group))
+
+
+def any_character(rng):
+    """Any assigned or private code point, so that no Unicode version doubts its class."""
+    while True:
+        c = chr(rng.randrange(0x20, 0x32000))
+        if unicodedata.category(c) not in ("Cs", "Cn"):
+            return c
+
+
+def mixed(rng):
+    """A few pieces of the strings above, cut anywhere, with spaces and odd characters between."""
+    hand, out = by_hand(), []
+    for _ in range(rng.randrange(1, 7)):
+        s = rng.choice(hand)
+        a = rng.randrange(len(s) + 1)
+        out.append(s[a : a + rng.randrange(1, 12)])
+        out.append(rng.choice(["", "", "", " ", "  ", "\n", " \n", "'s", "7", any_character(rng)]))
+    return "".join(out)
+
+
+def scattered(rng):
+    return "".join(any_character(rng) for _ in range(rng.randrange(1, 24)))
+
+
+def spaced(rng):
+    pool = " " * 6 + "\n\n\r\t\u00a0\u3000\u2028\u0085" + "aZ9!é你'"
+    return "".join(rng.choice(pool) for _ in range(rng.randrange(2, 20)))
+
+
+def by_chance(count, seed=2026):
+    rng = random.Random(seed)
+    makers = [mixed, mixed, mixed, scattered, spaced]
+    return [makers[i % len(makers)](rng) for i in range(count)]
