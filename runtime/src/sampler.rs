@@ -178,7 +178,8 @@ fn best(logits: &[f32]) -> u32 {
         }
     }
     let most = lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |most, &logit| larger(most, logit));
-    logits.iter().zip(0..).find(|(logit, _)| **logit == most).map_or(0, |(_, id)| id)
+    let possible = |(logit, _): &(&f32, u32)| **logit == most && most > f32::NEG_INFINITY;
+    logits.iter().zip(0..).find(possible).map_or(0, |(_, id)| id)
 }
 
 /// Every token with its logit, those of `visible` made less likely, once each.
