@@ -24,6 +24,7 @@ pub mod kernels;
 pub mod kv;
 pub mod layout;
 pub mod machine;
+pub mod math;
 pub mod matrix;
 pub mod model;
 pub mod options;

@@ -40,3 +40,16 @@ impl<'m> Matrix<'m> {
         self.tiles
     }
 }
+
+/// A matrix and what is added to its product.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear<'m> {
+    /// `(rows, cols)`
+    pub weight: Matrix<'m>,
+    /// `(rows)`
+    pub bias: Option<&'m [f32]>,
+}
+
+impl Linear<'_> {
+    pub(crate) const EMPTY: Self = Self { weight: Matrix::EMPTY, bias: None };
+}

@@ -9,6 +9,7 @@ mod tensor;
 
 use crate::format::{self, Config, Entry, Header, LayerEntry, OpenError, RopeHeader};
 use crate::format::{Role, Section};
+pub use crate::matrix::Linear;
 use crate::matrix::Matrix;
 use crate::sampler::Sampling;
 
@@ -23,19 +24,6 @@ pub struct Model<'m> {
     header: Header,
     /// Exactly the file: `(total_len)`.
     file: &'m [u8],
-}
-
-/// A matrix and what is added to its product.
-#[derive(Clone, Copy, Debug)]
-pub struct Linear<'m> {
-    /// `(rows, cols)`
-    pub weight: Matrix<'m>,
-    /// `(rows)`
-    pub bias: Option<&'m [f32]>,
-}
-
-impl Linear<'_> {
-    const EMPTY: Self = Self { weight: Matrix::EMPTY, bias: None };
 }
 
 /// The weights of one layer.

@@ -1,6 +1,9 @@
 //! The `Isa` token: a value of this type is proof that the CPU can.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+use super::avx2;
+use super::scalar::Scalar;
 use super::simd::Simd;
 
 /// An instruction set that this CPU has.
@@ -36,6 +39,17 @@ impl Isa {
     #[cfg(target_arch = "x86_64")]
     pub const unsafe fn avx2() -> Self {
         Self(Kind::Avx2)
+    }
+
+    /// Runs an operation with the registers of this ISA: the one place that picks.
+    #[inline]
+    pub(crate) fn run<O: Op>(self, op: O) -> O::Out {
+        match self.0 {
+            Kind::Scalar => op.run(Scalar),
+            // SAFETY: an `Isa` of this kind exists only where the features do.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe { avx2::enter(op) },
+        }
     }
 
     /// The name that the command line uses.

@@ -1,6 +1,25 @@
 //! Everything that is worth a SIMD register, and the one place that picks which.
+//!
+//! Each operation is written once over the small `Simd` trait (`simd.rs`) and compiled
+//! for every instruction set; the ISA files hold registers and nothing else. `Isa::run`
+//! picks. What a matrix product does with threads is in `matmul.rs`; everything else
+//! here runs where it is called.
 
+mod acts;
+mod attention;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod embedding;
 mod isa;
+mod matmul;
+mod scalar;
 mod simd;
+mod vector;
+mod weights;
 
+pub use acts::{Acts, ActsMut};
+pub use attention::{Kv, KvMut, Partial, Queries, QueriesMut, attend, finish, merge};
+pub use embedding::embedding_row;
 pub use isa::{Isa, set_control_word};
+pub use matmul::{Input, Job, Task, matmul};
+pub use vector::{add, gated_silu, rms_norm, rotate};

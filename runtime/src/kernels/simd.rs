@@ -12,6 +12,11 @@
 
 use crate::layout::TILE_ROWS;
 
+/// The most registers that 16 lanes take: arrays of them are this long, as an array
+/// cannot have an associated constant's length; what lies behind [`Simd::PARTS`] is
+/// never touched and so never exists.
+pub(crate) const MOST_PARTS: usize = 4;
+
 /// Registers of one instruction set; a value of the type is proof that the CPU has it.
 ///
 /// # Safety
@@ -28,7 +33,8 @@ pub(crate) unsafe trait Simd: Copy {
     /// What [`Simd::dot_i8`] adds for each unit of activation, to be taken off with the
     /// block sum: 128 where the instruction wants unsigned weights, else 0.
     const I8_OFFSET: i32 = 0;
-    /// Tokens that a matmul takes per unpacking of a tile: what fits in the registers.
+    /// Tokens that a matmul takes per unpacking of a tile, at most 4: what fits in the
+    /// registers beside one register of weights.
     const MATMUL_TOKENS: usize = 4;
 
     /// [`Simd::LANES`] × f32.
@@ -57,7 +63,7 @@ pub(crate) unsafe trait Simd: Copy {
     /// Writes [`Simd::LANES`] f16: nearest even, saturated to ±65504.
     unsafe fn store_f16(self, to: *mut u8, v: Self::F);
     /// Reads [`Simd::LANES`] i8 as f32.
-    unsafe fn load_i8(self, from: *const i8) -> Self::F;
+    unsafe fn load_i8(self, from: *const u8) -> Self::F;
     /// Hints that the line at `from` will be read soon; any address will do.
     fn prefetch(self, from: *const u8);
 
@@ -73,6 +79,7 @@ pub(crate) unsafe trait Simd: Copy {
     /// `a < b ? x : y`, false for NaN.
     fn select_lt(self, a: Self::F, b: Self::F, x: Self::F, y: Self::F) -> Self::F;
     /// `a > b ? a : b`.
+    #[inline(always)]
     fn max(self, a: Self::F, b: Self::F) -> Self::F {
         self.select_lt(b, a, a, b)
     }
@@ -80,12 +87,19 @@ pub(crate) unsafe trait Simd: Copy {
     /// The bits of `t` shifted left by 23, plus those of 1.0: 2^n if `t` is 1.5·2^23 + n.
     fn exp2_magic(self, t: Self::F) -> Self::F;
 
+    // Across lanes. Both take the first [`Simd::PARTS`] registers as 16 lanes.
+
+    /// Adds lanes 8 apart, then 4, 2 and 1.
+    fn sum16(self, parts: [Self::F; MOST_PARTS]) -> f32;
+    /// The largest of 16 lanes.
+    fn max16(self, parts: [Self::F; MOST_PARTS]) -> f32;
+
     // Integers, lane by lane.
 
     fn splat_i(self, v: i32) -> Self::I;
     fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
     fn sub_i(self, a: Self::I, b: Self::I) -> Self::I;
-    /// Exact for |v| ≤ 2^24.
+    /// Nearest even; exact for |v| ≤ 2^24.
     fn to_f(self, v: Self::I) -> Self::F;
     /// Nearest even; `v` lies within ±2^31.
     fn round(self, v: Self::F) -> Self::I;
@@ -108,7 +122,7 @@ pub(crate) unsafe trait Simd: Copy {
     fn nibbles(self, w: Self::W) -> (Self::W, Self::W);
     /// Takes signed bytes.
     fn ready_i8(self, w: Self::W) -> Self::W8;
-    /// Takes the 32 activations of a block; the pointer must outlive the value.
+    /// Takes the 32 activations of a block; they stay where they are while the value lives.
     unsafe fn acts(self, from: *const i8) -> Self::A;
     fn zero4(self) -> Self::Z4;
     fn zero8(self) -> Self::Z8;
@@ -116,7 +130,7 @@ pub(crate) unsafe trait Simd: Copy {
     /// [`Simd::sum4`], activations within ±127.
     fn dot_u4(self, z: Self::Z4, w: Self::W, a: Self::A, g: usize) -> Self::Z4;
     /// Adds the dot product with activation group `g`, plus [`Simd::I8_OFFSET`] times the
-    /// group's sum.
+    /// group's sum; at most 8 groups before [`Simd::sum8`], activations within ±127.
     fn dot_i8(self, z: Self::Z8, w: Self::W8, a: Self::A, g: usize) -> Self::Z8;
     fn sum4(self, z: Self::Z4) -> Self::I;
     fn sum8(self, z: Self::Z8) -> Self::I;

@@ -1,0 +1,164 @@
+//! Activations, quantized in blocks of 32 to meet int4, int4a and int8 weights.
+#![allow(unsafe_code, clippy::indexing_slicing)]
+
+use super::isa::{Isa, Op};
+use super::simd::Simd;
+use super::vector::load_some;
+use crate::layout::{BLOCK_COLS, blocks};
+
+/// The least magnitude of a block's largest value: a block below it is taken as zero,
+/// so that neither 127 / amax nor a product of scales leaves the normal numbers.
+pub(crate) const AMAX_LEAST: f32 = f32::from_bits((127 - 100) << 23);
+
+/// Quantized activations of several tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Acts<'a> {
+    n: usize,
+    cols: usize,
+    /// `(n, blocks · 32)`, zero behind the columns
+    pub(super) q: &'a [i8],
+    /// `(n, blocks)`
+    pub(super) scale: &'a [f32],
+    /// `(n, blocks)`: the sum of a block's quants, which f32 holds exactly
+    pub(super) sum: &'a [f32],
+}
+
+/// Where activations of several tokens are quantized to.
+#[derive(Debug)]
+pub struct ActsMut<'a> {
+    n: usize,
+    cols: usize,
+    q: &'a mut [i8],
+    scale: &'a mut [f32],
+    sum: &'a mut [f32],
+}
+
+impl<'a> ActsMut<'a> {
+    /// The first `n` tokens of `cols` in buffers of at least `(n, blocks · 32)`,
+    /// `(n, blocks)` and `(n, blocks)`; `None` if one is shorter.
+    pub fn new(
+        n: usize,
+        cols: usize,
+        q: &'a mut [i8],
+        scale: &'a mut [f32],
+        sum: &'a mut [f32],
+    ) -> Option<Self> {
+        let len = n.checked_mul(blocks(cols))?;
+        let (q, scale) = (q.get_mut(..len.checked_mul(BLOCK_COLS)?)?, scale.get_mut(..len)?);
+        Some(Self { n, cols, q, scale, sum: sum.get_mut(..len)? })
+    }
+
+    /// Tokens.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// The tokens before `token` and the rest, for parts that fill them in parallel.
+    pub fn split(self, token: usize) -> (Self, Self) {
+        let at = token.min(self.n) * blocks(self.cols);
+        let (q, q_rest) = self.q.split_at_mut(at * BLOCK_COLS);
+        let (scale, scale_rest) = self.scale.split_at_mut(at);
+        let (sum, sum_rest) = self.sum.split_at_mut(at);
+        let cols = self.cols;
+        (
+            Self { n: token.min(self.n), cols, q, scale, sum },
+            Self {
+                n: self.n.saturating_sub(token),
+                cols,
+                q: q_rest,
+                scale: scale_rest,
+                sum: sum_rest,
+            },
+        )
+    }
+
+    /// What has been quantized.
+    pub fn view(&self) -> Acts<'_> {
+        Acts { n: self.n, cols: self.cols, q: self.q, scale: self.scale, sum: self.sum }
+    }
+
+    /// Quantizes `x` `(cols)` as this token.
+    ///
+    /// # Panics
+    /// If there is no such token, or `x` has another length.
+    pub fn quantize(&mut self, isa: Isa, token: usize, x: &[f32]) {
+        assert!(x.len() == self.cols && token < self.n);
+        let blocks = blocks(self.cols);
+        let at = token * blocks..(token + 1) * blocks;
+        let q = &mut self.q[at.start * BLOCK_COLS..at.end * BLOCK_COLS];
+        isa.run(Quantize { x, q, scale: &mut self.scale[at.clone()], sum: &mut self.sum[at] });
+    }
+}
+
+impl Acts<'_> {
+    /// Tokens.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Columns of each.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// `(n, blocks · 32)`
+    pub fn q(&self) -> &[i8] {
+        self.q
+    }
+
+    /// `(n, blocks)`
+    pub fn scale(&self) -> &[f32] {
+        self.scale
+    }
+
+    /// `(n, blocks)`
+    pub fn sum(&self) -> &[f32] {
+        self.sum
+    }
+}
+
+struct Quantize<'a> {
+    x: &'a [f32],
+    q: &'a mut [i8],
+    scale: &'a mut [f32],
+    sum: &'a mut [f32],
+}
+
+impl Op for Quantize<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let blocks = self.x.chunks(BLOCK_COLS).zip(self.q.chunks_exact_mut(BLOCK_COLS));
+        for ((x, q), (scale, sum)) in blocks.zip(self.scale.iter_mut().zip(self.sum)) {
+            let total;
+            (*scale, total) = quantize_run(s, x, q);
+            *sum = total as f32;
+        }
+    }
+}
+
+/// Quantizes `x` with one scale to `q`, which is a multiple of 16 long, at least as long
+/// as `x`, and becomes zero behind it. Gives the scale and the sum of the quants.
+#[inline(always)]
+pub(super) fn quantize_run<S: Simd>(s: S, x: &[f32], q: &mut [i8]) -> (f32, i32) {
+    let mut largest = s.splat_i(0);
+    for x in x.chunks(S::LANES) {
+        largest = s.max_bits(largest, load_some(s, x));
+    }
+    let amax = f32::from_bits(s.reduce_max_i(largest).cast_unsigned());
+    if !(AMAX_LEAST..=f32::MAX).contains(&amax) {
+        q.fill(0);
+        return (0.0, 0);
+    }
+    let inverse = s.splat(127.0 / amax);
+    let mut sum = s.splat_i(0);
+    for (i, q) in q.chunks_exact_mut(S::LANES).enumerate() {
+        let v = load_some(s, x.get(i * S::LANES..).unwrap_or(&[]));
+        let rounded = s.clamp_127(s.round(s.mul(v, inverse)));
+        sum = s.add_i(sum, rounded);
+        // SAFETY: the chunk has `LANES` elements.
+        unsafe { s.store_i8(q.as_mut_ptr(), rounded) };
+    }
+    (amax * (1.0 / 127.0), s.reduce_add_i(sum))
+}

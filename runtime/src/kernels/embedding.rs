@@ -1,0 +1,48 @@
+//! Single rows of a packed matrix, for the embedding of a token.
+#![allow(clippy::indexing_slicing)]
+
+use crate::layout::{
+    BLOCK_COLS, INT4_ZERO, TILE_ROWS, WeightType, blocks, f32_offset, int8_offset, nibble_offset,
+};
+use crate::math::f16_to_f32;
+use crate::matrix::Matrix;
+
+/// Writes row `row` of the matrix to `out` `(cols)`.
+///
+/// One row a token: plain Rust on every ISA. A nibble times its f16 scale is exact in
+/// f32, so that adding the minimum is the only rounding.
+///
+/// # Panics
+/// If there is no such row, or `out` has another length.
+pub fn embedding_row(matrix: &Matrix<'_>, row: usize, out: &mut [f32]) {
+    assert!(row < matrix.rows() && out.len() == matrix.cols());
+    let (kind, lane) = (matrix.kind(), row % TILE_ROWS);
+    let tile_bytes = blocks(matrix.cols()) * kind.block_bytes();
+    let tile = &matrix.tiles()[row / TILE_ROWS * tile_bytes..][..tile_bytes];
+    for (block, out) in tile.chunks_exact(kind.block_bytes()).zip(out.chunks_mut(BLOCK_COLS)) {
+        let half = |at: usize| {
+            let at = at + 2 * lane;
+            f16_to_f32(u16::from_le_bytes([block[at], block[at + 1]]))
+        };
+        let nibble = |col| {
+            let (at, shift) = nibble_offset(lane, col);
+            f32::from(block[at] >> shift & 15)
+        };
+        for (col, out) in out.iter_mut().enumerate() {
+            *out = match kind {
+                WeightType::F32 => {
+                    let at = f32_offset(lane, col);
+                    f32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
+                }
+                WeightType::Int8 => {
+                    let value = block[int8_offset(lane, col)].cast_signed();
+                    f32::from(value) * half(kind.quant_bytes())
+                }
+                WeightType::Int4 => (nibble(col) - f32::from(INT4_ZERO)) * half(kind.quant_bytes()),
+                WeightType::Int4a => {
+                    nibble(col) * half(kind.quant_bytes()) + half(kind.minimum_offset())
+                }
+            };
+        }
+    }
+}

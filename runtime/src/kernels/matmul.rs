@@ -1,0 +1,340 @@
+//! Products of packed matrices with the inputs of one or several tokens.
+//!
+//! Rows are cut into tiles and shared between threads; every row of every token is one
+//! chain of fma over the blocks, so neither threads nor tokens nor lanes change a bit.
+#![allow(unsafe_code, clippy::indexing_slicing)]
+
+use core::ops::Range;
+
+use super::acts::Acts;
+use super::isa::{Isa, Op};
+use super::simd::{MOST_PARTS, Simd};
+use super::vector::silu_times;
+use super::weights::{Floats, Int4, Int4a, Int8, Lines, Packed, Parts, Rows, Weights};
+use crate::exec::{Block, Executor, for_each};
+use crate::layout::{TILE_ROWS, WeightType, blocks, tiles};
+use crate::machine::Machine;
+use crate::matrix::Linear;
+
+/// The inputs of `n` tokens, in the forms that the matrices of a region want.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    /// Tokens.
+    pub n: usize,
+    /// Columns of each.
+    pub cols: usize,
+    /// `(n, cols)`, rows `stride` apart: read by f32 matrices alone, else may be empty
+    pub x: &'a [f32],
+    /// From one token's `x` to the next; at least `cols`.
+    pub stride: usize,
+    /// Read by quantized matrices; at least `n` tokens.
+    pub acts: Option<Acts<'a>>,
+}
+
+/// What is done with a product y = W·x, to which the bias, if any, has been added.
+#[derive(Clone, Copy)]
+pub enum Task<'m> {
+    /// `out = y`
+    Store(Linear<'m>),
+    /// `out = out + y`: the residual stream
+    Add(Linear<'m>),
+    /// `out = SiLU(y of gate) · y of up`
+    GatedSilu {
+        /// `(rows, cols)`
+        gate: Linear<'m>,
+        /// `(rows, cols)`
+        up: Linear<'m>,
+    },
+}
+
+/// One output of a parallel region.
+pub struct Job<'a> {
+    /// Which matrix, and what becomes of its product.
+    pub task: Task<'a>,
+    /// `(n, rows padded to 16)`, rows `stride` apart. The padding becomes 0 (in
+    /// [`Task::Add`] it stays as it is).
+    pub out: &'a mut [f32],
+    /// From one token's output to the next; at least the rows padded to 16.
+    pub stride: usize,
+}
+
+/// How a register of products goes to the output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Store,
+    Add,
+    GatedBy,
+}
+
+#[derive(Clone, Copy)]
+struct Step<'m> {
+    linear: Linear<'m>,
+    then: Then,
+}
+
+impl<'m> Task<'m> {
+    /// The products, one after the other on the same rows.
+    fn steps(self) -> [Option<Step<'m>>; 2] {
+        let step = |linear, then| Some(Step { linear, then });
+        match self {
+            Self::Store(linear) => [step(linear, Then::Store), None],
+            Self::Add(linear) => [step(linear, Then::Add), None],
+            Self::GatedSilu { gate, up } => [step(gate, Then::Store), step(up, Then::GatedBy)],
+        }
+    }
+
+    fn rows(self) -> usize {
+        match self {
+            Self::Store(linear) | Self::Add(linear) => linear.weight.rows(),
+            Self::GatedSilu { gate, .. } => gate.weight.rows(),
+        }
+    }
+}
+
+/// Tiles of one job that one thread computes.
+struct Piece<'a> {
+    steps: [Option<Step<'a>>; 2],
+    /// Of the job's tiles.
+    range: Range<usize>,
+    /// `(n, 16 · tiles in range)`
+    out: Block<'a, f32>,
+}
+
+/// Pieces a thread, so that a late thread is waited for less: few for one token, since
+/// every piece starts its streams anew.
+const PIECES_DECODE: usize = 1;
+const PIECES_PREFILL: usize = 4;
+
+/// Computes the jobs in one parallel region. All read the same input and may differ in
+/// weight type.
+///
+/// # Panics
+/// If a matrix, bias, input or output has not the stated shape.
+pub fn matmul(machine: &Machine<'_>, input: &Input<'_>, jobs: &mut [Job<'_>]) {
+    jobs.iter().for_each(|job| check(input, job));
+    if input.n == 0 {
+        return;
+    }
+    let total: usize = jobs.iter().map(|job| tiles(job.task.rows())).sum();
+    let most = if input.n == 1 { PIECES_DECODE } else { PIECES_PREFILL };
+    let each = total.div_ceil(machine.exec.threads().max(1) * most).max(1);
+    let pieces = jobs.iter_mut().flat_map(|job| cut(job, input.n, each));
+    run(machine.exec, pieces, |piece| compute(machine.isa, input, piece));
+}
+
+fn run<'a>(
+    exec: &dyn Executor,
+    pieces: impl Iterator<Item = Piece<'a>>,
+    f: impl Fn(Piece<'a>) + Sync,
+) {
+    for_each(exec, pieces, f);
+}
+
+/// Cuts a job into pieces of `each` tiles.
+fn cut<'a>(job: &'a mut Job<'_>, n: usize, each: usize) -> impl Iterator<Item = Piece<'a>> {
+    let (steps, all) = (job.task.steps(), tiles(job.task.rows()));
+    let mut rest = Some(Block::new(job.out, n, job.stride));
+    (0..all.div_ceil(each)).filter_map(move |piece| {
+        let range = piece * each..all.min((piece + 1) * each);
+        let (out, right) = rest.take()?.split_cols(range.len() * TILE_ROWS);
+        rest = Some(right);
+        Some(Piece { steps, range, out })
+    })
+}
+
+/// Everything that the kernels rely on.
+fn check(input: &Input<'_>, job: &Job<'_>) {
+    let rows = tiles(job.task.rows()) * TILE_ROWS;
+    // As many whole rows as `Block` counts.
+    assert!(job.stride >= rows && (job.stride == 0 || job.out.len() / job.stride >= input.n));
+    for step in job.task.steps().into_iter().flatten() {
+        let weight = step.linear.weight;
+        assert!(weight.rows() == job.task.rows() && weight.cols() == input.cols);
+        assert!(step.linear.bias.is_none_or(|bias| bias.len() == weight.rows()));
+        if weight.kind().is_quantized() {
+            assert!(input.acts.is_some_and(|a| a.n() >= input.n && a.cols() == input.cols));
+        } else if input.n > 0 {
+            let last = (input.n - 1).checked_mul(input.stride);
+            let len = last.and_then(|last| last.checked_add(input.cols));
+            assert!(len.is_some_and(|len| len <= input.x.len()));
+        }
+    }
+}
+
+fn compute(isa: Isa, input: &Input<'_>, piece: Piece<'_>) {
+    let Piece { steps, range, mut out } = piece;
+    for step in steps.into_iter().flatten() {
+        let (range, out) = (range.clone(), &mut out);
+        match step.linear.weight.kind() {
+            WeightType::F32 => isa.run(Product::<Floats>::new(step, input, range, out)),
+            WeightType::Int8 => isa.run(Product::<Packed<Int8>>::new(step, input, range, out)),
+            WeightType::Int4 => isa.run(Product::<Packed<Int4>>::new(step, input, range, out)),
+            WeightType::Int4a => isa.run(Product::<Packed<Int4a>>::new(step, input, range, out)),
+        }
+    }
+}
+
+/// One step on one piece.
+struct Product<'a, 'b, W> {
+    /// Packed tiles of the piece.
+    bytes: &'a [u8],
+    tile_bytes: usize,
+    lines: Lines,
+    n: usize,
+    /// From the piece's first row on, to the matrix's last.
+    bias: Option<&'a [f32]>,
+    then: Then,
+    out: &'b mut Block<'a, f32>,
+    weights: core::marker::PhantomData<W>,
+}
+
+impl<'a, 'b, W: Weights> Product<'a, 'b, W> {
+    fn new(
+        step: Step<'a>,
+        input: &Input<'_>,
+        range: Range<usize>,
+        out: &'b mut Block<'a, f32>,
+    ) -> Self {
+        let tile_bytes = blocks(input.cols) * W::KIND.block_bytes();
+        let bytes = &step.linear.weight.tiles()[range.start * tile_bytes..range.end * tile_bytes];
+        let acts = input.acts.filter(|_| W::KIND.is_quantized());
+        let null = core::ptr::null();
+        let lines = Lines {
+            x: input.x.as_ptr(),
+            stride: input.stride,
+            cols: input.cols,
+            q: acts.map_or(core::ptr::null(), |a| a.q.as_ptr()),
+            scale: acts.map_or(null, |a| a.scale.as_ptr()),
+            sum: acts.map_or(null, |a| a.sum.as_ptr()),
+            blocks: blocks(input.cols),
+        };
+        let bias = step.linear.bias.map(|bias| &bias[range.start * TILE_ROWS..]);
+        let weights = core::marker::PhantomData;
+        Self { bytes, tile_bytes, lines, n: input.n, bias, then: step.then, out, weights }
+    }
+
+    fn tiles(&self) -> usize {
+        self.bytes.len().checked_div(self.tile_bytes).unwrap_or(0)
+    }
+
+    /// Adds the bias to a register of products and sends it to the output.
+    #[inline(always)]
+    fn finish<S: Simd>(&mut self, s: S, tile: usize, token: usize, part: usize, acc: S::F) {
+        let row = tile * TILE_ROWS + part * S::LANES;
+        let mut y = acc;
+        if let Some(bias) = self.bias {
+            let bias = bias.get(row..).unwrap_or(&[]);
+            y = s.add(y, super::vector::load_some(s, &bias[..bias.len().min(S::LANES)]));
+        }
+        let out = &mut self.out.row(token)[row..row + S::LANES];
+        // SAFETY: the slice has `LANES` elements.
+        unsafe {
+            let y = match self.then {
+                Then::Store => y,
+                Then::Add => s.add(s.load(out.as_ptr()), y),
+                Then::GatedBy => silu_times(s, s.load(out.as_ptr()), y),
+            };
+            s.store(out.as_mut_ptr(), y);
+        }
+    }
+}
+
+impl<W: Weights> Op for Product<'_, '_, W> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        if self.n == 1 { one_token(s, &mut self) } else { tokens(s, &mut self) }
+    }
+}
+
+/// Tile rows that one thread reads at a time: a single sequential stream reaches less
+/// than half of the memory's bandwidth.
+const STREAMS: usize = 4;
+/// How far ahead each stream is prefetched. At the end of a tile this reaches the next
+/// one, which the same stream reads next.
+const PREFETCH: usize = 3072;
+const CACHE_LINE: usize = 64;
+
+/// Decode: four streams, each a quarter of the piece.
+#[inline(always)]
+fn one_token<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
+    let tiles = product.tiles();
+    let each = tiles / STREAMS;
+    for i in 0..each {
+        streams::<S, W, STREAMS>(s, product, [i, each + i, 2 * each + i, 3 * each + i]);
+    }
+    match tiles - each * STREAMS {
+        0 => {}
+        1 => streams::<S, W, 1>(s, product, [tiles - 1]),
+        2 => streams::<S, W, 2>(s, product, [tiles - 2, tiles - 1]),
+        _ => streams::<S, W, 3>(s, product, [tiles - 3, tiles - 2, tiles - 1]),
+    }
+}
+
+/// The products of `N` tiles with one token, block by block in turns.
+#[inline(always)]
+fn streams<S: Simd, W: Weights, const N: usize>(
+    s: S,
+    product: &mut Product<'_, '_, W>,
+    tiles: [usize; N],
+) {
+    let all = Parts { first: 0, count: S::PARTS };
+    let mut at = tiles.map(|tile| product.bytes[tile * product.tile_bytes..].as_ptr());
+    let mut acc = [[[s.splat(0.0); MOST_PARTS]; 1]; N];
+    for b in 0..product.lines.blocks {
+        for i in 0..N {
+            for line in 0..W::KIND.block_bytes().div_ceil(CACHE_LINE) {
+                s.prefetch(at[i].wrapping_add(PREFETCH + line * CACHE_LINE));
+            }
+            // SAFETY: block `b` of a tile of this piece; `check` saw the inputs.
+            unsafe { W::block::<S, 1>(s, at[i], b, product.lines, all, &mut acc[i]) };
+            at[i] = at[i].wrapping_add(W::KIND.block_bytes());
+        }
+    }
+    for i in 0..N {
+        for part in 0..S::PARTS {
+            product.finish(s, tiles[i], 0, part, acc[i][0][part]);
+        }
+    }
+}
+
+/// Prefill: a register of rows at a time, unpacked once for several tokens.
+#[inline(always)]
+fn tokens<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
+    for tile in 0..product.tiles() {
+        let mut token = 0;
+        while token < product.n {
+            token += match S::MATMUL_TOKENS.min(product.n - token) {
+                1 => group::<S, W, 1>(s, product, tile, token),
+                2 => group::<S, W, 2>(s, product, tile, token),
+                3 => group::<S, W, 3>(s, product, tile, token),
+                _ => group::<S, W, 4>(s, product, tile, token),
+            };
+        }
+    }
+}
+
+/// The products of one tile with `T` tokens; gives `T`.
+#[inline(always)]
+fn group<S: Simd, W: Weights, const T: usize>(
+    s: S,
+    product: &mut Product<'_, '_, W>,
+    tile: usize,
+    token: usize,
+) -> usize {
+    let start = product.bytes[tile * product.tile_bytes..].as_ptr();
+    let lines = product.lines.from(token);
+    for part in 0..S::PARTS {
+        let mut acc: [Rows<S>; T] = [[s.splat(0.0); MOST_PARTS]; T];
+        for b in 0..lines.blocks {
+            let block = start.wrapping_add(b * W::KIND.block_bytes());
+            // SAFETY: block `b` of a tile of this piece; `check` saw the inputs.
+            unsafe { W::block(s, block, b, lines, Parts { first: part, count: 1 }, &mut acc) };
+        }
+        for (t, acc) in acc.iter().enumerate() {
+            product.finish(s, tile, token + t, part, acc[part]);
+        }
+    }
+    T
+}

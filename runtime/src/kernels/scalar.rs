@@ -1,0 +1,210 @@
+//! Sixteen lanes in plain Rust: runs anywhere, and defines the bits.
+#![allow(unsafe_code, clippy::indexing_slicing)]
+
+use core::array::from_fn;
+
+use super::simd::{MOST_PARTS, Simd};
+use crate::math;
+
+/// No instructions at all.
+#[derive(Clone, Copy)]
+pub(crate) struct Scalar;
+
+type F = [f32; 16];
+type I = [i32; 16];
+
+/// Four weights times four activations, in each lane.
+#[inline(always)]
+fn dot(z: I, w: [[i32; 4]; 16], a: [i8; 32], g: usize) -> I {
+    from_fn(|lane| {
+        let group: i32 = (0..4).map(|i| w[lane][i] * i32::from(a[4 * g + i])).sum();
+        z[lane] + group
+    })
+}
+
+// SAFETY: plain Rust needs nothing of the CPU.
+unsafe impl Simd for Scalar {
+    const LANES: usize = 16;
+
+    type F = F;
+    type I = I;
+    type W = [u8; 64];
+    type W8 = [u8; 64];
+    type Z4 = I;
+    type Z8 = I;
+    type A = [i8; 32];
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> F {
+        // SAFETY: the caller vouches for 16 elements.
+        unsafe { from.cast::<F>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, v: F) {
+        // SAFETY: the caller vouches for 16 elements.
+        unsafe { to.cast::<F>().write_unaligned(v) }
+    }
+    #[inline(always)]
+    unsafe fn load_f16(self, from: *const u8) -> F {
+        // SAFETY: the caller vouches for 16 elements of two bytes.
+        let bytes = unsafe { from.cast::<[[u8; 2]; 16]>().read_unaligned() };
+        bytes.map(|b| math::f16_to_f32(u16::from_le_bytes(b)))
+    }
+    #[inline(always)]
+    unsafe fn store_f16(self, to: *mut u8, v: F) {
+        let bytes = v.map(|v| math::f32_to_f16(v).to_le_bytes());
+        // SAFETY: the caller vouches for 16 elements of two bytes.
+        unsafe { to.cast::<[[u8; 2]; 16]>().write_unaligned(bytes) }
+    }
+    #[inline(always)]
+    unsafe fn load_i8(self, from: *const u8) -> F {
+        // SAFETY: the caller vouches for 16 elements.
+        unsafe { from.cast::<[i8; 16]>().read_unaligned() }.map(f32::from)
+    }
+    #[inline(always)]
+    fn prefetch(self, _from: *const u8) {}
+
+    #[inline(always)]
+    fn splat(self, v: f32) -> F {
+        [v; 16]
+    }
+    #[inline(always)]
+    fn add(self, a: F, b: F) -> F {
+        from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn sub(self, a: F, b: F) -> F {
+        from_fn(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    fn mul(self, a: F, b: F) -> F {
+        from_fn(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    fn div(self, a: F, b: F) -> F {
+        from_fn(|i| a[i] / b[i])
+    }
+    #[inline(always)]
+    fn fma(self, a: F, b: F, c: F) -> F {
+        from_fn(|i| math::fma(a[i], b[i], c[i]))
+    }
+    #[inline(always)]
+    fn select_lt(self, a: F, b: F, x: F, y: F) -> F {
+        from_fn(|i| if a[i] < b[i] { x[i] } else { y[i] })
+    }
+    #[inline(always)]
+    fn abs(self, a: F) -> F {
+        a.map(f32::abs)
+    }
+    #[inline(always)]
+    fn exp2_magic(self, t: F) -> F {
+        t.map(|t| f32::from_bits((t.to_bits() << 23).wrapping_add(1.0_f32.to_bits())))
+    }
+
+    #[inline(always)]
+    fn sum16(self, parts: [F; MOST_PARTS]) -> f32 {
+        let mut v = parts[0];
+        for apart in [8, 4, 2, 1] {
+            for i in 0..apart {
+                v[i] += v[i + apart];
+            }
+        }
+        v[0]
+    }
+    #[inline(always)]
+    fn max16(self, parts: [F; MOST_PARTS]) -> f32 {
+        parts[0].into_iter().fold(f32::NEG_INFINITY, |m, v| if m > v { m } else { v })
+    }
+
+    #[inline(always)]
+    fn splat_i(self, v: i32) -> I {
+        [v; 16]
+    }
+    #[inline(always)]
+    fn add_i(self, a: I, b: I) -> I {
+        from_fn(|i| a[i].wrapping_add(b[i]))
+    }
+    #[inline(always)]
+    fn sub_i(self, a: I, b: I) -> I {
+        from_fn(|i| a[i].wrapping_sub(b[i]))
+    }
+    #[inline(always)]
+    fn to_f(self, v: I) -> F {
+        v.map(|v| v as f32)
+    }
+    #[inline(always)]
+    fn round(self, v: F) -> I {
+        // Not by `math::rint`, which stops at 2^22.
+        v.map(|v| {
+            let floor = v as i32;
+            let rest = v - floor as f32;
+            let up = rest > 0.5 || rest == 0.5 && floor & 1 == 1;
+            let down = rest < -0.5 || rest == -0.5 && floor & 1 == 1;
+            floor.wrapping_add(i32::from(up)).wrapping_sub(i32::from(down))
+        })
+    }
+    #[inline(always)]
+    fn max_bits(self, m: I, v: F) -> I {
+        from_fn(|i| m[i].max(v[i].abs().to_bits().cast_signed()))
+    }
+    #[inline(always)]
+    fn reduce_max_i(self, v: I) -> i32 {
+        v.into_iter().fold(i32::MIN, i32::max)
+    }
+    #[inline(always)]
+    fn reduce_add_i(self, v: I) -> i32 {
+        v.into_iter().fold(0, i32::wrapping_add)
+    }
+    #[inline(always)]
+    fn clamp_127(self, v: I) -> I {
+        v.map(|v| v.clamp(-127, 127))
+    }
+    #[inline(always)]
+    unsafe fn store_i8(self, to: *mut i8, v: I) {
+        // SAFETY: the caller vouches for 16 elements.
+        unsafe { to.cast::<[i8; 16]>().write_unaligned(v.map(|v| v as i8)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_w(self, from: *const u8) -> [u8; 64] {
+        // SAFETY: the caller vouches for 64 bytes.
+        unsafe { from.cast::<[u8; 64]>().read_unaligned() }
+    }
+    #[inline(always)]
+    fn nibbles(self, w: [u8; 64]) -> ([u8; 64], [u8; 64]) {
+        (w.map(|b| b & 15), w.map(|b| b >> 4))
+    }
+    #[inline(always)]
+    fn ready_i8(self, w: [u8; 64]) -> [u8; 64] {
+        w
+    }
+    #[inline(always)]
+    unsafe fn acts(self, from: *const i8) -> [i8; 32] {
+        // SAFETY: the caller vouches for 32 elements.
+        unsafe { from.cast::<[i8; 32]>().read_unaligned() }
+    }
+    #[inline(always)]
+    fn zero4(self) -> I {
+        [0; 16]
+    }
+    #[inline(always)]
+    fn zero8(self) -> I {
+        [0; 16]
+    }
+    #[inline(always)]
+    fn dot_u4(self, z: I, w: [u8; 64], a: [i8; 32], g: usize) -> I {
+        dot(z, from_fn(|lane| from_fn(|i| i32::from(w[4 * lane + i]))), a, g)
+    }
+    #[inline(always)]
+    fn dot_i8(self, z: I, w: [u8; 64], a: [i8; 32], g: usize) -> I {
+        dot(z, from_fn(|lane| from_fn(|i| i32::from(w[4 * lane + i].cast_signed()))), a, g)
+    }
+    #[inline(always)]
+    fn sum4(self, z: I) -> I {
+        z
+    }
+    #[inline(always)]
+    fn sum8(self, z: I) -> I {
+        z
+    }
+}
