@@ -23,7 +23,6 @@ pub mod format;
 pub mod kernels;
 pub mod kv;
 pub mod layout;
-pub mod machine;
 pub mod math;
 pub mod matrix;
 pub mod model;
@@ -33,9 +32,8 @@ pub mod session;
 pub mod tokenizer;
 
 pub use exec::{Executor, Serial};
-pub use kernels::Isa;
+pub use kernels::{Isa, Machine};
 pub use kv::KvType;
-pub use machine::Machine;
 pub use matrix::Matrix;
 pub use model::Model;
 pub use options::{Options, OptionsError};

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::machine::Machine;
+use crate::kernels::Machine;
 use crate::model::Model;
 use crate::options::{Options, OptionsError};
 
