@@ -118,6 +118,17 @@ impl<'m> Tokenizer<'m> {
         Ok(words.encoded)
     }
 
+    /// Gives the ids that the bytes of one word merge to, without looking it up whole, and
+    /// returns how many bytes have no token. The converter fills the table of words by it.
+    pub fn merge_word(
+        &self,
+        word: &[u8],
+        scratch: &mut [Symbol],
+        out: &mut dyn FnMut(u32),
+    ) -> Result<usize, EncodeError> {
+        merge::merge_word(&self.tables, word, scratch, out).ok_or(EncodeError::ScratchTooSmall)
+    }
+
     /// The bytes of a token, special ones included; empty if there is none with this id.
     pub fn bytes(&self, id: u32) -> &'m [u8] {
         self.tables.bytes(id)

@@ -45,6 +45,7 @@ static CLASSES: [u8; END / 4] = {
 };
 
 /// The classes of ASCII, one to a byte.
+#[allow(clippy::indexing_slicing, reason = "runs when compiled")]
 static ASCII: [Class; 128] = {
     let mut classes = [Class::Other; 128];
     let mut c = 0;
