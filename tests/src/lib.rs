@@ -14,7 +14,6 @@ mod process;
 mod random;
 mod temp;
 mod threads;
-mod tiny;
 
 pub use aligned::Aligned;
 pub use bins::{bin, cargo, fixture, root};
@@ -25,4 +24,3 @@ pub use process::{Finished, run, run_with_input};
 pub use random::Random;
 pub use temp::TempDir;
 pub use threads::Threads;
-pub use tiny::{tiny, tiny_names, with_session};
