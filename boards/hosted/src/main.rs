@@ -1,2 +1,76 @@
-//! Oarlock on an operating system.
-fn main() {}
+//! Oarlock on an operating system: what the runtime does not do itself.
+//!
+//! The runtime wants four things of a board, and each has a file here:
+//!
+//! ```text
+//! the model's bytes     model_file  map, and fetch for the default model
+//! a scratch slice       scratch     pages that cost nothing until they are touched
+//! proof of the CPU      detect      the only place that asks it
+//! parallel regions      pool        threads that spin, then sleep
+//! ```
+//!
+//! `engine` puts them together. The commands stand on that, one file each in `commands`;
+//! `answer` is the loop that generate and chat share, and `stream` turns its tokens into
+//! text. All output goes through `console`, every failure through `errors`, and what a
+//! signal must not leave behind is registered with `signals`.
+//!
+//! The command line is described in `docs/cli.md` and defined in `args`.
+
+mod answer;
+mod args;
+mod chatting;
+mod commands;
+mod console;
+mod cores;
+mod detect;
+mod engine;
+mod errors;
+mod fetch;
+mod home;
+mod map;
+mod model_file;
+mod npy;
+mod os;
+mod pool;
+mod sampling;
+mod scratch;
+mod signals;
+mod stream;
+mod texts;
+mod words;
+
+use std::panic;
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use commands::{bench, chat, detokenize, generate, inspect, logits, perplexity, tokenize, verify};
+use errors::{Outcome, Stop, fault};
+
+fn main() -> ExitCode {
+    signals::install();
+    // Nothing here is meant to panic; if something does, that is said in our form too.
+    panic::set_hook(Box::new(|_| {}));
+    let outcome = panic::catch_unwind(run).unwrap_or_else(|payload| Err(internal(&*payload)));
+    outcome.map_or_else(|stop| stop.report(), |()| ExitCode::SUCCESS)
+}
+
+fn run() -> Outcome {
+    let Some(Cli { command, chat }) = args::parse(std::env::args_os())? else { return Ok(()) };
+    match command.unwrap_or(Command::Chat(chat)) {
+        Command::Chat(args) => chat::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Tokenize(args) => tokenize::run(&args),
+        Command::Detokenize(args) => detokenize::run(&args),
+        Command::Logits(args) => logits::run(&args),
+        Command::Perplexity(args) => perplexity::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args),
+    }
+}
+
+fn internal(payload: &(dyn std::any::Any + Send)) -> Stop {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    fault("internal", text.unwrap_or("a panic"), "please report this, with the command line")
+}

@@ -18,7 +18,6 @@ mod vector;
 mod weights;
 
 pub use acts::{Acts, ActsMut};
-pub(crate) use attention::MOST_HEAD_DIM;
 pub use attention::{Kv, KvMut, Partial, Queries, QueriesMut, attend, finish, merge};
 pub use embedding::embedding_row;
 pub use isa::{Isa, set_control_word};

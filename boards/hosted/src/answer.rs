@@ -1,0 +1,173 @@
+//! The loop that every answer comes from: feed, sample, show, until something ends it.
+
+use std::fmt;
+use std::ops::AddAssign;
+use std::time::{Duration, Instant};
+
+use oarlock::sampler::Sampler;
+use oarlock::tokenizer::Tokenizer;
+use oarlock::{Machine, Session};
+
+use crate::console;
+use crate::errors::{Outcome, fault};
+use crate::stream::TextStream;
+
+/// A session that answers.
+pub struct Speaker<'a> {
+    /// The stream of all turns.
+    pub session: Session<'a>,
+    /// What computes.
+    pub machine: Machine<'a>,
+    /// What chooses.
+    pub sampler: Sampler,
+    /// What turns ids into text.
+    pub tokenizer: Tokenizer<'a>,
+    /// Texts before which an answer stops.
+    pub stops: Vec<String>,
+    /// Tokens that belong to the stream and are fed with the next turn: the last one of an
+    /// answer that was cut short, or the rest of a prompt that was interrupted.
+    pub unfed: Vec<u32>,
+}
+
+/// When an answer ends, other than by the model's wish or a stop string.
+pub struct Limits<'l> {
+    /// Tokens at most.
+    pub tokens: u64,
+    /// Whether to go on when the model says that it is done.
+    pub ignore_end: bool,
+    /// Asked before every token.
+    pub interrupted: &'l dyn Fn() -> bool,
+}
+
+/// How an answer went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answer {
+    /// Tokens fed before the first one.
+    pub prompt_tokens: usize,
+    /// Time that this took.
+    pub prompt_time: Duration,
+    /// Tokens of the answer.
+    pub tokens: u64,
+    /// Time from the first to the last of them.
+    pub time: Duration,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
+}
+
+/// Chunks that are fed between two looks at whether to stop.
+const CHUNKS_AT_ONCE: usize = 4;
+
+impl Speaker<'_> {
+    /// Feeds `ids` and writes what follows to stdout, without a newline at the end.
+    pub fn answer(&mut self, ids: &[u32], limits: &Limits<'_>) -> Outcome<Answer> {
+        self.unfed.extend_from_slice(ids);
+        let mut answer = Answer { prompt_tokens: self.unfed.len(), ..Answer::default() };
+        let start = Instant::now();
+        if self.feed(limits)? {
+            answer.prompt_time = start.elapsed();
+            self.speak(limits, &mut answer)?;
+        } else {
+            answer.interrupted = true;
+        }
+        Ok(answer)
+    }
+
+    /// Feeds what is to be fed; false if that was interrupted.
+    fn feed(&mut self, limits: &Limits<'_>) -> Outcome<bool> {
+        let step = self.session.options().chunk.saturating_mul(CHUNKS_AT_ONCE).max(1);
+        while !self.unfed.is_empty() {
+            if (limits.interrupted)() {
+                return Ok(false);
+            }
+            let n = step.min(self.unfed.len());
+            self.session
+                .feed(&self.machine, &self.unfed[..n])
+                .map_err(|error| fault("tokens", error, "convert the model again"))?;
+            self.unfed.drain(..n);
+        }
+        Ok(true)
+    }
+
+    /// Samples and shows tokens. The last prompt token has been fed.
+    fn speak(&mut self, limits: &Limits<'_>, answer: &mut Answer) -> Outcome {
+        let stops = std::mem::take(&mut self.stops);
+        let mut text = TextStream::new(&stops);
+        let start = Instant::now();
+        let done = self.speak_into(limits, answer, &mut text);
+        answer.time = start.elapsed();
+        let rest = text.finish();
+        self.stops = stops;
+        done.and_then(|()| show(&rest))
+    }
+
+    fn speak_into(
+        &mut self,
+        limits: &Limits<'_>,
+        answer: &mut Answer,
+        text: &mut TextStream<'_>,
+    ) -> Outcome {
+        while answer.tokens < limits.tokens && !text.stopped() {
+            answer.interrupted = (limits.interrupted)();
+            // The last token is in the stream only once the next one is wanted.
+            if answer.interrupted || !self.feed(limits)? {
+                answer.interrupted = true;
+                return Ok(());
+            }
+            let _ = &mut self.sampler;
+            let id: u32 = return Err(fault("session", "cannot sample yet", "wait for it"));
+            #[expect(unreachable_code, reason = "until sessions sample")]
+            if self.tokenizer.is_end(id) && !limits.ignore_end {
+                return Ok(()); // The next turn begins by saying so itself.
+            }
+            answer.tokens += 1;
+            self.unfed.push(id);
+            if !self.tokenizer.is_special(id) {
+                show(&text.push(self.tokenizer.bytes(id)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn show(text: &str) -> Outcome {
+    if text.is_empty() { Ok(()) } else { console::put(text.as_bytes()) }
+}
+
+impl Answer {
+    /// Tokens of the answer in a second.
+    pub fn speed(&self) -> f64 {
+        per_second(self.tokens as f64, self.time)
+    }
+
+    /// Prompt tokens in a second.
+    pub fn prompt_speed(&self) -> f64 {
+        per_second(self.prompt_tokens as f64, self.prompt_time)
+    }
+}
+
+impl AddAssign for Answer {
+    fn add_assign(&mut self, other: Self) {
+        self.prompt_tokens += other.prompt_tokens;
+        self.prompt_time += other.prompt_time;
+        self.tokens += other.tokens;
+        self.time += other.time;
+        self.interrupted |= other.interrupted;
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (prompt, tokens) = (self.prompt_tokens, self.tokens);
+        let (prompt_speed, speed) = (self.prompt_speed(), self.speed());
+        write!(
+            f,
+            "[{tokens} tokens, {speed:.1} tok/s; prompt {prompt} tokens, {prompt_speed:.1} tok/s]"
+        )
+    }
+}
+
+/// `count` in a second, if they took `time`.
+pub fn per_second(count: f64, time: Duration) -> f64 {
+    let seconds = time.as_secs_f64();
+    if seconds > 0.0 { count / seconds } else { 0.0 }
+}

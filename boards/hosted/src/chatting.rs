@@ -1,0 +1,33 @@
+//! A conversation as token ids: what the model's chat template writes around messages.
+
+use oarlock::Model;
+use oarlock::chat::{Chat, ChatUnavailable, NoSuchTurn, Pieces};
+
+use crate::errors::{Outcome, Stop, fault};
+use crate::model_file::ModelFile;
+use crate::words::Words;
+
+/// The model's chat program.
+pub fn program<'m>(file: &ModelFile, model: &Model<'m>) -> Outcome<Chat<'m>> {
+    Chat::new(model.chat_section()).map_err(|why| match why {
+        ChatUnavailable::Reason(reason) => fault(
+            file.path().display(),
+            format!("this model cannot chat: {reason}"),
+            "use oarlock generate",
+        ),
+        ChatUnavailable::BadSection => file.fault("its chat program is not one this version reads"),
+    })
+}
+
+/// The ids of a turn.
+pub fn turn_ids(words: &Words<'_>, turn: Result<Pieces<'_>, NoSuchTurn>) -> Outcome<Vec<u32>> {
+    let pieces = turn.map_err(no_such_turn)?;
+    words.encode_pieces(pieces.iter().map(|piece| (piece.text, piece.trusted)))
+}
+
+/// The order of messages is one that the template refuses.
+pub fn no_such_turn(error: NoSuchTurn) -> Stop {
+    let NoSuchTurn { from, to } = error;
+    let what = format!("it has no place for {to:?} after {from:?}").to_lowercase();
+    fault("chat template", what, "change the order of the messages")
+}

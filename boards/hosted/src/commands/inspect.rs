@@ -1,0 +1,108 @@
+//! `oarlock inspect`: what is in a model, and exactly how much memory it needs.
+
+use std::fmt::Write as _;
+
+use oarlock::format::TensorType;
+use oarlock::kv::HEAD_ALIGN;
+use oarlock::model::Tensor;
+use oarlock::{Model, Options};
+use serde_json::{Value, json};
+
+use crate::errors::Outcome;
+use crate::model_file::ModelFile;
+use crate::{args, console, engine};
+
+/// Writes the findings to stdout.
+pub fn run(args: &args::Inspect) -> Outcome {
+    let path = args.file.as_deref().or(args.run.model.path.as_deref());
+    let file = ModelFile::at(path)?;
+    let model = file.model()?;
+    let options = engine::options(&args.run, &model);
+    let session_bytes = engine::bytes_needed(&model, &options)?;
+    let text = if args.json {
+        as_json(&model, &options, session_bytes).to_string()
+    } else {
+        as_text(&file.name(), &model, &options, session_bytes)
+    };
+    console::put_line(&text)
+}
+
+fn as_json(model: &Model<'_>, options: &Options, session_bytes: usize) -> Value {
+    json!({
+        "file_bytes": model.file_len(),
+        "session_bytes": session_bytes,
+        "kv_bytes_per_token": kv_bytes_per_token(model, options),
+        "bits_per_weight": bits_per_weight(model),
+        "arch": model.arch(),
+        "context": model.config().context,
+        "tensors": model.tensors().map(|tensor| tensor_json(&tensor)).collect::<Vec<_>>(),
+    })
+}
+
+fn tensor_json(tensor: &Tensor<'_>) -> Value {
+    let vector = tensor.kind == TensorType::Vector;
+    json!({
+        "name": tensor.name,
+        "role": tensor.role.name(),
+        "layer": tensor.layer,
+        "type": tensor.kind.name(),
+        "shape": if vector { json!([tensor.cols]) } else { json!([tensor.rows, tensor.cols]) },
+        "offset": tensor.extent.offset,
+        "bytes": tensor.extent.len,
+    })
+}
+
+fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usize) -> String {
+    let config = model.config();
+    let mut text = String::new();
+    let mut line = |key: &str, value: String| drop(writeln!(text, "{key:<20} {value}"));
+    line("model", name.to_owned());
+    line("architecture", model.arch().to_owned());
+    line("file", format!("{} bytes", model.file_len()));
+    line("weights", format!("{} at {:.2} bits", weights(model), bits_per_weight(model)));
+    line("vocab_size", config.vocab_size.to_string());
+    line("dim", config.dim.to_string());
+    line("n_layers", config.n_layers.to_string());
+    line("n_heads", config.n_heads.to_string());
+    line("n_kv_heads", config.n_kv_heads.to_string());
+    line("head_dim", config.head_dim.to_string());
+    line("ffn_dim", config.ffn_dim.to_string());
+    line("context", config.context.to_string());
+    line("tied embedding", if config.tied { "yes" } else { "no" }.to_owned());
+    let Options { context, sinks, chunk, kv, .. } = options;
+    let what = format!("context {context}, sinks {sinks}, chunk {chunk}, kv {}", kv.name());
+    line("session", format!("{session_bytes} bytes for {what}"));
+    line("cache of a token", format!("{} bytes", kv_bytes_per_token(model, options)));
+    for from in model.provenance().lines() {
+        line("made from", from.to_owned());
+    }
+    text.push('\n');
+    for tensor in model.tensors() {
+        let shape = format!("{} × {}", tensor.rows, tensor.cols);
+        let (name, kind, bytes) = (tensor.name, tensor.kind.name(), tensor.extent.len);
+        let _ = writeln!(text, "{name:<44} {kind:<6} {shape:>16} {bytes:>12} bytes");
+    }
+    text.trim_end().to_owned()
+}
+
+/// Bytes of the cache that a further token of context takes, in all layers.
+fn kv_bytes_per_token(model: &Model<'_>, options: &Options) -> usize {
+    let config = model.config();
+    let scale = if options.kv.has_scales() { size_of::<f32>() } else { 0 };
+    let head = config.head_dim.next_multiple_of(HEAD_ALIGN) * options.kv.bytes() + scale;
+    2 * head * config.n_kv_heads * config.n_layers
+}
+
+/// Bits of the file's matrices for each of their weights, scales included.
+fn bits_per_weight(model: &Model<'_>) -> f64 {
+    let bytes: u64 = matrices(model).map(|tensor| tensor.extent.len).sum();
+    8.0 * bytes as f64 / weights(model).max(1) as f64
+}
+
+fn weights(model: &Model<'_>) -> u64 {
+    matrices(model).map(|tensor| tensor.rows as u64 * tensor.cols as u64).sum()
+}
+
+fn matrices<'m>(model: &Model<'m>) -> impl Iterator<Item = Tensor<'m>> {
+    model.tensors().filter(|tensor| tensor.kind != TensorType::Vector)
+}

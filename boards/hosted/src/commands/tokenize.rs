@@ -1,0 +1,84 @@
+//! `oarlock tokenize`: text to ids, as one JSON array.
+
+use oarlock::chat::{Chat, Step};
+use oarlock::tokenizer::Special;
+use serde_json::Value;
+
+use crate::errors::{Outcome, Stop, fault};
+use crate::model_file::ModelFile;
+use crate::words::Words;
+use crate::{args, chatting, console, texts};
+
+/// Writes the ids to stdout.
+pub fn run(args: &args::Tokenize) -> Outcome {
+    let text = match (&args.text, &args.file, &args.messages) {
+        (Some(text), ..) => texts::argument("text", text)?.to_owned(),
+        (None, Some(path), _) | (None, None, Some(path)) => texts::file(path)?,
+        (None, None, None) => String::new(),
+    };
+    let file = ModelFile::open(&args.model)?;
+    let model = file.model()?;
+    let words = Words::new(file.tokenizer(&model)?);
+    let ids = if args.messages.is_some() {
+        let chat = chatting::program(&file, &model)?;
+        conversation(&words, &chat, &messages(&text)?, !args.no_generation_prompt)?
+    } else {
+        let special = if args.plain { Special::None } else { Special::All };
+        let ids = words.encode(&text, special)?;
+        if args.no_special { ids } else { words.with_ends(ids) }
+    };
+    console::put_line(&format!("{ids:?}"))
+}
+
+struct Message {
+    role: Step,
+    content: String,
+}
+
+/// A list of `{"role": …, "content": …}`, as chat templates take it.
+fn messages(json: &str) -> Outcome<Vec<Message>> {
+    let list: Value = serde_json::from_str(json).map_err(|error| malformed(error.to_string()))?;
+    let list = list.as_array().ok_or_else(|| malformed("not a list".into()))?;
+    list.iter().enumerate().map(|(i, it)| message(it).ok_or_else(|| bad_message(i))).collect()
+}
+
+fn message(it: &Value) -> Option<Message> {
+    let role = match it.get("role")?.as_str()? {
+        "system" => Step::System,
+        "user" => Step::User,
+        "assistant" => Step::Assistant,
+        _ => return None,
+    };
+    Some(Message { role, content: it.get("content")?.as_str()?.to_owned() })
+}
+
+fn malformed(what: String) -> Stop {
+    fault("--messages", what, "give a JSON list of {\"role\", \"content\"}")
+}
+
+fn bad_message(index: usize) -> Stop {
+    let remedy = "give \"role\" (system, user or assistant) and \"content\", both strings";
+    fault("--messages", format!("message {index} is not one that chat knows"), remedy)
+}
+
+/// What chat would have fed, had this been the conversation: gaps and contents in turn.
+fn conversation(
+    words: &Words<'_>,
+    chat: &Chat<'_>,
+    messages: &[Message],
+    generation_prompt: bool,
+) -> Outcome<Vec<u32>> {
+    let mut pieces = Vec::new();
+    let mut from = Step::Start;
+    for Message { role, content } in messages {
+        if *role == Step::System && content.is_empty() && chat.ignores_empty_system() {
+            continue;
+        }
+        pieces.push((chat.gap(from, *role).map_err(chatting::no_such_turn)?, true));
+        pieces.push((chat.content(*role, content), false));
+        from = *role;
+    }
+    let last = if generation_prompt { Step::Generation } else { Step::End };
+    pieces.push((chat.gap(from, last).map_err(chatting::no_such_turn)?, true));
+    words.encode_pieces(pieces)
+}

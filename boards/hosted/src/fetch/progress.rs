@@ -1,0 +1,51 @@
+//! How far it is: a bar for people, nothing for pipes.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar on stderr, which hides itself if that is no terminal.
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    /// So many bytes of so many.
+    pub fn bytes(what: &'static str, total: u64) -> Self {
+        Self::new(what, Some(total), "{msg:>12} {bar:30} {decimal_bytes}/{decimal_total_bytes}")
+    }
+
+    /// No knowing how far.
+    pub fn spinner(what: &'static str) -> Self {
+        Self::new(what, None, "{msg:>12} {spinner}")
+    }
+
+    fn new(what: &'static str, total: Option<u64>, template: &str) -> Self {
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+        bar.set_style(
+            ProgressStyle::with_template(template)
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("━╸ "),
+        );
+        bar.set_message(what);
+        Self(bar)
+    }
+
+    /// Moves the bar to `bytes`, or the spinner on.
+    pub fn set(&self, bytes: u64) {
+        self.0.set_position(bytes.min(self.0.length().unwrap_or(u64::MAX)));
+        self.0.tick();
+    }
+
+    /// Takes the bar away.
+    pub fn done(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.done();
+    }
+}
+
+/// Time between two moves.
+pub const TICK: Duration = Duration::from_millis(50);

@@ -1,0 +1,35 @@
+//! The model file, mapped: executed where it lies, shared between processes.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::path::Path;
+
+use memmap2::{Advice, Mmap};
+
+use crate::errors::{Outcome, fault, file_fault};
+
+/// Maps a model file read-only.
+///
+/// Pages come in as they are touched. They are asked for ahead of that, which costs
+/// nothing when they are in memory already and lets a cold start read in long runs;
+/// populating the map here would make opening wait for all of it.
+///
+/// **If another process truncates the file while it is mapped, touching the lost pages
+/// kills this process with SIGBUS**: no check here could prevent it. Replace a model by
+/// renaming a new file over it, as the converter does, never by writing into it.
+pub fn model(path: &Path) -> Outcome<Mmap> {
+    let file = File::open(path).map_err(|error| file_fault(path, &error))?;
+    let meta = file.metadata().map_err(|error| file_fault(path, &error))?;
+    if !meta.is_file() {
+        return Err(fault(path.display(), "is not a file", "name an .oar file"));
+    }
+    if meta.len() == 0 {
+        return Err(fault(path.display(), "is empty", "convert the model again"));
+    }
+    // SAFETY: the map is read-only and private to this value; that nobody else changes the
+    // file meanwhile cannot be had from the system, and is said above and in docs/cli.md.
+    let map = unsafe { Mmap::map(&file) }.map_err(|error| file_fault(path, &error))?;
+    // Advice is only that: a system that does not take it still runs.
+    let _ = map.advise(Advice::WillNeed);
+    Ok(map)
+}
