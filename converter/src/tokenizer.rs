@@ -3,6 +3,16 @@
 //! Two sources, [`from_json`] and [`from_gguf`], end in one description and one
 //! writer. What the runtime does not do exactly is refused by name.
 
+mod alphabet;
+mod description;
+mod gguf;
+mod json;
+mod pre_tokenizer;
+mod write;
+
+pub use gguf::{GgufTokenizer, from_gguf};
+pub use json::from_json;
+
 use std::fmt;
 
 /// A tokenizer as the runtime reads it, and what else conversion needs of it.
@@ -41,52 +51,12 @@ impl fmt::Display for TokenizerError {
 
 impl std::error::Error for TokenizerError {}
 
-/// Compiles `tokenizer.json`, with `tokenizer_config.json` for the names of special tokens.
-///
-/// `ends` are the ids that end what the model generates (`eos_token_id` of
-/// `generation_config.json` or `config.json`); the `eos_token` of the tokenizer is always one.
-pub fn from_json(
-    tokenizer: &[u8],
-    config: Option<&[u8]>,
-    ends: &[u32],
-) -> Result<Compiled, TokenizerError> {
-    let _ = (tokenizer, config, ends);
-    Err(TokenizerError::Malformed("not implemented".into()))
+impl TokenizerError {
+    fn unsupported(part: &'static str, found: impl fmt::Display) -> Self {
+        Self::Unsupported { part, found: found.to_string() }
+    }
 }
 
-/// What GGUF metadata says about a tokenizer, under keys `tokenizer.ggml.…`.
-#[derive(Clone, Debug, Default)]
-pub struct GgufTokenizer<'a> {
-    /// `model`
-    pub model: &'a str,
-    /// `pre`
-    pub pre: Option<&'a str>,
-    /// `tokens`
-    pub tokens: Vec<&'a str>,
-    /// `token_type`; empty if missing
-    pub token_types: Vec<i32>,
-    /// `merges`
-    pub merges: Vec<&'a str>,
-    /// `bos_token_id`
-    pub bos: Option<u32>,
-    /// `eos_token_id`
-    pub eos: Option<u32>,
-    /// `eot_token_id`
-    pub eot: Option<u32>,
-    /// `unknown_token_id`
-    pub unknown: Option<u32>,
-    /// `padding_token_id`
-    pub padding: Option<u32>,
-    /// `add_bos_token`
-    pub add_bos: Option<bool>,
-    /// `add_eos_token`
-    pub add_eos: Option<bool>,
-    /// `add_space_prefix`
-    pub add_space_prefix: Option<bool>,
-}
-
-/// Compiles the tokenizer of a GGUF file.
-pub fn from_gguf(source: &GgufTokenizer<'_>) -> Result<Compiled, TokenizerError> {
-    let _ = source;
-    Err(TokenizerError::Malformed("not implemented".into()))
+fn malformed(what: impl Into<String>) -> TokenizerError {
+    TokenizerError::Malformed(what.into())
 }

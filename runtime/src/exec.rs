@@ -34,11 +34,3 @@ impl Executor for Serial {
         }
     }
 }
-
-/// The half-open range of `n` items that falls to `part` of `parts`, as even as can be.
-pub(crate) fn share(n: usize, part: usize, parts: usize) -> core::ops::Range<usize> {
-    let parts = parts.max(1);
-    let (each, rest) = (n / parts, n % parts);
-    let start = part * each + part.min(rest);
-    start..start + each + usize::from(part < rest)
-}

@@ -16,26 +16,34 @@
 #![no_std]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod arena;
+mod attention;
+mod block;
+mod cache;
 pub mod chat;
 pub mod crc;
+mod embedding;
 pub mod exec;
 pub mod format;
+mod input;
 pub mod kernels;
 pub mod kv;
 pub mod layout;
-pub mod machine;
+mod logits;
 pub mod math;
 pub mod matrix;
+mod mlp;
 pub mod model;
 pub mod options;
+mod ring;
+mod rope;
 pub mod sampler;
 pub mod session;
 pub mod tokenizer;
 
 pub use exec::{Executor, Serial};
-pub use kernels::Isa;
+pub use kernels::{Isa, Machine};
 pub use kv::KvType;
-pub use machine::Machine;
 pub use matrix::Matrix;
 pub use model::Model;
 pub use options::{Options, OptionsError};

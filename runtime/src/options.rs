@@ -2,8 +2,10 @@
 
 use core::fmt;
 
+use crate::kernels::MOST_HEAD_DIM;
 use crate::kv::KvType;
 use crate::model::Model;
+use crate::ring::Ring;
 
 /// The shape of a session: with the model it decides how many bytes it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +60,17 @@ impl Options {
         Some(self.chunk.max(self.draft.checked_add(1)?).saturating_sub(1))
     }
 
-    /// The options themselves, if they make sense.
-    pub(crate) fn check(&self) -> Result<(), OptionsError> {
+    /// Where tokens lie and what they see.
+    pub(crate) fn ring(&self) -> Result<Ring, OptionsError> {
+        let ring = self.slack().and_then(|slack| Ring::new(self.context, self.sinks, slack));
+        ring.ok_or(OptionsError::TooLarge)
+    }
+
+    /// Whether the options make sense for `model`.
+    pub(crate) fn check(&self, model: &Model<'_>) -> Result<(), OptionsError> {
+        if model.config().head_dim > MOST_HEAD_DIM {
+            return Err(OptionsError::HeadTooLong { most: MOST_HEAD_DIM });
+        }
         if self.context < 2 {
             return Err(OptionsError::ContextTooShort);
         }
@@ -91,6 +102,11 @@ pub enum OptionsError {
     NoChunk,
     /// `logit_rows` is 0.
     NoLogitRows,
+    /// The model's heads have more elements than the kernels take.
+    HeadTooLong {
+        /// The most they take.
+        most: usize,
+    },
     /// More bytes than this machine can address.
     TooLarge,
     /// The scratch slice is shorter than [`Session::bytes_needed`](crate::Session::bytes_needed).
@@ -111,6 +127,9 @@ impl fmt::Display for OptionsError {
             }
             Self::NoChunk => write!(f, "a chunk has at least 1 token"),
             Self::NoLogitRows => write!(f, "at least 1 row of logits is computed at a time"),
+            Self::HeadTooLong { most } => {
+                write!(f, "the model's heads have more than {most} elements")
+            }
             Self::TooLarge => write!(f, "needs more memory than this machine can address"),
             Self::ScratchTooShort { needed, given } => {
                 write!(f, "needs {needed} bytes of scratch, was given {given}")

@@ -2,9 +2,20 @@
 
 use core::fmt;
 
-use crate::machine::Machine;
+use crate::arena::{Arena, Measure, Source};
+use crate::attention::{AttentionShape, Span};
+use crate::block::{Buffers, Step, block};
+use crate::cache::{Cache, CacheShape};
+use crate::embedding::embed;
+use crate::input::Rows;
+use crate::kernels::Machine;
+use crate::layout::TILE_ROWS;
+use crate::logits::logits;
 use crate::model::Model;
 use crate::options::{Options, OptionsError};
+use crate::ring::Ring;
+use crate::rope::Rope;
+use crate::sampler::{Candidate, Sampler};
 
 /// A stream of tokens through a model, with its cache: all of it in the caller's slice.
 ///
@@ -13,14 +24,74 @@ use crate::options::{Options, OptionsError};
 pub struct Session<'a> {
     model: Model<'a>,
     options: Options,
+    ring: Ring,
+    memory: Memory<'a>,
+    /// Tokens in the stream.
+    len: u64,
+    /// Tokens in the stream when it was longest: what lies further back than the storage
+    /// reaches from there has been overwritten, also if tokens were taken back since.
+    longest: u64,
+    /// Row of the residual stream that holds the last token, if it is still there.
+    last: Option<usize>,
+    /// Row of the logits that belongs to the last token, if one does.
+    scored: Option<usize>,
+}
+
+/// Everything in the scratch slice.
+struct Memory<'a> {
+    work: Buffers<'a>,
+    /// (logit_rows, vocab_size), rows a stride apart
+    logits: &'a mut [f32],
+    logits_stride: usize,
+    /// (vocab_size)
+    candidates: &'a mut [Candidate],
+    /// (slots): the token in each slot of the cache
+    tokens: &'a mut [u32],
+    cache: Cache<'a>,
+}
+
+impl<'a> Memory<'a> {
+    /// The one list of buffers. The cache comes last: its far end is touched latest.
+    fn carve(source: &mut impl Source<'a>, model: &Model<'_>, options: &Options) -> Option<Self> {
+        let config = model.config();
+        let slots = Ring::most_slots(options.context, options.slack()?)?;
+        let attention = AttentionShape {
+            kv: options.kv,
+            n_kv_heads: config.n_kv_heads,
+            group: config.n_heads / config.n_kv_heads,
+            head_dim: config.head_dim,
+            pairs: config.rot_dim / 2,
+            chunk: options.chunk,
+            segments: Ring::most_segments(options.context),
+        };
+        let cache = CacheShape {
+            kv: options.kv,
+            n_layers: config.n_layers,
+            n_kv_heads: config.n_kv_heads,
+            head_dim: config.head_dim,
+            slots,
+        };
+        let logits_stride = config.vocab_size.checked_next_multiple_of(TILE_ROWS)?;
+        Some(Self {
+            work: Buffers::carve(source, model, attention, options.logit_rows)?,
+            logits: source.take(options.logit_rows.checked_mul(logits_stride))?,
+            logits_stride,
+            candidates: source.take(Some(config.vocab_size))?,
+            tokens: source.take(Some(slots))?,
+            cache: Cache::carve(source, cache)?,
+        })
+    }
 }
 
 impl<'a> Session<'a> {
     /// Bytes of scratch that a session needs, exactly, at any alignment and with any
     /// number of sinks that [`Session::reset`] may set later.
     pub fn bytes_needed(model: &Model<'_>, options: &Options) -> Result<usize, OptionsError> {
-        let _ = (model, options);
-        unimplemented!()
+        options.check(model)?;
+        let mut measure = Measure::default();
+        Memory::carve(&mut measure, model, options)
+            .and_then(|_| measure.bytes_needed())
+            .ok_or(OptionsError::TooLarge)
     }
 
     /// A session in `scratch`, which may hold anything: it is not zeroed, and cells of the
@@ -30,15 +101,24 @@ impl<'a> Session<'a> {
         options: Options,
         scratch: &'a mut [u8],
     ) -> Result<Self, OptionsError> {
-        let _ = (model, options, scratch);
-        unimplemented!()
+        let (needed, given) = (Self::bytes_needed(&model, &options)?, scratch.len());
+        let short = OptionsError::ScratchTooShort { needed, given };
+        if given < needed {
+            return Err(short);
+        }
+        let memory = Memory::carve(&mut Arena::new(scratch), &model, &options).ok_or(short)?;
+        let ring = options.ring()?;
+        Ok(Self { model, options, ring, memory, len: 0, longest: 0, last: None, scored: None })
     }
 
     /// Appends `tokens` to the stream, [`Options::chunk`] at a time. On an error nothing
     /// was fed.
     pub fn feed(&mut self, machine: &Machine<'_>, tokens: &[u32]) -> Result<(), FeedError> {
-        let _ = (machine, tokens);
-        unimplemented!()
+        self.check(tokens)?;
+        for chunk in tokens.chunks(self.options.chunk) {
+            self.forward(machine, chunk);
+        }
+        Ok(())
     }
 
     /// As [`Session::feed`], and hands `each` the index in `tokens` and the logits
@@ -49,44 +129,80 @@ impl<'a> Session<'a> {
         tokens: &[u32],
         each: &mut dyn FnMut(usize, &[f32]),
     ) -> Result<(), FeedError> {
-        let _ = (machine, tokens, each);
-        unimplemented!()
+        self.check(tokens)?;
+        let vocab_size = self.model.config().vocab_size;
+        let mut index = 0;
+        for chunk in tokens.chunks(self.options.chunk) {
+            self.forward(machine, chunk);
+            for first in (0..chunk.len()).step_by(self.options.logit_rows) {
+                let rows = self.options.logit_rows.min(chunk.len() - first);
+                self.score(machine, first, rows);
+                for logits in self.memory.logits.chunks(self.memory.logits_stride).take(rows) {
+                    each(index, logits.get(..vocab_size).unwrap_or_default());
+                    index += 1;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Logits of the last token fed: `(vocab_size)`. Empty if none was fed since the
     /// session began, was reset or was truncated.
     pub fn logits(&mut self, machine: &Machine<'_>) -> &[f32] {
-        let _ = machine;
-        unimplemented!()
+        if let (Some(last), None) = (self.last, self.scored) {
+            self.score(machine, last, 1);
+        }
+        self.scored_logits()
+    }
+
+    /// Chooses a token by the logits of the last one fed, not yet feeding it.
+    pub fn sample(&mut self, machine: &Machine<'_>, sampler: &mut Sampler) -> u32 {
+        self.logits(machine);
+        let Self { ring, memory, len, scored, model, .. } = self;
+        let Memory { logits, logits_stride, candidates, tokens, .. } = memory;
+        let logits = row(logits, *scored, *logits_stride, model.config().vocab_size);
+        sampler.sample(logits, visible(ring, tokens, *len), candidates)
     }
 
     /// Tokens in the stream, those out of sight included.
     pub fn len(&self) -> u64 {
-        unimplemented!()
+        self.len
     }
 
     /// Whether the stream has no token.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
-    /// Takes back the tokens from index `len` on, as if they had never been fed: exact for
-    /// the last `max(chunk, draft + 1) − 1` tokens fed, and for more while none of what the
-    /// next token must see has been overwritten.
+    /// Takes back the tokens from index `len` on, as if they had never been fed: possible
+    /// for the last `max(chunk, draft + 1) − 1` tokens fed, and for more while nothing that
+    /// the next token must see has been overwritten.
     pub fn truncate(&mut self, len: u64) -> Result<(), TruncateError> {
-        let _ = len;
-        unimplemented!()
+        if len > self.len {
+            return Err(TruncateError::NotReached);
+        }
+        if !self.ring.remembers(len, self.longest) {
+            return Err(TruncateError::Forgotten);
+        }
+        if len < self.len {
+            (self.len, self.last, self.scored) = (len, None, None);
+        }
+        Ok(())
     }
 
     /// Starts an empty stream, with this many sinks: at most half the context.
     pub fn reset(&mut self, sinks: usize) -> Result<(), OptionsError> {
-        let _ = sinks;
-        unimplemented!()
+        let options = Options { sinks, ..self.options };
+        options.check(&self.model)?;
+        self.ring = options.ring()?;
+        self.options = options;
+        (self.len, self.longest, self.last, self.scored) = (0, 0, None, None);
+        Ok(())
     }
 
-    /// The tokens that the next token will be chosen from: sinks, then the visible window.
+    /// The tokens that the newest one sees, itself included: sinks, then the window.
     pub fn visible(&self) -> impl Iterator<Item = u32> {
-        core::iter::empty()
+        visible(&self.ring, self.memory.tokens, self.len)
     }
 
     /// What the session was asked to be; `sinks` as last reset.
@@ -98,6 +214,73 @@ impl<'a> Session<'a> {
     pub fn model(&self) -> &Model<'a> {
         &self.model
     }
+
+    fn check(&self, tokens: &[u32]) -> Result<(), FeedError> {
+        let vocab_size = self.model.config().vocab_size;
+        match tokens.iter().position(|&id| id as usize >= vocab_size) {
+            Some(index) => {
+                let id = tokens.get(index).copied().unwrap_or_default();
+                Err(FeedError::UnknownToken { id, index })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Takes up to a chunk of tokens through the layers.
+    fn forward(&mut self, machine: &Machine<'_>, tokens: &[u32]) {
+        let Self { model, options, ring, memory, .. } = self;
+        let Memory { work, cache, tokens: history, .. } = memory;
+        let span = Span { first: self.len, tokens: tokens.len() };
+        for (i, token) in span.indices().zip(tokens) {
+            if let Some(slot) = history.get_mut(ring.slot(i)) {
+                *slot = *token;
+            }
+        }
+        let rope = Rope {
+            phases: model.rope_phases(),
+            factor: model.attention_factor(),
+            base: options.base_position,
+        };
+        work.attention.begin(&rope, ring, span);
+        embed(&model.embedding(), tokens, work.x, work.shape.dim);
+        let step = Step { machine, model, ring, span };
+        for i in 0..model.config().n_layers {
+            block(&step, i, cache, work);
+        }
+        self.len = span.indices().end;
+        self.longest = self.longest.max(self.len);
+        (self.last, self.scored) = (tokens.len().checked_sub(1), None);
+    }
+
+    /// Computes the logits of rows of the residual stream, at most `logit_rows` of them.
+    fn score(&mut self, machine: &Machine<'_>, first: usize, rows: usize) {
+        let Memory { work, logits: out, logits_stride, .. } = &mut self.memory;
+        let Buffers { x, shape, input, .. } = work;
+        let data = x.get(first * shape.dim..).unwrap_or_default();
+        let x = Rows { n: rows, data, cols: self.model.config().dim, stride: shape.dim };
+        logits(machine, &self.model, x, input, out, *logits_stride);
+        self.scored = self.last.and_then(|last| last.checked_sub(first)).filter(|&row| row < rows);
+    }
+
+    fn scored_logits(&self) -> &[f32] {
+        let Memory { logits, logits_stride, .. } = &self.memory;
+        row(logits, self.scored, *logits_stride, self.model.config().vocab_size)
+    }
+}
+
+/// A row of the logits without its padding; empty if there is none.
+fn row(logits: &[f32], row: Option<usize>, stride: usize, vocab_size: usize) -> &[f32] {
+    let row = row.and_then(|row| logits.get(row * stride..row * stride + vocab_size));
+    row.unwrap_or_default()
+}
+
+/// The tokens that the last of `len` sees.
+fn visible(ring: &Ring, tokens: &[u32], len: u64) -> impl Iterator<Item = u32> {
+    let newest = len.checked_sub(1);
+    let sinks = newest.map_or(0, |i| ring.sinks_seen(i)) as u64;
+    let window = newest.map_or(0..0, |i| ring.seen(i));
+    let window = window.start + ring.sinks as u64..window.end + ring.sinks as u64;
+    (0..sinks).chain(window).filter_map(|i| tokens.get(ring.slot(i)).copied())
 }
 
 /// Why tokens were not fed.

@@ -14,6 +14,7 @@ mod process;
 mod random;
 mod temp;
 mod threads;
+mod tiny;
 
 pub use aligned::Aligned;
 pub use bins::{bin, cargo, fixture, root};
@@ -24,3 +25,4 @@ pub use process::{Finished, run, run_with_input};
 pub use random::Random;
 pub use temp::TempDir;
 pub use threads::Threads;
+pub use tiny::{tiny, tiny_names, with_session};

@@ -94,10 +94,6 @@ impl<'a, T> Block<'a, T> {
         self.rows
     }
 
-    pub(crate) fn cols(&self) -> usize {
-        self.cols
-    }
-
     /// The columns before `col`, and the rest.
     pub(crate) fn split_cols(self, col: usize) -> (Self, Self) {
         let col = col.min(self.cols);
@@ -114,6 +110,26 @@ impl<'a, T> Block<'a, T> {
         let first = self.first.wrapping_add(row * self.stride);
         let lower = Self { first, rows: self.rows - row, ..self.again() };
         (Self { rows: row, ..self }, lower)
+    }
+
+    /// Cut into strips of `width` columns, the last perhaps narrower.
+    pub(crate) fn columns(self, width: usize) -> impl Iterator<Item = Self> {
+        let mut rest = Some(self);
+        core::iter::from_fn(move || {
+            let (strip, right) = rest.take().filter(|block| block.cols > 0)?.split_cols(width);
+            rest = Some(right);
+            Some(strip)
+        })
+    }
+
+    /// Cut into strips of `height` rows, the last perhaps lower.
+    pub(crate) fn strips(self, height: usize) -> impl Iterator<Item = Self> {
+        let mut rest = Some(self);
+        core::iter::from_fn(move || {
+            let (strip, lower) = rest.take().filter(|block| block.rows > 0)?.split_rows(height);
+            rest = Some(lower);
+            Some(strip)
+        })
     }
 
     /// A row; empty if there is none of that number.

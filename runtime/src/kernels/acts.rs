@@ -72,6 +72,17 @@ impl<'a> ActsMut<'a> {
         )
     }
 
+    /// A second handle, for a while.
+    pub fn reborrow(&mut self) -> ActsMut<'_> {
+        let Self { n, cols, q, scale, sum } = self;
+        ActsMut { n: *n, cols: *cols, q, scale, sum }
+    }
+
+    /// What has been quantized, for as long as the buffers last.
+    pub fn done(self) -> Acts<'a> {
+        Acts { n: self.n, cols: self.cols, q: self.q, scale: self.scale, sum: self.sum }
+    }
+
     /// What has been quantized.
     pub fn view(&self) -> Acts<'_> {
         Acts { n: self.n, cols: self.cols, q: self.q, scale: self.scale, sum: self.sum }

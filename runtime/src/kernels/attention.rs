@@ -153,6 +153,32 @@ pub struct Queries<'a> {
     sum: &'a [i32],
 }
 
+impl<'a> Queries<'a> {
+    /// `n` queries that a [`QueriesMut`] of the same buffers has made ready; `None` if one
+    /// is shorter than it asks for.
+    pub fn new(
+        kind: KvType,
+        head_dim: usize,
+        n: usize,
+        x: &'a [f32],
+        q: &'a [i8],
+        scale: &'a [f32],
+        sum: &'a [i32],
+    ) -> Option<Self> {
+        let lens = [x.len(), q.len(), scale.len(), sum.len()];
+        enough(kind, head_dim, n, lens).then_some(Self { kind, head_dim, n, x, q, scale, sum })
+    }
+}
+
+/// Whether buffers of these lengths hold `n` queries.
+fn enough(kind: KvType, head_dim: usize, n: usize, [x, q, scale, sum]: [usize; 4]) -> bool {
+    let fits = |len| match kind {
+        KvType::Int8 => q >= len && scale >= n && sum >= n,
+        KvType::F16 | KvType::F32 => x >= len,
+    };
+    (1..=MOST_HEAD_DIM).contains(&head_dim) && n.checked_mul(padded(head_dim)).is_some_and(fits)
+}
+
 /// Where queries are made ready.
 #[derive(Debug)]
 pub struct QueriesMut<'a> {
@@ -178,13 +204,8 @@ impl<'a> QueriesMut<'a> {
         scale: &'a mut [f32],
         sum: &'a mut [i32],
     ) -> Option<Self> {
-        let len = n.checked_mul(padded(head_dim))?;
-        let enough = match kind {
-            KvType::Int8 => q.len() >= len && scale.len() >= n && sum.len() >= n,
-            KvType::F16 | KvType::F32 => x.len() >= len,
-        };
-        let fits = enough && head_dim > 0 && head_dim <= MOST_HEAD_DIM;
-        fits.then_some(Self { kind, head_dim, n, x, q, scale, sum })
+        let lens = [x.len(), q.len(), scale.len(), sum.len()];
+        enough(kind, head_dim, n, lens).then_some(Self { kind, head_dim, n, x, q, scale, sum })
     }
 
     /// Takes `x` `(head_dim)`, already rotated, times `score_scale` as query `i`.
@@ -255,11 +276,22 @@ impl<'a> Partial<'a> {
         sum: &'a mut [f32],
         acc: &'a mut [f32],
     ) -> Option<Self> {
-        let (max, sum) = (max.get_mut(..n)?, sum.get_mut(..n)?);
-        let acc = acc.get_mut(..n.checked_mul(padded(head_dim))?)?;
-        let mut partial = Self { head_dim, max, sum, acc };
+        let mut partial = Self::resume(head_dim, n, max, sum, acc)?;
         partial.reset();
         Some(partial)
+    }
+
+    /// As [`Partial::new`], of what the buffers were left with.
+    pub fn resume(
+        head_dim: usize,
+        n: usize,
+        max: &'a mut [f32],
+        sum: &'a mut [f32],
+        acc: &'a mut [f32],
+    ) -> Option<Self> {
+        let (max, sum) = (max.get_mut(..n)?, sum.get_mut(..n)?);
+        let acc = acc.get_mut(..n.checked_mul(padded(head_dim))?)?;
+        Some(Self { head_dim, max, sum, acc })
     }
 
     /// Forgets everything.

@@ -6,6 +6,7 @@
 
 use core::ops::Range;
 
+use super::Machine;
 use super::acts::Acts;
 use super::isa::{Isa, Op};
 use super::simd::{MOST_PARTS, Simd};
@@ -13,7 +14,6 @@ use super::vector::silu_times;
 use super::weights::{Floats, Int4, Int4a, Int8, Lines, Packed, Parts, Rows, Weights};
 use crate::exec::{Block, Executor, for_each};
 use crate::layout::{TILE_ROWS, WeightType, blocks, tiles};
-use crate::machine::Machine;
 use crate::matrix::Linear;
 
 /// The inputs of `n` tokens, in the forms that the matrices of a region want.

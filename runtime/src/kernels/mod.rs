@@ -11,6 +11,7 @@ mod attention;
 mod avx2;
 mod embedding;
 mod isa;
+mod machine;
 mod matmul;
 mod scalar;
 mod simd;
@@ -18,8 +19,10 @@ mod vector;
 mod weights;
 
 pub use acts::{Acts, ActsMut};
+pub(crate) use attention::MOST_HEAD_DIM;
 pub use attention::{Kv, KvMut, Partial, Queries, QueriesMut, attend, finish, merge};
 pub use embedding::embedding_row;
 pub use isa::{Isa, set_control_word};
+pub use machine::Machine;
 pub use matmul::{Input, Job, Task, matmul};
 pub use vector::{add, gated_silu, rms_norm, rotate};

@@ -1,7 +1,7 @@
 //! What computes: the instruction set and the threads.
 
+use super::Isa;
 use crate::exec::Executor;
-use crate::kernels::Isa;
 
 /// What a board computes with. Every call that computes takes it, and none keeps it: a
 /// session may go on with other threads or another instruction set, to the same bits.

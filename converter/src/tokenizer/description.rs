@@ -1,0 +1,90 @@
+//! What both sources of a tokenizer come to.
+
+use std::collections::HashMap;
+
+use oarlock::tokenizer::Splitter;
+
+use super::{TokenizerError, malformed};
+
+/// A byte-level BPE tokenizer.
+pub(super) struct Description {
+    pub splitter: Splitter,
+    /// By id; ids without a token are empty.
+    pub tokens: Vec<Token>,
+    /// The token of each byte.
+    pub byte_ids: Vec<Option<u32>>,
+    /// In order of rank.
+    pub merges: Vec<Merge>,
+    /// Whether a whole word that is a token becomes it, whatever its merges give.
+    pub ignore_merges: bool,
+    pub added: Vec<Added>,
+    pub prefix: Vec<u32>,
+    pub suffix: Vec<u32>,
+}
+
+/// A token as decoding gives it.
+#[derive(Clone, Default)]
+pub(super) struct Token {
+    pub bytes: Vec<u8>,
+    /// Whether merging can give it: it is in the model's vocabulary and spells bytes.
+    pub merged: bool,
+    pub special: bool,
+    pub end: bool,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Merge {
+    pub left: u32,
+    pub right: u32,
+    pub id: u32,
+}
+
+/// An added token, which a text is cut at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Added {
+    pub id: u32,
+    pub text: String,
+    pub lstrip: bool,
+    pub rstrip: bool,
+    pub normalized: bool,
+    pub special: bool,
+}
+
+/// The merges of `(left, right)` texts; a pair that comes again counts where it comes last.
+pub(super) fn merges<'a>(
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+    vocab: &HashMap<&str, u32>,
+) -> Result<Vec<Merge>, TokenizerError> {
+    let id = |text: &str| {
+        vocab.get(text).copied().ok_or_else(|| malformed(format!("merges: no token {text:?}")))
+    };
+    let mut merged = String::new();
+    pairs
+        .map(|(left, right)| {
+            merged.clear();
+            merged.extend([left, right]);
+            Ok(Merge { left: id(left)?, right: id(right)?, id: id(&merged)? })
+        })
+        .collect()
+}
+
+/// A merge spelled `a b`.
+pub(super) fn spaced_pair(merge: &str) -> Option<(&str, &str)> {
+    merge.split_once(' ').filter(|(_, right)| !right.contains(' '))
+}
+
+/// Refuses what the runtime does not do with added tokens.
+pub(super) fn check_added(added: &[Added]) -> Result<(), TokenizerError> {
+    let spaced = added.iter().find(|token| token.text.starts_with(char::is_whitespace));
+    let rstrip = added.iter().find(|token| token.rstrip);
+    match (rstrip, spaced) {
+        (Some(rstrip), Some(spaced)) => Err(TokenizerError::unsupported(
+            "added tokens",
+            format!(
+                "rstrip of {:?} beside {:?}, which begins with a space",
+                rstrip.text, spaced.text
+            ),
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,186 @@
+//! The tokenizer of a GGUF file.
+
+use std::collections::HashMap;
+
+use oarlock::tokenizer::Splitter;
+
+use super::alphabet::Alphabet;
+use super::description::{Added, Description, Merge, Token, merges, spaced_pair};
+use super::json::place_added;
+use super::{Compiled, TokenizerError, malformed, write};
+
+/// What GGUF metadata says about a tokenizer, under keys `tokenizer.ggml.…`.
+#[derive(Clone, Debug, Default)]
+pub struct GgufTokenizer<'a> {
+    /// `model`
+    pub model: &'a str,
+    /// `pre`
+    pub pre: Option<&'a str>,
+    /// `tokens`
+    pub tokens: Vec<&'a str>,
+    /// `token_type`; empty if missing
+    pub token_types: Vec<i32>,
+    /// `merges`
+    pub merges: Vec<&'a str>,
+    /// `bos_token_id`
+    pub bos: Option<u32>,
+    /// `eos_token_id`
+    pub eos: Option<u32>,
+    /// `eot_token_id`
+    pub eot: Option<u32>,
+    /// `unknown_token_id`
+    pub unknown: Option<u32>,
+    /// `padding_token_id`
+    pub padding: Option<u32>,
+    /// `add_bos_token`
+    pub add_bos: Option<bool>,
+    /// `add_eos_token`
+    pub add_eos: Option<bool>,
+    /// `add_space_prefix`
+    pub add_space_prefix: Option<bool>,
+}
+
+/// Types of tokens in `token_type`.
+const NORMAL: i32 = 1;
+const UNKNOWN: i32 = 2;
+const CONTROL: i32 = 3;
+const USER_DEFINED: i32 = 4;
+const UNUSED: i32 = 5;
+
+/// Control tokens that end an answer; the metadata names only one or two ids.
+const ENDS: [&str; 6] =
+    ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|end|>"];
+
+/// Compiles the tokenizer of a GGUF file.
+pub fn from_gguf(source: &GgufTokenizer<'_>) -> Result<Compiled, TokenizerError> {
+    if source.model != "gpt2" {
+        return Err(TokenizerError::unsupported("tokenizer.ggml.model", source.model));
+    }
+    if source.add_space_prefix == Some(true) {
+        return Err(TokenizerError::unsupported("tokenizer.ggml.add_space_prefix", true));
+    }
+    let mut description = describe(source)?;
+    place_added(&mut description);
+    for id in source.eos.into_iter().chain(source.eot) {
+        if let Some(token) = description.tokens.get_mut(id as usize) {
+            token.end = true;
+        }
+    }
+    Ok(Compiled {
+        section: write::write(&description)?,
+        vocab_size: description.tokens.len(),
+        specials: specials(source),
+    })
+}
+
+fn splitter(source: &GgufTokenizer<'_>) -> Result<Splitter, TokenizerError> {
+    match source.pre {
+        Some("gpt-2") => Ok(Splitter::Gpt2),
+        Some("llama-bpe") => Ok(Splitter::Llama3),
+        Some("qwen2") => Ok(Splitter::Qwen2),
+        Some("smollm") => Ok(Splitter::SmolLm),
+        other => Err(TokenizerError::unsupported("tokenizer.ggml.pre", other.unwrap_or("none"))),
+    }
+}
+
+fn describe(source: &GgufTokenizer<'_>) -> Result<Description, TokenizerError> {
+    let splitter = splitter(source)?;
+    let types = types(source)?;
+    let vocab: HashMap<&str, u32> = source.tokens.iter().copied().zip(0..).collect();
+    if vocab.len() != source.tokens.len() {
+        return Err(malformed("tokenizer.ggml.tokens: the same token twice"));
+    }
+    let alphabet = Alphabet::new();
+    let mut byte_ids = vec![None; 256];
+    let mut tokens = Vec::new();
+    for ((id, text), &kind) in (0..).zip(&source.tokens).zip(&types) {
+        let spelled = alphabet.spelled(text).filter(|_| kind != UNUSED);
+        if let (Some([byte]), NORMAL) = (spelled.as_deref(), kind) {
+            byte_ids[usize::from(*byte)] = Some(id);
+        }
+        let merged = spelled.is_some() && kind == NORMAL;
+        let end = kind == CONTROL && ENDS.contains(text);
+        let bytes = spelled.unwrap_or_else(|| text.as_bytes().to_vec());
+        tokens.push(Token { bytes, merged, end, special: false });
+    }
+    let id = |wanted: Option<bool>, id: Option<u32>| match wanted {
+        Some(true) => id.into_iter().collect(),
+        _ => Vec::new(),
+    };
+    let llama3 = splitter == Splitter::Llama3;
+    Ok(Description {
+        splitter,
+        tokens,
+        byte_ids,
+        merges: merge_pairs(source, &vocab)?,
+        ignore_merges: llama3,
+        added: added(source, &types),
+        // Files of Llama 3 leave the key out and mean yes.
+        prefix: id(source.add_bos.or(llama3.then_some(true)), source.bos),
+        suffix: id(source.add_eos, source.eos),
+    })
+}
+
+/// The type of each token; without any, those that the metadata names are control tokens.
+fn types(source: &GgufTokenizer<'_>) -> Result<Vec<i32>, TokenizerError> {
+    if source.token_types.is_empty() {
+        let mut types = vec![NORMAL; source.tokens.len()];
+        for (_, id) in named(source) {
+            if let Some(kind) = types.get_mut(id as usize) {
+                *kind = CONTROL;
+            }
+        }
+        return Ok(types);
+    }
+    if source.token_types.len() != source.tokens.len() {
+        return Err(malformed("tokenizer.ggml.token_type: not as many as tokens"));
+    }
+    match source.token_types.iter().find(|kind| !(NORMAL..=UNUSED).contains(kind)) {
+        Some(kind) => Err(TokenizerError::unsupported("tokenizer.ggml.token_type", kind)),
+        None => Ok(source.token_types.clone()),
+    }
+}
+
+fn merge_pairs(
+    source: &GgufTokenizer<'_>,
+    vocab: &HashMap<&str, u32>,
+) -> Result<Vec<Merge>, TokenizerError> {
+    let pairs = source.merges.iter().map(|merge| {
+        let wrong = || malformed(format!("tokenizer.ggml.merges: {merge:?} is no pair"));
+        spaced_pair(merge).ok_or_else(wrong)
+    });
+    merges(pairs.collect::<Result<Vec<_>, _>>()?.into_iter(), vocab)
+}
+
+/// Control and user-defined tokens, whose further flags GGUF does not keep.
+fn added(source: &GgufTokenizer<'_>, types: &[i32]) -> Vec<Added> {
+    let token = |((id, text), &kind): ((u32, &&str), &i32)| {
+        matches!(kind, CONTROL | UNKNOWN | USER_DEFINED).then(|| Added {
+            id,
+            text: (*text).to_owned(),
+            lstrip: false,
+            rstrip: false,
+            normalized: kind == USER_DEFINED,
+            special: kind != USER_DEFINED,
+        })
+    };
+    (0..).zip(&source.tokens).zip(types).filter_map(token).collect()
+}
+
+/// The ids that have a name.
+fn named(source: &GgufTokenizer<'_>) -> Vec<(&'static str, u32)> {
+    let ids = [
+        ("bos_token", source.bos),
+        ("eos_token", source.eos),
+        ("unk_token", source.unknown),
+        ("pad_token", source.padding),
+    ];
+    ids.into_iter().filter_map(|(name, id)| Some((name, id?))).collect()
+}
+
+fn specials(source: &GgufTokenizer<'_>) -> Vec<(String, String)> {
+    let text = |(name, id): (&str, u32)| {
+        source.tokens.get(id as usize).map(|text| (name.to_owned(), (*text).to_owned()))
+    };
+    named(source).into_iter().filter_map(text).collect()
+}

@@ -1,0 +1,60 @@
+//! Recognising the pre-tokenizer of a `tokenizer.json`.
+
+use oarlock::tokenizer::Splitter;
+use serde_json::Value;
+
+use super::TokenizerError;
+
+const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// A step of a pre-tokenizer, as far as we know it.
+#[derive(PartialEq, Eq)]
+enum Step<'a> {
+    /// Single digits stand alone.
+    Digits,
+    /// A regular expression cuts out its matches.
+    Split(&'a str),
+    /// Bytes become characters, after GPT-2's regular expression or without.
+    Bytes { regex: bool },
+}
+
+/// The splitter that does exactly what `pre_tokenizer` says.
+pub(super) fn recognise(pre_tokenizer: &Value) -> Result<Splitter, TokenizerError> {
+    let mut steps = Vec::new();
+    flatten(pre_tokenizer, &mut steps)?;
+    use Step::{Bytes, Digits, Split};
+    match steps.as_slice() {
+        [Bytes { regex: true }] => Ok(Splitter::Gpt2),
+        [Digits, Bytes { regex: true }] => Ok(Splitter::SmolLm),
+        [Split(GPT2), Bytes { regex: false }] => Ok(Splitter::Gpt2),
+        [Split(LLAMA3), Bytes { regex: false }] => Ok(Splitter::Llama3),
+        [Split(QWEN2), Bytes { regex: false }] => Ok(Splitter::Qwen2),
+        _ => Err(refused(pre_tokenizer)),
+    }
+}
+
+fn refused(what: &Value) -> TokenizerError {
+    TokenizerError::unsupported("pre_tokenizer", what)
+}
+
+fn flatten<'a>(step: &'a Value, steps: &mut Vec<Step<'a>>) -> Result<(), TokenizerError> {
+    let flag = |name: &str| step[name].as_bool();
+    let known = match step["type"].as_str() {
+        Some("Sequence") => {
+            let inner = step["pretokenizers"].as_array().ok_or_else(|| refused(step))?;
+            return inner.iter().try_for_each(|step| flatten(step, steps));
+        }
+        Some("Digits") if flag("individual_digits") == Some(true) => Some(Step::Digits),
+        Some("ByteLevel") if flag("add_prefix_space") == Some(false) => {
+            Some(Step::Bytes { regex: flag("use_regex").unwrap_or(true) })
+        }
+        Some("Split") if step["behavior"] == "Isolated" && flag("invert") == Some(false) => {
+            step["pattern"]["Regex"].as_str().map(Step::Split)
+        }
+        _ => None,
+    };
+    steps.push(known.ok_or_else(|| refused(step))?);
+    Ok(())
+}

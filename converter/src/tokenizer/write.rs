@@ -1,0 +1,163 @@
+//! A description to the section that the runtime searches.
+
+use std::collections::HashMap;
+
+use oarlock::tokenizer::tables::{
+    ADDED_SPECIAL, END, Header, LSTRIP, NONE, PROBES, RSTRIP, SPECIAL, VERSION, hash_pair,
+    hash_word, home,
+};
+use oarlock::tokenizer::{Symbol, Tokenizer};
+
+use super::description::{Added, Description, Merge, Token};
+use super::{TokenizerError, malformed};
+
+/// Writes the section.
+pub(super) fn write(description: &Description) -> Result<Vec<u8>, TokenizerError> {
+    let words = whole_words(description)?;
+    section(description, &words)
+}
+
+/// The ids of words that become one token as a whole.
+fn whole_words(description: &Description) -> Result<Vec<u32>, TokenizerError> {
+    let candidates = (0_u32..)
+        .zip(&description.tokens)
+        .filter(|(_, token)| token.merged && !token.bytes.is_empty());
+    if description.ignore_merges {
+        return Ok(candidates.map(|(id, _)| id).collect());
+    }
+    let without = section(description, &[])?;
+    let tokenizer = Tokenizer::new(&without)
+        .map_err(|_| malformed("tokenizer: too large for the tables of this version"))?;
+    let mut scratch = Vec::new();
+    let is_word =
+        |(id, token): &(u32, &Token)| merged(&tokenizer, &token.bytes, &mut scratch) == Some(*id);
+    Ok(candidates.filter(is_word).map(|(id, _)| id).collect())
+}
+
+/// The single token that a word merges to.
+fn merged(tokenizer: &Tokenizer<'_>, word: &[u8], scratch: &mut Vec<Symbol>) -> Option<u32> {
+    if scratch.len() < word.len() {
+        scratch.resize(word.len(), Symbol::default());
+    }
+    let (mut first, mut count) = (None, 0);
+    let dropped = tokenizer.merge_word(word, scratch, &mut |id| {
+        first.get_or_insert(id);
+        count += 1;
+    });
+    first.filter(|_| count == 1 && dropped == Ok(0))
+}
+
+/// The section, with these words in the table of whole words.
+fn section(description: &Description, words: &[u32]) -> Result<Vec<u8>, TokenizerError> {
+    let mut blob = Vec::new();
+    let starts = starts(&description.tokens, &mut blob);
+    let verbatim = added(description, false, &mut blob);
+    let normalized = added(description, true, &mut blob);
+    let words_table = word_table(&description.tokens, words);
+    let merges = merge_table(&description.merges);
+    let longest = words.iter().map(|&id| description.tokens[id as usize].bytes.len()).max();
+    let header = Header {
+        version: VERSION,
+        splitter: description.splitter as u32,
+        tokens: count(description.tokens.len())?,
+        merges: count(merges.len())?,
+        words: count(words_table.len())?,
+        longest_word: count(longest.unwrap_or(0))?,
+        verbatim: count(verbatim.len())?,
+        normalized: count(normalized.len())?,
+        prefix: count(description.prefix.len())?,
+        suffix: count(description.suffix.len())?,
+        blob: count(blob.len())?,
+    };
+    let mut out = header.to_bytes().to_vec();
+    put(&mut out, description.byte_ids.iter().map(|id| [id.unwrap_or(NONE)]));
+    put(&mut out, merges);
+    put(&mut out, words_table);
+    put(&mut out, starts.into_iter().map(|start| [start]));
+    put(&mut out, verbatim);
+    put(&mut out, normalized);
+    put(&mut out, description.prefix.iter().chain(&description.suffix).map(|&id| [id]));
+    out.extend(description.tokens.iter().map(flags));
+    out.extend(blob);
+    Ok(out)
+}
+
+fn count(len: usize) -> Result<u32, TokenizerError> {
+    u32::try_from(len).map_err(|_| malformed("tokenizer: more than 4 GiB of tables"))
+}
+
+fn put<const N: usize>(out: &mut Vec<u8>, entries: impl IntoIterator<Item = [u32; N]>) {
+    out.extend(entries.into_iter().flatten().flat_map(u32::to_le_bytes));
+}
+
+fn flags(token: &Token) -> u8 {
+    let special = if token.special { SPECIAL } else { 0 };
+    special | if token.end { END } else { 0 }
+}
+
+/// Where each token begins in the blob, and where the last one ends.
+fn starts(tokens: &[Token], blob: &mut Vec<u8>) -> Vec<u32> {
+    let mut starts = vec![0];
+    for token in tokens {
+        blob.extend(&token.bytes);
+        starts.push(blob.len() as u32);
+    }
+    starts
+}
+
+/// Entries of the added tokens that are, or are not, looked for after normalizing.
+fn added(description: &Description, normalized: bool, blob: &mut Vec<u8>) -> Vec<[u32; 4]> {
+    let chosen = description.added.iter().filter(|added| added.normalized == normalized);
+    let mut chosen: Vec<&Added> = chosen.filter(|added| !added.text.is_empty()).collect();
+    chosen.sort_by_key(|added| added.text.as_bytes());
+    let flag = |on: bool, flag: u32| if on { flag } else { 0 };
+    let entry = |added: &Added| {
+        let start = blob.len() as u32;
+        blob.extend(added.text.as_bytes());
+        let flags = flag(added.lstrip, LSTRIP)
+            | flag(added.rstrip, RSTRIP)
+            | flag(added.special, ADDED_SPECIAL);
+        [start, added.text.len() as u32, added.id, flags]
+    };
+    chosen.into_iter().map(entry).collect()
+}
+
+fn merge_table(merges: &[Merge]) -> Vec<[u32; 4]> {
+    let mut ranks = HashMap::new();
+    for (rank, merge) in (0_u32..).zip(merges) {
+        ranks.insert((merge.left, merge.right), (rank, merge.id));
+    }
+    let mut entries: Vec<_> =
+        ranks.into_iter().map(|((left, right), (rank, id))| [left, right, rank, id]).collect();
+    entries.sort_unstable_by_key(|&[_, _, rank, _]| rank);
+    let hash = |&[left, right, _, _]: &[u32; 4]| hash_pair(left, right);
+    hash_table(&entries, hash, [NONE; 4], |entry| entry[3] == NONE)
+}
+
+fn word_table(tokens: &[Token], words: &[u32]) -> Vec<[u32; 2]> {
+    let hash = |id: u32| hash_word(&tokens[id as usize].bytes);
+    let entries: Vec<_> = words.iter().map(|&id| [id, hash(id).1]).collect();
+    hash_table(&entries, |&[id, _]| hash(id).0, [NONE; 2], |entry| entry[0] == NONE)
+}
+
+/// Three quarters full, or emptier until no entry is too far from its home.
+fn hash_table<E: Copy>(
+    entries: &[E],
+    hash: impl Fn(&E) -> u32,
+    empty: E,
+    is_empty: impl Fn(&E) -> bool,
+) -> Vec<E> {
+    let mut homes = entries.len() + entries.len() / 3 + 1;
+    loop {
+        let mut slots = vec![empty; homes + PROBES];
+        let placed = entries.iter().all(|entry| {
+            let at = home(hash(entry), slots.len());
+            let free = slots[at..at + PROBES].iter_mut().find(|slot| is_empty(slot));
+            free.map(|slot| *slot = *entry).is_some()
+        });
+        if placed {
+            return slots;
+        }
+        homes += homes / 4 + 1;
+    }
+}

@@ -1,0 +1,224 @@
+//! Attention: every token looks at the sinks and at the newest keys before it.
+//!
+//! ```text
+//! q, k, v → turned → k, v into the cache
+//!           q · keys → softmax → · values → attended
+//! ```
+//!
+//! Keys are turned once, at their true position. A query is turned at its own for the
+//! window, and for the sinks a second time, as if the stream had never grown past the
+//! context (arXiv 2309.17453): their distance stays what the model was trained on.
+
+mod buffers;
+mod prepare;
+
+use core::ops::Range;
+
+use crate::cache::Cache;
+use crate::exec::{Block, MOST_PIECES, for_each};
+use crate::kernels::Machine;
+use crate::kernels::{Isa, Partial, Queries, attend, finish, merge};
+use crate::ring::{Ring, Run};
+
+use buffers::Partials;
+pub(crate) use buffers::{AttentionBuffers, AttentionShape};
+pub(crate) use prepare::{Place, Projected};
+
+/// Consecutive tokens of the stream that go through the layers together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// Stream index of the first.
+    pub(crate) first: u64,
+    /// At least one.
+    pub(crate) tokens: usize,
+}
+
+impl Span {
+    pub(crate) fn indices(&self) -> Range<u64> {
+        self.first..self.first + self.tokens as u64
+    }
+
+    fn last(&self) -> u64 {
+        self.indices().end - 1
+    }
+
+    fn part(&self, start: usize, tokens: usize) -> Self {
+        Self { first: self.first + start as u64, tokens }
+    }
+}
+
+impl AttentionBuffers<'_> {
+    /// Attends for queries that [`AttentionBuffers::prepare`] has made ready.
+    /// `out`: (tokens, n_heads · head_dim)
+    pub(crate) fn attend(
+        &mut self,
+        machine: &Machine<'_>,
+        cache: &Cache<'_>,
+        at: Place<'_>,
+        out: &mut [f32],
+    ) {
+        let view = View { isa: machine.isa, cache, shape: self.shape, at };
+        if at.span.tokens == 1 {
+            self.one_token(machine, &view, out);
+        } else {
+            self.chunk(machine, &view, out);
+        }
+    }
+
+    /// One token: parts are runs of (kv head, segment), merged afterwards.
+    fn one_token(&mut self, machine: &Machine<'_>, view: &View<'_>, out: &mut [f32]) {
+        let Self { shape, queries, segment, .. } = self;
+        let segments = view.segments(view.at.span);
+        let items = shape.n_kv_heads * segments;
+        let each = items.div_ceil(MOST_PIECES).max(1);
+        let pieces = segment.chunks_mut(shape, items, each).zip((0..items).step_by(each));
+        for_each(machine.exec, pieces, |(partials, first): (Partials<'_>, usize)| {
+            for (item, mut partial) in (first..).zip(partials.into_chunks(shape, 1)) {
+                let (head, segment) = (item / segments, item % segments);
+                let queries = queries.head(shape, head, 0, 1);
+                if let Some(mut partial) = partial.kernel(shape) {
+                    view.segment(head, view.at.span, segment, queries, &mut partial);
+                }
+            }
+        });
+        let heads = segment.chunks_mut(shape, items, segments);
+        for (head, out) in heads.zip(out.chunks_mut(shape.group * shape.head_dim)) {
+            let mut rest = head.into_chunks(shape, 1);
+            let Some(mut total) = rest.next() else { return };
+            let Some(mut total) = total.kernel(shape) else { return };
+            for mut partial in rest {
+                if let Some(partial) = partial.kernel(shape) {
+                    merge(view.isa, &mut total, &partial);
+                }
+            }
+            view.finish(&total, 0, out);
+        }
+    }
+
+    /// A chunk: parts are (kv head, block of tokens), each merging as it goes.
+    fn chunk(&mut self, machine: &Machine<'_>, view: &View<'_>, out: &mut [f32]) {
+        let Self { shape, queries, segment, total, .. } = self;
+        let tokens = view.at.span.tokens;
+        let (block, width) = (block_tokens(tokens, shape.n_kv_heads), shape.group * shape.head_dim);
+        let items = shape.n_kv_heads * tokens;
+        let out = Block::new(out, tokens, shape.n_kv_heads * width).columns(width);
+        let heads =
+            total.chunks_mut(shape, items, tokens).zip(segment.chunks_mut(shape, items, tokens));
+        let pieces = heads.zip(out).enumerate().flat_map(|(head, ((total, segment), out))| {
+            let partials = total.into_chunks(shape, block).zip(segment.into_chunks(shape, block));
+            let starts = (0..tokens).step_by(block);
+            partials.zip(out.strips(block)).zip(starts).map(
+                move |(((total, segment), out), start)| Part { head, start, total, segment, out },
+            )
+        });
+        for_each(machine.exec, pieces, |mut part: Part<'_>| {
+            let n = part.out.rows();
+            let queries = queries.head(shape, part.head, part.start, n);
+            let (total, segment) = (part.total.kernel(shape), part.segment.kernel(shape));
+            let (Some(mut total), Some(mut segment)) = (total, segment) else { return };
+            let span = view.at.span.part(part.start, n);
+            view.all_segments(part.head, span, queries, &mut total, &mut segment);
+            for token in 0..n {
+                view.finish(&total, token, part.out.row(token));
+            }
+        });
+    }
+}
+
+/// What one part of a chunk's region writes.
+struct Part<'a> {
+    head: usize,
+    /// First token of the block, in the span.
+    start: usize,
+    total: Partials<'a>,
+    segment: Partials<'a>,
+    /// (tokens of the block, group · head_dim)
+    out: Block<'a, f32>,
+}
+
+/// Tokens to a block: small enough that many threads find work and its queries stay in
+/// the core's cache, large enough that a tile is worth loading.
+fn block_tokens(tokens: usize, heads: usize) -> usize {
+    let most_blocks = (MOST_PIECES / heads).max(1);
+    tokens.div_ceil(most_blocks).max(8)
+}
+
+/// What every part looks at.
+struct View<'v> {
+    isa: Isa,
+    cache: &'v Cache<'v>,
+    shape: AttentionShape,
+    at: Place<'v>,
+}
+
+/// The queries of a part for the window, and for the sinks.
+type PartQueries<'q> = [Option<Queries<'q>>; 2];
+
+impl View<'_> {
+    fn ring(&self) -> &Ring {
+        self.at.ring
+    }
+
+    /// How many segments the queries of `span` see: that of the sinks, then the window's.
+    fn segments(&self, span: Span) -> usize {
+        usize::from(self.ring().sinks > 0) + self.ring().segments(span.indices())
+    }
+
+    /// Goes through all segments of `span`; `segment` is overwritten.
+    fn all_segments(
+        &self,
+        head: usize,
+        span: Span,
+        queries: PartQueries<'_>,
+        total: &mut Partial<'_>,
+        segment: &mut Partial<'_>,
+    ) {
+        self.segment(head, span, 0, queries, total);
+        for n in 1..self.segments(span) {
+            self.segment(head, span, n, queries, segment);
+            merge(self.isa, total, segment);
+        }
+    }
+
+    /// Takes the keys of the `n`th segment into `partial`, which begins anew.
+    fn segment(
+        &self,
+        head: usize,
+        span: Span,
+        n: usize,
+        [window, sinks]: PartQueries<'_>,
+        partial: &mut Partial<'_>,
+    ) {
+        partial.reset();
+        let (Some(window), Some(sinks)) = (window, sinks) else { return };
+        let Some(n) = n.checked_sub(usize::from(self.ring().sinks > 0)) else {
+            return self.sinks(head, span, &sinks, partial);
+        };
+        for run in self.ring().runs(span.indices(), n).into_iter().flatten() {
+            let kv = self.cache.tiles(self.at.layer, head, &run);
+            let token = |query| span.first + (query / self.shape.group) as u64;
+            attend(self.isa, &window, &kv, |query| self.seen(token(query), &run), partial);
+        }
+    }
+
+    fn sinks(&self, head: usize, span: Span, queries: &Queries<'_>, partial: &mut Partial<'_>) {
+        let kv = self.cache.tiles(self.at.layer, head, &self.ring().sink_run());
+        let token = |query| span.first + (query / self.shape.group) as u64;
+        attend(self.isa, queries, &kv, |query| 0..self.ring().sinks_seen(token(query)), partial);
+    }
+
+    /// The keys of `run` that query `i` sees, counted from its first.
+    fn seen(&self, i: u64, run: &Run) -> Range<usize> {
+        let seen = self.ring().seen(i);
+        let key = |r: u64| (r.saturating_sub(run.first) as usize).min(run.slots);
+        key(seen.start)..key(seen.end)
+    }
+
+    /// What the queries of token `token` attend to, `(group · head_dim)`.
+    fn finish(&self, total: &Partial<'_>, token: usize, out: &mut [f32]) {
+        let heads = out.chunks_exact_mut(self.shape.head_dim).enumerate();
+        for (i, out) in heads.take(self.shape.group) {
+            finish(self.isa, total, token * self.shape.group + i, out);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What attention works in, carved once.
+
+use crate::arena::Source;
+use crate::kernels::{Partial, Queries, QueriesMut};
+use crate::kv::{HEAD_ALIGN, KvType};
+
+/// What decides how large the buffers are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttentionShape {
+    pub(crate) kv: KvType,
+    pub(crate) n_kv_heads: usize,
+    /// Query heads that share a kv head.
+    pub(crate) group: usize,
+    pub(crate) head_dim: usize,
+    /// rot_dim / 2
+    pub(crate) pairs: usize,
+    /// Most tokens that go through together.
+    pub(crate) chunk: usize,
+    /// Most segments that one query sees, that of the sinks included.
+    pub(crate) segments: usize,
+}
+
+impl AttentionShape {
+    /// Elements from one head to the next, where kernels read them.
+    fn padded(&self) -> usize {
+        self.head_dim.next_multiple_of(HEAD_ALIGN)
+    }
+
+    /// Query heads of `items` of each kv head.
+    fn rows(&self, items: usize) -> Option<usize> {
+        self.n_kv_heads.checked_mul(self.group)?.checked_mul(items)
+    }
+}
+
+pub(crate) struct AttentionBuffers<'a> {
+    pub(super) shape: AttentionShape,
+    /// Of the window's queries, and of the keys.
+    pub(super) turns: TurnBuffers<'a>,
+    /// Of the sinks' queries, where those differ.
+    pub(super) sink_turns: TurnBuffers<'a>,
+    /// (n_kv_heads, group · head_dim): a token's queries on their way to the sinks
+    pub(super) turned: &'a mut [f32],
+    pub(super) queries: QueryBuffers<'a>,
+    /// Of one segment: (n_kv_heads, chunk or segments, group).
+    pub(super) segment: Partials<'a>,
+    /// Of all so far: (n_kv_heads, chunk, group).
+    pub(super) total: Partials<'a>,
+}
+
+/// Cosines and sines: (chunk, rot_dim / 2) each.
+pub(super) struct TurnBuffers<'a> {
+    pub(super) cos: &'a mut [f32],
+    pub(super) sin: &'a mut [f32],
+}
+
+/// Queries turned for the window and, where that differs, for the sinks.
+pub(super) struct QueryBuffers<'a> {
+    pub(super) window: Ready<'a>,
+    pub(super) sinks: Ready<'a>,
+    /// Whether the sinks have queries of their own.
+    pub(super) apart: bool,
+    /// Tokens that there are queries of.
+    pub(super) tokens: usize,
+}
+
+/// (n_kv_heads, tokens, group) queries, in floats or in quants with a scale and a sum.
+pub(super) struct Ready<'a> {
+    /// (queries, padded)
+    floats: &'a mut [f32],
+    /// (queries, padded)
+    quants: &'a mut [i8],
+    /// (queries)
+    scales: &'a mut [f32],
+    /// (queries)
+    sums: &'a mut [i32],
+}
+
+/// What queries know so far, `group` of them to an item.
+pub(super) struct Partials<'a> {
+    /// (items, group)
+    max: &'a mut [f32],
+    /// (items, group)
+    sum: &'a mut [f32],
+    /// (items, group, padded)
+    acc: &'a mut [f32],
+}
+
+impl<'a> AttentionBuffers<'a> {
+    pub(crate) fn carve(source: &mut impl Source<'a>, shape: AttentionShape) -> Option<Self> {
+        Some(Self {
+            shape,
+            turns: TurnBuffers::carve(source, &shape)?,
+            sink_turns: TurnBuffers::carve(source, &shape)?,
+            turned: source.take(shape.rows(1)?.checked_mul(shape.head_dim))?,
+            queries: QueryBuffers {
+                window: Ready::carve(source, &shape)?,
+                sinks: Ready::carve(source, &shape)?,
+                apart: false,
+                tokens: 0,
+            },
+            segment: Partials::carve(source, &shape, shape.chunk.max(shape.segments))?,
+            total: Partials::carve(source, &shape, shape.chunk)?,
+        })
+    }
+}
+
+impl<'a> TurnBuffers<'a> {
+    fn carve(source: &mut impl Source<'a>, shape: &AttentionShape) -> Option<Self> {
+        let len = shape.chunk.checked_mul(shape.pairs);
+        Some(Self { cos: source.take(len)?, sin: source.take(len)? })
+    }
+}
+
+impl QueryBuffers<'_> {
+    /// The queries that share kv head `head`, of `tokens` tokens from the `start`th on:
+    /// for the window, and for the sinks.
+    pub(super) fn head(
+        &self,
+        shape: &AttentionShape,
+        head: usize,
+        start: usize,
+        tokens: usize,
+    ) -> [Option<Queries<'_>>; 2] {
+        let (first, n) = ((head * self.tokens + start) * shape.group, tokens * shape.group);
+        let window = self.window.view(shape, first, n);
+        [window, if self.apart { self.sinks.view(shape, first, n) } else { window }]
+    }
+}
+
+impl<'a> Ready<'a> {
+    fn carve(source: &mut impl Source<'a>, shape: &AttentionShape) -> Option<Self> {
+        let rows = shape.rows(shape.chunk)?;
+        let elements = rows.checked_mul(shape.padded())?;
+        let (floats, quants) = if shape.kv.has_scales() { (0, elements) } else { (elements, 0) };
+        let scales = if shape.kv.has_scales() { rows } else { 0 };
+        Some(Self {
+            floats: source.take(Some(floats))?,
+            quants: source.take(Some(quants))?,
+            scales: source.take(Some(scales))?,
+            sums: source.take(Some(scales))?,
+        })
+    }
+
+    /// The queries of each kv head in turn, to be written.
+    pub(super) fn heads_mut(
+        &mut self,
+        shape: &AttentionShape,
+        tokens: usize,
+    ) -> impl Iterator<Item = Option<QueriesMut<'_>>> {
+        let (shape, n) = (*shape, tokens * shape.group);
+        let mut floats = self.floats.chunks_mut(n * shape.padded());
+        let mut quants = self.quants.chunks_mut(n * shape.padded());
+        let (mut scales, mut sums) = (self.scales.chunks_mut(n), self.sums.chunks_mut(n));
+        (0..shape.n_kv_heads).map(move |_| {
+            QueriesMut::new(
+                shape.kv,
+                shape.head_dim,
+                n,
+                floats.next().unwrap_or_default(),
+                quants.next().unwrap_or_default(),
+                scales.next().unwrap_or_default(),
+                sums.next().unwrap_or_default(),
+            )
+        })
+    }
+
+    /// `n` queries from the `first`th on.
+    fn view(&self, shape: &AttentionShape, first: usize, n: usize) -> Option<Queries<'_>> {
+        let elements = first * shape.padded()..(first + n) * shape.padded();
+        Queries::new(
+            shape.kv,
+            shape.head_dim,
+            n,
+            self.floats.get(elements.clone()).unwrap_or_default(),
+            self.quants.get(elements).unwrap_or_default(),
+            self.scales.get(first..first + n).unwrap_or_default(),
+            self.sums.get(first..first + n).unwrap_or_default(),
+        )
+    }
+}
+
+impl<'a> Partials<'a> {
+    fn carve(source: &mut impl Source<'a>, shape: &AttentionShape, items: usize) -> Option<Self> {
+        let rows = shape.rows(items);
+        Some(Self {
+            max: source.take(rows)?,
+            sum: source.take(rows)?,
+            acc: source.take(rows?.checked_mul(shape.padded()))?,
+        })
+    }
+
+    /// The first `items` items, `each` at a time.
+    pub(super) fn chunks_mut(
+        &mut self,
+        shape: &AttentionShape,
+        items: usize,
+        each: usize,
+    ) -> impl Iterator<Item = Partials<'_>> {
+        let rows = items * shape.group;
+        let this = Partials {
+            max: self.max.get_mut(..rows).unwrap_or_default(),
+            sum: self.sum.get_mut(..rows).unwrap_or_default(),
+            acc: self.acc.get_mut(..rows * shape.padded()).unwrap_or_default(),
+        };
+        this.into_chunks(shape, each)
+    }
+
+    /// `each` items at a time.
+    pub(super) fn into_chunks(
+        self,
+        shape: &AttentionShape,
+        each: usize,
+    ) -> impl Iterator<Item = Partials<'a>> + use<'a> {
+        let rows = each * shape.group;
+        let both = self.sum.chunks_mut(rows).zip(self.acc.chunks_mut(rows * shape.padded()));
+        self.max.chunks_mut(rows).zip(both).map(|(max, (sum, acc))| Partials { max, sum, acc })
+    }
+
+    /// All items as the kernels take them, as they were left.
+    pub(super) fn kernel(&mut self, shape: &AttentionShape) -> Option<Partial<'_>> {
+        Partial::resume(shape.head_dim, self.max.len(), self.max, self.sum, self.acc)
+    }
+}

@@ -1,0 +1,118 @@
+//! Keys and values of the tokens that are still in sight, in rings.
+
+use crate::arena::Source;
+use crate::kernels::{Kv, KvMut};
+use crate::kv::{HEAD_ALIGN, KvType};
+use crate::ring::Run;
+
+/// What decides how large a cache is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CacheShape {
+    pub(crate) kv: KvType,
+    pub(crate) n_layers: usize,
+    pub(crate) n_kv_heads: usize,
+    pub(crate) head_dim: usize,
+    /// Slots of storage: see [`Ring::most_slots`].
+    pub(crate) slots: usize,
+}
+
+impl CacheShape {
+    /// Bytes of one key, or value, of one kv head.
+    fn slot_bytes(&self) -> Option<usize> {
+        self.head_dim.checked_next_multiple_of(HEAD_ALIGN)?.checked_mul(self.kv.bytes())
+    }
+
+    /// Bytes of the keys, or of the values, of one kv head of one layer.
+    fn head_bytes(&self) -> Option<usize> {
+        self.slots.checked_mul(self.slot_bytes()?)
+    }
+
+    fn heads(&self) -> Option<usize> {
+        self.n_layers.checked_mul(self.n_kv_heads)
+    }
+
+    /// Scales of one kv head of one layer.
+    fn head_scales(&self) -> usize {
+        if self.kv.has_scales() { self.slots } else { 0 }
+    }
+}
+
+/// The cache of a session. Cells that no token has reached hold anything.
+pub(crate) struct Cache<'a> {
+    shape: CacheShape,
+    /// (n_layers, n_kv_heads, slots, padded) of the type, in tiles
+    keys: &'a mut [u8],
+    /// (n_layers, n_kv_heads, slots, padded) of the type
+    values: &'a mut [u8],
+    /// (n_layers, n_kv_heads, slots), if the type has scales
+    key_scales: &'a mut [f32],
+    /// (n_layers, n_kv_heads, slots), if the type has scales
+    value_scales: &'a mut [f32],
+}
+
+impl<'a> Cache<'a> {
+    /// Takes its buffers.
+    pub(crate) fn carve(source: &mut impl Source<'a>, shape: CacheShape) -> Option<Self> {
+        let bytes = shape.heads()?.checked_mul(shape.head_bytes()?);
+        let scales = shape.heads()?.checked_mul(shape.head_scales());
+        Some(Self {
+            shape,
+            keys: source.take(bytes)?,
+            values: source.take(bytes)?,
+            key_scales: source.take(scales)?,
+            value_scales: source.take(scales)?,
+        })
+    }
+
+    /// The kv heads of a layer, to be written: a run of all slots each.
+    pub(crate) fn layer_mut(&mut self, layer: usize) -> impl Iterator<Item = KvMut<'_>> {
+        let (shape, heads) = (self.shape, self.shape.n_kv_heads);
+        let (bytes, scales) = (shape.head_bytes().unwrap_or(0), shape.head_scales());
+        let mut keys = heads_of(self.keys, layer, heads, bytes);
+        let mut values = heads_of(self.values, layer, heads, bytes);
+        let mut key_scales = heads_of(self.key_scales, layer, heads, scales);
+        let mut value_scales = heads_of(self.value_scales, layer, heads, scales);
+        (0..heads).map(move |_| KvMut {
+            kind: shape.kv,
+            head_dim: shape.head_dim,
+            keys: keys.next().unwrap_or_default(),
+            values: values.next().unwrap_or_default(),
+            key_scales: key_scales.next().unwrap_or_default(),
+            value_scales: value_scales.next().unwrap_or_default(),
+        })
+    }
+
+    /// The tiles of a run, of one kv head of a layer.
+    pub(crate) fn tiles(&self, layer: usize, head: usize, run: &Run) -> Kv<'_> {
+        let shape = &self.shape;
+        let first = (layer * shape.n_kv_heads + head) * shape.slots + run.slot;
+        let bytes = shape.slot_bytes().unwrap_or(0);
+        let scales = if shape.kv.has_scales() { run.slots } else { 0 };
+        Kv {
+            kind: shape.kv,
+            head_dim: shape.head_dim,
+            keys: part(self.keys, first * bytes, run.slots * bytes),
+            values: part(self.values, first * bytes, run.slots * bytes),
+            key_scales: part(self.key_scales, first, scales),
+            value_scales: part(self.value_scales, first, scales),
+        }
+    }
+}
+
+/// The parts of each head of a layer, `each` long.
+fn heads_of<T>(
+    all: &mut [T],
+    layer: usize,
+    heads: usize,
+    each: usize,
+) -> core::slice::ChunksExactMut<'_, T> {
+    part_mut(all, layer * heads * each, heads * each).chunks_exact_mut(each.max(1))
+}
+
+fn part<T>(all: &[T], start: usize, len: usize) -> &[T] {
+    all.get(start..start + len).unwrap_or_default()
+}
+
+fn part_mut<T>(all: &mut [T], start: usize, len: usize) -> &mut [T] {
+    all.get_mut(start..start + len).unwrap_or_default()
+}

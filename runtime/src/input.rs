@@ -1,0 +1,144 @@
+//! What a region of matrices reads: f32 for f32 matrices, quantized for the others.
+
+use crate::arena::Source;
+use crate::exec::for_each;
+use crate::format::{Config, Norm};
+use crate::kernels::Machine;
+use crate::kernels::{ActsMut, Input, rms_norm};
+use crate::layout::{BLOCK_COLS, blocks};
+use crate::model::Linear;
+
+/// Rows of f32, one a token, a stride apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    /// Tokens.
+    pub(crate) n: usize,
+    /// (n, cols)
+    pub(crate) data: &'a [f32],
+    pub(crate) cols: usize,
+    pub(crate) stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// `each` rows at a time.
+    fn chunks(&self, each: usize) -> core::slice::Chunks<'a, f32> {
+        self.data.get(..self.n * self.stride).unwrap_or_default().chunks(each * self.stride)
+    }
+}
+
+/// Buffers for the input of one region at a time.
+pub(crate) struct InputBuffers<'a> {
+    /// (tokens, dim)
+    normed: &'a mut [f32],
+    /// (tokens, widest input)
+    quants: &'a mut [i8],
+    /// (tokens, blocks of the widest input)
+    scales: &'a mut [f32],
+    /// (tokens, blocks of the widest input)
+    sums: &'a mut [f32],
+}
+
+impl<'a> InputBuffers<'a> {
+    /// For inputs of up to `widest` columns.
+    pub(crate) fn carve(
+        source: &mut impl Source<'a>,
+        tokens: usize,
+        dim: usize,
+        widest: usize,
+    ) -> Option<Self> {
+        let all_blocks = tokens.checked_mul(blocks(widest));
+        Some(Self {
+            normed: source.take(tokens.checked_mul(dim))?,
+            quants: source.take(all_blocks?.checked_mul(BLOCK_COLS))?,
+            scales: source.take(all_blocks)?,
+            sums: source.take(all_blocks)?,
+        })
+    }
+
+    /// The normalised rows, as `matrices` want them.
+    pub(crate) fn norm<const M: usize>(
+        &mut self,
+        machine: &Machine<'_>,
+        config: &Config,
+        gain: &[f32],
+        x: Rows<'_>,
+        matrices: [&Linear<'_>; M],
+    ) -> Input<'_> {
+        let Self { normed, quants, scales, sums } = self;
+        let acts = wanted(matrices).then(|| ActsMut::new(x.n, x.cols, quants, scales, sums));
+        let (normed, each) =
+            (normed.get_mut(..x.n * x.cols).unwrap_or_default(), share(machine, x.n));
+        let mut acts = acts.flatten();
+        let rows = x.chunks(each).zip(normed.chunks_mut(each * x.cols));
+        let parts = rows.zip(parts(acts.as_mut(), x.n, each));
+        run(machine, x.n, parts, |((x_rows, normed), mut acts)| {
+            let rows = x_rows.chunks(x.stride).zip(normed.chunks_exact_mut(x.cols));
+            for (token, (row, normed)) in rows.enumerate() {
+                match config.norm {
+                    Norm::Rms => {
+                        let row = row.get(..x.cols).unwrap_or_default();
+                        rms_norm(machine.isa, row, gain, config.norm_eps, normed);
+                    }
+                }
+                if let Some(acts) = &mut acts {
+                    acts.quantize(machine.isa, token, normed);
+                }
+            }
+        });
+        Input { n: x.n, cols: x.cols, x: normed, stride: x.cols, acts: acts.map(ActsMut::done) }
+    }
+
+    /// The rows themselves, as `matrices` want them.
+    pub(crate) fn rows<'i, const M: usize>(
+        &'i mut self,
+        machine: &Machine<'_>,
+        x: Rows<'i>,
+        matrices: [&Linear<'_>; M],
+    ) -> Input<'i> {
+        let Self { quants, scales, sums, .. } = self;
+        let acts = wanted(matrices).then(|| ActsMut::new(x.n, x.cols, quants, scales, sums));
+        let (mut acts, each) = (acts.flatten(), share(machine, x.n));
+        let parts = x.chunks(each).zip(parts(acts.as_mut(), x.n, each));
+        run(machine, x.n, parts, |(rows, acts)| {
+            let Some(mut acts) = acts else { return };
+            for (token, row) in rows.chunks(x.stride).enumerate() {
+                acts.quantize(machine.isa, token, row.get(..x.cols).unwrap_or_default());
+            }
+        });
+        Input { n: x.n, cols: x.cols, x: x.data, stride: x.stride, acts: acts.map(ActsMut::done) }
+    }
+}
+
+/// Whether any of the matrices takes quantized inputs.
+fn wanted<const M: usize>(matrices: [&Linear<'_>; M]) -> bool {
+    matrices.iter().any(|linear| linear.weight.kind().is_quantized())
+}
+
+/// Tokens to a part.
+fn share(machine: &Machine<'_>, n: usize) -> usize {
+    n.div_ceil(machine.exec.threads()).max(1)
+}
+
+/// `acts` in parts of `each` tokens, or as many times nothing.
+fn parts<'p>(
+    acts: Option<&'p mut ActsMut<'_>>,
+    n: usize,
+    each: usize,
+) -> impl Iterator<Item = Option<ActsMut<'p>>> {
+    let mut rest = acts.map(ActsMut::reborrow);
+    (0..n.div_ceil(each)).map(move |_| {
+        let (part, others) = rest.take()?.split(each);
+        rest = Some(others);
+        Some(part)
+    })
+}
+
+/// One token is not worth a region.
+fn run<P: Send>(
+    machine: &Machine<'_>,
+    n: usize,
+    parts: impl Iterator<Item = P>,
+    f: impl Fn(P) + Sync,
+) {
+    if n == 1 { parts.for_each(f) } else { for_each(machine.exec, parts, f) }
+}

@@ -1,0 +1,141 @@
+//! Which slot a token lies in, and which tokens a query sees: a ring with sinks.
+//!
+//! The visible window and the storage are two things. A query sees the first
+//! `sinks` tokens and the newest `window`; the storage holds more, so that a whole
+//! chunk can be written before its first query looks, and drafts be taken back.
+//!
+//! Tokens after the sinks are counted from the first of them: `r = i − sinks`. Tiles
+//! and segments are aligned in `r`, and the storage is a whole number of tiles, so no
+//! tile straddles the wrap and nothing depends on where in the ring it lies.
+
+use core::ops::Range;
+
+use crate::kv::{SEGMENT_KEYS, TILE_KEYS};
+
+const TILE: u64 = TILE_KEYS as u64;
+const SEGMENT: u64 = SEGMENT_KEYS as u64;
+
+/// The geometry of a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ring {
+    /// First tokens, never overwritten; they lie at slot 0 on.
+    pub(crate) sinks: usize,
+    /// Newest tokens that a query sees, itself included.
+    pub(crate) window: usize,
+    /// Slots of the sinks: whole tiles.
+    sink_slots: usize,
+    /// Slots that tokens after the sinks go round in: whole tiles.
+    stored: usize,
+}
+
+/// Tiles next to one another in storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// Slot of the first key of the first tile.
+    pub(crate) slot: usize,
+    /// How many slots, whole tiles.
+    pub(crate) slots: usize,
+    /// `r` of the first key of the first tile.
+    pub(crate) first: u64,
+}
+
+impl Ring {
+    /// A ring of `context` visible tokens with room for `slack` more, or `None` if that
+    /// overflows.
+    pub(crate) fn new(context: usize, sinks: usize, slack: usize) -> Option<Self> {
+        let window = context.checked_sub(sinks)?;
+        let stored = window.checked_add(slack)?.checked_next_multiple_of(TILE_KEYS)?;
+        let sink_slots = sinks.checked_next_multiple_of(TILE_KEYS)?;
+        Some(Self { sinks, window, sink_slots, stored })
+    }
+
+    /// Slots of the largest ring of this context, whatever its sinks: a reset may
+    /// change them. Each of the two regions rounds up by at most a tile less one.
+    pub(crate) fn most_slots(context: usize, slack: usize) -> Option<usize> {
+        let most = context.checked_add(slack)?.checked_add(2 * (TILE_KEYS - 1))?;
+        Some(most - most % TILE_KEYS)
+    }
+
+    /// Where token `i` lies.
+    pub(crate) fn slot(&self, i: u64) -> usize {
+        match i.checked_sub(self.sinks as u64) {
+            None => i as usize,
+            Some(r) => self.sink_slots + (r % self.stored as u64) as usize,
+        }
+    }
+
+    /// How many sinks query `i` sees.
+    pub(crate) fn sinks_seen(&self, i: u64) -> usize {
+        (self.sinks as u64).min(i.saturating_add(1)) as usize
+    }
+
+    /// The `r` of the tokens after the sinks that query `i` sees.
+    pub(crate) fn seen(&self, i: u64) -> Range<u64> {
+        match i.checked_sub(self.sinks as u64) {
+            None => 0..0,
+            Some(r) => (r + 1).saturating_sub(self.window as u64)..r + 1,
+        }
+    }
+
+    /// The `r` that the queries `tokens` see between them.
+    pub(crate) fn seen_by(&self, tokens: Range<u64>) -> Range<u64> {
+        let newest = self.seen(tokens.end.saturating_sub(1));
+        self.seen(tokens.start).start.min(newest.end)..newest.end
+    }
+
+    /// Whether everything that query `next` must see is still there, after the stream has
+    /// once been `longest` tokens long.
+    pub(crate) fn remembers(&self, next: u64, longest: u64) -> bool {
+        let after_sinks = |i: u64| i.saturating_sub(self.sinks as u64);
+        let overwritten = after_sinks(longest).saturating_sub(self.stored as u64);
+        // The newest key that it sees is its own.
+        let (start, own) = (self.seen(next).start, after_sinks(next));
+        start >= overwritten.min(own)
+    }
+
+    /// Segments of the window that the queries `tokens` see between them.
+    pub(crate) fn segments(&self, tokens: Range<u64>) -> usize {
+        let seen = self.seen_by(tokens);
+        if seen.is_empty() {
+            0
+        } else {
+            (segment_of(seen.end - 1) - segment_of(seen.start)) as usize + 1
+        }
+    }
+
+    /// The most segments that one query can see, that of the sinks included.
+    pub(crate) fn most_segments(context: usize) -> usize {
+        // A window that is not aligned touches one more than it fills.
+        context.div_ceil(SEGMENT_KEYS) + 2
+    }
+
+    /// The tiles of the sinks, which are a segment of their own.
+    pub(crate) fn sink_run(&self) -> Run {
+        Run { slot: 0, slots: self.sink_slots, first: 0 }
+    }
+
+    /// The runs of tiles of the `n`th of the segments that `tokens` see.
+    pub(crate) fn runs(&self, tokens: Range<u64>, n: usize) -> [Option<Run>; 2] {
+        let seen = self.seen_by(tokens);
+        let segment = (segment_of(seen.start) + n as u64) * SEGMENT;
+        let (start, end) = (seen.start.max(segment), seen.end.min(segment + SEGMENT));
+        if start >= end {
+            return [None, None];
+        }
+        let first = start / TILE * TILE;
+        let slots = ((end - first).div_ceil(TILE) * TILE) as usize;
+        let offset = (first % self.stored as u64) as usize;
+        // Visible keys are at most as many as are stored, but the tiles they touch may
+        // be one more, whose storage is then also that of the first: each tile is read
+        // for its own keys only.
+        let before_wrap = slots.min(self.stored - offset);
+        let run = |slot, slots, first| Run { slot: self.sink_slots + slot, slots, first };
+        let wrapped =
+            (slots > before_wrap).then(|| run(0, slots - before_wrap, first + before_wrap as u64));
+        [Some(run(offset, before_wrap, first)), wrapped]
+    }
+}
+
+fn segment_of(r: u64) -> u64 {
+    r / SEGMENT
+}

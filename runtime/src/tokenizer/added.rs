@@ -1,0 +1,159 @@
+//! Added tokens, which a text is cut at before it is split into words.
+
+use core::ops::Range;
+
+use super::tables::{ADDED_SPECIAL, Added, LSTRIP, RSTRIP, Tables};
+use super::unicode::{Class, class};
+
+/// Which parts of a text may match special tokens such as `<|im_end|>`.
+///
+/// Elsewhere, text that looks like one stays text. Added tokens that are not special
+/// match everywhere.
+#[derive(Clone, Copy, Debug)]
+pub enum Special<'a> {
+    /// The whole text.
+    All,
+    /// None of it.
+    None,
+    /// What lies within one of these byte ranges, which ascend and do not touch.
+    Within(&'a [Range<usize>]),
+}
+
+/// How a place of the text stands to the trusted ranges.
+enum Trust {
+    Within,
+    Outside,
+    /// Partly: what is found there is not what either writer wrote.
+    Across,
+}
+
+impl Special<'_> {
+    fn trust(self, place: &Range<usize>) -> Trust {
+        match self {
+            Self::All => Trust::Within,
+            Self::None => Trust::Outside,
+            Self::Within(ranges) => {
+                let after = ranges.partition_point(|range| range.end <= place.start);
+                match ranges.get(after) {
+                    Some(range) if range.start >= place.end => Trust::Outside,
+                    Some(range) if range.start <= place.start && place.end <= range.end => {
+                        Trust::Within
+                    }
+                    Some(_) => Trust::Across,
+                    None => Trust::Outside,
+                }
+            }
+        }
+    }
+}
+
+/// Some of the added tokens, and a text to find them in.
+#[derive(Clone, Copy)]
+pub(super) struct Finder<'a> {
+    pub tables: &'a Tables<'a>,
+    /// In ascending order of their text.
+    pub entries: &'a [[u8; 16]],
+    pub first_bytes: &'a FirstBytes,
+    pub text: &'a str,
+    /// Where `text` begins in what `special` speaks of.
+    pub offset: usize,
+    pub special: Special<'a>,
+}
+
+/// A set of bytes: with which any of the added tokens begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FirstBytes([u64; 4]);
+
+impl FirstBytes {
+    pub fn new(tables: &Tables<'_>, entries: &[[u8; 16]]) -> Self {
+        let mut set = Self::default();
+        for &byte in entries.iter().filter_map(|&entry| tables.added(entry).text.first()) {
+            if let Some(bits) = set.0.get_mut(usize::from(byte >> 6)) {
+                *bits |= 1 << (byte & 63);
+            }
+        }
+        set
+    }
+
+    #[inline(always)]
+    fn contains(&self, byte: u8) -> bool {
+        self.0.get(usize::from(byte >> 6)).is_some_and(|bits| bits >> (byte & 63) & 1 == 1)
+    }
+}
+
+/// An added token in the text.
+pub(super) struct Found {
+    pub id: u32,
+    pub place: Range<usize>,
+}
+
+impl<'a> Finder<'a> {
+    /// The first added token at or after `from`: the leftmost, then the longest.
+    pub fn next(&self, from: usize) -> Option<Found> {
+        let mut at = from;
+        loop {
+            let tail = self.text.as_bytes().get(at..)?;
+            at += tail.iter().position(|&byte| self.first_bytes.contains(byte))?;
+            match self.longest(at) {
+                // What looks special in a text that is not trusted is passed over.
+                Some((token, true)) => at += token.text.len(),
+                Some((token, false)) => return Some(self.strip(&token, from, at)),
+                None => at += 1,
+            }
+        }
+    }
+
+    /// The longest added token at `at`, and whether it is one that may not match there.
+    fn longest(&self, at: usize) -> Option<(Added<'a>, bool)> {
+        let mut longest = None;
+        let mut entries = self.entries;
+        let mut depth = 0;
+        // All that is left in `entries` agrees with the text in its first `depth` bytes.
+        while let Some(&first) = entries.first() {
+            let token = self.tables.added(first);
+            if token.text.len() == depth {
+                longest = self.admitted(&token, at).map(|barred| (token, barred)).or(longest);
+                entries = entries.get(1..)?;
+                continue;
+            }
+            let Some(&byte) = self.text.as_bytes().get(at + depth) else { break };
+            let nth = |entry: &[u8; 16]| self.tables.added(*entry).text.get(depth).copied();
+            let below = entries.partition_point(|entry| nth(entry) < Some(byte));
+            let upto = entries.partition_point(|entry| nth(entry) <= Some(byte));
+            entries = entries.get(below..upto).unwrap_or_default();
+            depth += 1;
+        }
+        longest
+    }
+
+    /// Whether a token that stands at `at` is barred there; `None` if it is not one.
+    fn admitted(&self, token: &Added<'_>, at: usize) -> Option<bool> {
+        if token.text.is_empty() {
+            return None;
+        }
+        if token.flags & ADDED_SPECIAL == 0 {
+            return Some(false);
+        }
+        let start = self.offset + at;
+        match self.special.trust(&(start..start + token.text.len())) {
+            Trust::Within => Some(false),
+            Trust::Outside => Some(true),
+            Trust::Across => None,
+        }
+    }
+
+    /// The place of a token with the spaces that it takes, as far back as `from`.
+    fn strip(&self, token: &Added<'_>, from: usize, at: usize) -> Found {
+        let is_space = |c: char| class(c) == Class::Space;
+        let mut place = at..at + token.text.len();
+        let before = self.text.get(from..at).unwrap_or_default();
+        let after = self.text.get(place.end..).unwrap_or_default();
+        if token.flags & LSTRIP != 0 {
+            place.start = from + before.trim_end_matches(is_space).len();
+        }
+        if token.flags & RSTRIP != 0 {
+            place.end += after.len() - after.trim_start_matches(is_space).len();
+        }
+        Found { id: token.id, place }
+    }
+}

@@ -1,0 +1,288 @@
+//! The tokenizer section: where its tables lie, and how they are searched.
+//!
+//! The converter writes it with the constants and hashes here, the runtime reads it in
+//! place. Everything is little-endian; the tables follow the header in this order, each
+//! as long as the header's counts say:
+//!
+//! ```text
+//! byte ids      256 × u32: the token of each byte, or NONE
+//! merges        slots × { left u32, right u32, rank u32, id u32 }
+//! words         slots × { id u32, tag u32 }
+//! starts        (tokens + 1) × u32, into the blob
+//! added         (verbatim + normalized) × { start u32, len u32 into the blob, id u32, flags u32 },
+//!               each of the two in ascending order of their text
+//! prefix        ids u32, to put before a text
+//! suffix        ids u32, to put after it
+//! token flags   tokens × u8
+//! blob          bytes of the tokens, then texts of the added tokens
+//! ```
+//!
+//! Both hash tables are probed linearly without wrapping, at most [`PROBES`] slots from
+//! the home slot up to the first empty one, whose id is [`NONE`]. Homes lie in all but the
+//! last [`PROBES`] slots.
+
+use super::split::Splitter;
+
+/// Version of the section.
+pub const VERSION: u32 = 1;
+/// Bytes of the header: 16 × u32, see [`Header`].
+pub const HEADER: usize = 64;
+/// No token, no merge.
+pub const NONE: u32 = u32::MAX;
+/// Slots that a search looks at.
+pub const PROBES: usize = 32;
+/// Flag of a token: special.
+pub const SPECIAL: u8 = 1;
+/// Flag of a token: ends what a model generates.
+pub const END: u8 = 2;
+/// Flag of an added token: takes the spaces before it.
+pub const LSTRIP: u32 = 1;
+/// Flag of an added token: takes the spaces after it.
+pub const RSTRIP: u32 = 2;
+/// Flag of an added token: matches only where special tokens may.
+pub const ADDED_SPECIAL: u32 = 4;
+
+/// The fields of the header, in order, each u32. The rest of it is zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// [`VERSION`]
+    pub version: u32,
+    /// Code of the [`Splitter`].
+    pub splitter: u32,
+    /// Ids.
+    pub tokens: u32,
+    /// Slots of the merge table.
+    pub merges: u32,
+    /// Slots of the word table.
+    pub words: u32,
+    /// Bytes of the longest word in it.
+    pub longest_word: u32,
+    /// Added tokens that are looked for first, in the text as it is.
+    pub verbatim: u32,
+    /// Added tokens that are looked for after it is normalized.
+    pub normalized: u32,
+    /// Ids before a text.
+    pub prefix: u32,
+    /// Ids after a text.
+    pub suffix: u32,
+    /// Bytes of the blob.
+    pub blob: u32,
+}
+
+impl Header {
+    fn read(section: &[u8]) -> Option<Self> {
+        let (fields, _) = section.get(..HEADER)?.as_chunks();
+        let mut fields = fields.iter().copied().map(u32::from_le_bytes);
+        let mut next = || fields.next();
+        Some(Self {
+            version: next()?,
+            splitter: next()?,
+            tokens: next()?,
+            merges: next()?,
+            words: next()?,
+            longest_word: next()?,
+            verbatim: next()?,
+            normalized: next()?,
+            prefix: next()?,
+            suffix: next()?,
+            blob: next()?,
+        })
+    }
+
+    /// The header's bytes.
+    pub fn to_bytes(&self) -> [u8; HEADER] {
+        let fields = [
+            self.version,
+            self.splitter,
+            self.tokens,
+            self.merges,
+            self.words,
+            self.longest_word,
+            self.verbatim,
+            self.normalized,
+            self.prefix,
+            self.suffix,
+            self.blob,
+        ];
+        let mut bytes = [0; HEADER];
+        for (to, field) in bytes.as_chunks_mut().0.iter_mut().zip(fields) {
+            *to = field.to_le_bytes();
+        }
+        bytes
+    }
+}
+
+/// Mixes all bits of `x` into the upper ones.
+const fn mix(x: u64) -> u64 {
+    let x = (x ^ (x >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    x ^ (x >> 29)
+}
+
+/// The hash of a pair of ids.
+pub const fn hash_pair(left: u32, right: u32) -> u32 {
+    let pair = left as u64 | (right as u64) << 32;
+    (mix(pair.wrapping_mul(0xBF58_476D_1CE4_E5B9)) >> 32) as u32
+}
+
+/// The hash of a word and the tag that its slot carries.
+pub fn hash_word(word: &[u8]) -> (u32, u32) {
+    let (chunks, tail) = word.as_chunks();
+    let mut hash = word.len() as u64;
+    for &chunk in chunks {
+        hash = mix(hash ^ u64::from_le_bytes(chunk)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    }
+    let last = tail.iter().rev().fold(0, |last, &byte| last << 8 | u64::from(byte));
+    let hash = mix(mix(hash ^ last).wrapping_mul(0x94D0_49BB_1331_11EB));
+    ((hash >> 32) as u32, hash as u32)
+}
+
+/// The home of a hash in a table of this many slots.
+pub const fn home(hash: u32, slots: usize) -> usize {
+    let homes = slots.saturating_sub(PROBES) as u64;
+    ((hash as u64 * homes) >> 32) as usize
+}
+
+/// What two tokens merge to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Merge {
+    pub rank: u32,
+    pub id: u32,
+}
+
+/// An added token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Added<'m> {
+    pub text: &'m [u8],
+    pub id: u32,
+    pub flags: u32,
+}
+
+type Words<'m> = &'m [[u8; 4]];
+
+/// The tables of a section.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tables<'m> {
+    pub splitter: Splitter,
+    longest_word: usize,
+    byte_ids: Words<'m>,
+    merges: &'m [[u8; 16]],
+    words: &'m [[u8; 8]],
+    starts: Words<'m>,
+    pub verbatim: &'m [[u8; 16]],
+    pub normalized: &'m [[u8; 16]],
+    prefix: Words<'m>,
+    suffix: Words<'m>,
+    flags: &'m [u8],
+    blob: &'m [u8],
+}
+
+/// Takes tables off the front of a section.
+struct Rest<'m>(&'m [u8]);
+
+impl<'m> Rest<'m> {
+    fn take<const SIZE: usize>(&mut self, count: usize) -> Option<&'m [[u8; SIZE]]> {
+        let (table, rest) = self.0.split_at_checked(count.checked_mul(SIZE)?)?;
+        self.0 = rest;
+        Some(table.as_chunks().0)
+    }
+}
+
+impl<'m> Tables<'m> {
+    /// Finds the tables, or `None` if the section is too short or of another version.
+    pub fn new(section: &'m [u8]) -> Option<Self> {
+        let header = Header::read(section).filter(|header| header.version == VERSION)?;
+        let mut rest = Rest(section.get(HEADER..)?);
+        let tokens = header.tokens as usize;
+        Some(Self {
+            splitter: Splitter::from_code(header.splitter)?,
+            longest_word: header.longest_word as usize,
+            byte_ids: rest.take(256)?,
+            merges: rest.take(header.merges as usize)?,
+            words: rest.take(header.words as usize)?,
+            starts: rest.take(tokens.checked_add(1)?)?,
+            verbatim: rest.take(header.verbatim as usize)?,
+            normalized: rest.take(header.normalized as usize)?,
+            prefix: rest.take(header.prefix as usize)?,
+            suffix: rest.take(header.suffix as usize)?,
+            flags: rest.take::<1>(tokens)?.as_flattened(),
+            blob: rest.take::<1>(header.blob as usize)?.as_flattened(),
+        })
+    }
+
+    pub fn len(&self) -> usize {
+        self.flags.len()
+    }
+
+    pub fn flags(&self, id: u32) -> u8 {
+        self.flags.get(id as usize).copied().unwrap_or(0)
+    }
+
+    pub fn bytes(&self, id: u32) -> &'m [u8] {
+        let start =
+            |id: usize| self.starts.get(id).map(|&start| u32::from_le_bytes(start) as usize);
+        let (from, to) = (start(id as usize), start((id as usize).saturating_add(1)));
+        from.zip(to).and_then(|(from, to)| self.blob.get(from..to)).unwrap_or_default()
+    }
+
+    /// The token of a byte.
+    pub fn byte_id(&self, byte: u8) -> Option<u32> {
+        let id = u32::from_le_bytes(*self.byte_ids.get(usize::from(byte))?);
+        (id != NONE).then_some(id)
+    }
+
+    /// What a pair of tokens merges to, if anything.
+    pub fn merge(&self, left: u32, right: u32) -> Option<Merge> {
+        let pair = u64::from(left) | u64::from(right) << 32;
+        let slots = self.merges.get(home(hash_pair(left, right), self.merges.len())..)?;
+        for &slot in slots.iter().take(PROBES) {
+            let slot = u128::from_le_bytes(slot);
+            let merge = Merge { rank: (slot >> 64) as u32, id: (slot >> 96) as u32 };
+            if merge.id == NONE {
+                break;
+            }
+            if slot as u64 == pair {
+                return Some(merge);
+            }
+        }
+        None
+    }
+
+    /// The token that a whole word becomes, if it is one.
+    pub fn word(&self, word: &[u8]) -> Option<u32> {
+        if word.len() > self.longest_word {
+            return None;
+        }
+        let (hash, tag) = hash_word(word);
+        let slots = self.words.get(home(hash, self.words.len())..)?;
+        for &slot in slots.iter().take(PROBES) {
+            let slot = u64::from_le_bytes(slot);
+            let id = slot as u32;
+            if id == NONE {
+                break;
+            }
+            if (slot >> 32) as u32 == tag && self.bytes(id) == word {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// An entry of [`Tables::verbatim`] or [`Tables::normalized`].
+    pub fn added(&self, entry: [u8; 16]) -> Added<'m> {
+        let entry = u128::from_le_bytes(entry);
+        let (start, len) = (entry as u32 as usize, (entry >> 32) as u32 as usize);
+        Added {
+            text: self.blob.get(start..start.saturating_add(len)).unwrap_or_default(),
+            id: (entry >> 64) as u32,
+            flags: (entry >> 96) as u32,
+        }
+    }
+
+    pub fn prefix(&self) -> impl Iterator<Item = u32> + use<'m> {
+        self.prefix.iter().copied().map(u32::from_le_bytes)
+    }
+
+    pub fn suffix(&self) -> impl Iterator<Item = u32> + use<'m> {
+        self.suffix.iter().copied().map(u32::from_le_bytes)
+    }
+}

@@ -1,0 +1,58 @@
+"""Writes unicode_tables.rs: the character classes of Hugging Face `tokenizers`.
+
+    pip install tokenizers && python3 unicode_tables.py > unicode_tables.rs
+
+The library is asked about every code point, since what counts is not what Unicode says
+today but what its regular expressions and its `Digits` were built with.
+"""
+
+import tokenizers
+from tokenizers import Regex, pre_tokenizers
+
+CODE_POINTS = [c for c in range(1, 0x110000) if not 0xD800 <= c < 0xE000]
+CHUNK = 512
+
+
+def members(pre_tokenizer):
+    """The code points that the pre-tokenizer cuts out as words of their own."""
+    found = set()
+    for at in range(0, len(CODE_POINTS), CHUNK):
+        text = "\0" + "\0".join(map(chr, CODE_POINTS[at : at + CHUNK])) + "\0"
+        for piece, _ in pre_tokenizer.pre_tokenize_str(text):
+            if len(piece) == 1 and piece != "\0":
+                found.add(ord(piece))
+    return found
+
+
+def ranges(found):
+    out = []
+    for c in sorted(found):
+        if out and out[-1][1] == c - 1:
+            out[-1][1] = c
+        else:
+            out.append([c, c])
+    return out
+
+
+def table(name, doc, found):
+    pairs = [f"(0x{a:X}, 0x{b:X})" for a, b in ranges(found)]
+    print(f"\n/// {doc}\npub(super) const {name}: &[(u32, u32)] = &[")
+    for at in range(0, len(pairs), 4):
+        print("    " + ", ".join(pairs[at : at + 4]) + ",")
+    print("];")
+
+
+def regex(pattern):
+    return members(pre_tokenizers.Split(Regex(pattern), "isolated"))
+
+
+letters, numbers, spaces = regex(r"\p{L}"), regex(r"\p{N}"), regex(r"\s")
+digits = members(pre_tokenizers.Digits(individual_digits=True))
+assert numbers <= digits and not digits & letters and not digits & spaces
+
+print(f"//! Character classes of Hugging Face `tokenizers` {tokenizers.__version__}, as first and last")
+print("//! code points. Written by `unicode_tables.py`; not to be edited.")
+table("LETTERS", r"`\p{L}`", letters)
+table("NUMBERS", r"`\p{N}`", numbers)
+table("SPACES", r"`\s`", spaces)
+table("DIGITS_ONLY", r"What `Digits` cuts out beyond `\p{N}`: it knows a later Unicode.", digits - numbers)

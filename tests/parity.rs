@@ -1,0 +1,73 @@
+//! The same logits as `transformers`, from the same model directories.
+
+use oarlock::{KvType, Machine, Model, Options};
+use oarlock_tests::{Npy, Threads, fixture, isas, tiny, tiny_names, with_session};
+use serde_json::Value;
+
+/// f32 against f32: what two orders of summation differ by is near 2e-5.
+const TOLERANCE: f32 = 1e-3;
+
+fn ids(golden: &Value, key: &str) -> Vec<u32> {
+    let list = golden[key].as_array().unwrap_or_else(|| panic!("{key} is a list"));
+    list.iter().map(|id| id.as_u64().expect("an id") as u32).collect()
+}
+
+fn argmax(logits: &[f32]) -> u32 {
+    let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
+    best.expect("a vocabulary").0 as u32
+}
+
+fn golden(name: &str) -> (Value, Npy) {
+    let folder = fixture("tiny").join(name);
+    let text = std::fs::read_to_string(folder.join("golden.json")).expect("a readable fixture");
+    (serde_json::from_str(&text).expect("JSON"), Npy::read(&folder.join("golden.npy")))
+}
+
+fn check(name: &str) {
+    let (golden, logits) = golden(name);
+    let (ids, first) = (ids(&golden, "ids"), golden["first"].as_u64().expect("a row") as usize);
+    let file = tiny(name, "f32");
+    let model = Model::open(&file).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let machine = Machine { isa: *isas().last().expect("at least scalar"), exec: &Threads(2) };
+    let context = ids.len() + 64;
+    let options = Options { context, chunk: 16, logit_rows: 3, ..Options::for_model(&model) };
+    assert_eq!(options.kv, KvType::F32, "{name}: a model in f32 has a cache in f32");
+    with_session(&model, options, |session| {
+        let mut rows = 0;
+        let mut compare = |i: usize, row: &[f32]| {
+            if i < first {
+                return;
+            }
+            let right = logits.row(i - first);
+            assert_eq!(row.len(), right.len(), "{name}: vocabulary");
+            for (token, (ours, theirs)) in row.iter().zip(right).enumerate() {
+                let off = (ours - theirs).abs();
+                assert!(off <= TOLERANCE, "{name}: token {token} at {i}: {ours} for {theirs}");
+            }
+            rows += 1;
+        };
+        session.feed_each(&machine, &ids, &mut compare).expect("known tokens");
+        assert_eq!(rows, logits.shape[0], "{name}");
+    });
+    greedy(name, &model, &golden, options, &machine);
+}
+
+fn greedy(name: &str, model: &Model<'_>, golden: &Value, options: Options, machine: &Machine<'_>) {
+    with_session(model, options, |session| {
+        session.feed(machine, &ids(golden, "ids")).expect("known tokens");
+        for (i, right) in ids(golden, "greedy").into_iter().enumerate() {
+            let token = argmax(session.logits(machine));
+            assert_eq!(token, right, "{name}: greedy token {i}");
+            session.feed(machine, &[token]).expect("a known token");
+        }
+    });
+}
+
+#[test]
+fn tiny_llamas_have_the_logits_of_transformers() {
+    let names = tiny_names();
+    assert!(names.len() >= 10, "{names:?}");
+    for name in names {
+        check(&name);
+    }
+}
