@@ -5,9 +5,9 @@
 //! ```
 //!
 //! The order, and which candidates each step keeps, are those of `transformers`'
-//! processors in float64. Candidates lie in a slice of the caller's; with top-k the rest
-//! of the vocabulary is never sorted. Sums run in f64 over candidates by falling
-//! probability, ties by lower id, so a seed gives the same token on every machine.
+//! processors in float64. Candidates lie in a slice of the caller's and are sorted only
+//! as far as they are kept. Everything after the logits is f64 in one defined order, so a
+//! seed gives the same token on every machine.
 
 mod exp;
 mod random;
@@ -126,17 +126,15 @@ impl Sampler {
         visible: impl Iterator<Item = u32>,
         candidates: &'c mut [Candidate],
     ) -> &'c [Candidate] {
-        let Sampling { temp, top_k, repeat_penalty, .. } = self.sampling;
-        let top_k = top_k as usize;
+        let Sampling { temp, top_k, top_p, min_p, repeat_penalty } = self.sampling;
         let kept = if repeat_penalty == 1.0 {
-            top_logits(logits, top_k, candidates)
+            top_logits(logits, top_k as usize, candidates)
         } else {
-            top(penalized(logits, visible, repeat_penalty, candidates), top_k)
+            top(penalized(logits, visible, repeat_penalty, candidates), top_k as usize)
         };
-        let kept = sort(kept);
-        weigh(kept, temp);
-        let kept = top_p(kept, self.sampling.top_p);
-        min_p(kept, self.sampling.min_p)
+        let total = weigh(kept, temp);
+        let reach = if top_p < 1.0 { top_p * total } else { f64::INFINITY };
+        likeliest(kept, reach, min_p)
     }
 
     fn greedy(
@@ -199,13 +197,19 @@ fn penalized<'c>(
             // From the logit and not from the slot: a token seen twice pays once.
             if let (Some(slot), Some(&logit)) = (all.get_mut(id as usize), logits.get(id as usize))
             {
-                let Candidate { weight, id } = candidate(logit, id);
-                let weight = if weight < 0.0 { weight * penalty } else { weight / penalty };
-                *slot = Candidate { weight, id };
+                slot.weight = penalize(candidate(logit, id).weight, penalty);
             }
         }
     }
     all
+}
+
+fn penalize(logit: f64, penalty: f64) -> f64 {
+    if logit == f64::NEG_INFINITY {
+        return logit;
+    }
+    let changed = if logit < 0.0 { logit * penalty } else { logit / penalty };
+    changed.clamp(f64::MIN, f64::MAX)
 }
 
 /// The candidates of the `k` largest logits and of all that tie with the k-th, in no order.
@@ -238,6 +242,9 @@ fn top(all: &mut [Candidate], k: usize) -> &mut [Candidate] {
     top.finish()
 }
 
+/// Every number but −∞, which is the logit of the impossible, reaches this.
+const POSSIBLE: f64 = f64::MIN;
+
 /// Gathers the `k` largest in one pass: keeps what reaches the k-th largest so far, and
 /// cuts back to that whenever as much again has come together.
 struct Top<'c> {
@@ -253,7 +260,7 @@ struct Top<'c> {
 
 impl<'c> Top<'c> {
     fn new(slots: &'c mut [Candidate], k: usize) -> Self {
-        Self { slots, k, len: 0, limit: Self::limit(k, k), floor: f64::NEG_INFINITY }
+        Self { slots, k, len: 0, limit: Self::limit(k, k), floor: POSSIBLE }
     }
 
     fn limit(len: usize, k: usize) -> usize {
@@ -287,7 +294,7 @@ impl<'c> Top<'c> {
 /// Moves the `k` largest and their ties to the front; returns how many, and the k-th.
 fn cut(some: &mut [Candidate], k: usize) -> (usize, f64) {
     if k == 0 || some.len() <= k {
-        return (some.len(), f64::NEG_INFINITY);
+        return (some.len(), POSSIBLE);
     }
     let (_, kth, _) = some.select_nth_unstable_by(k - 1, falling);
     let floor = kth.weight;
@@ -301,45 +308,49 @@ fn cut(some: &mut [Candidate], k: usize) -> (usize, f64) {
     (len, floor)
 }
 
-/// By falling logit, without those that are impossible.
-fn sort(some: &mut [Candidate]) -> &mut [Candidate] {
-    some.sort_unstable_by(falling);
-    let len = some.partition_point(|c| c.weight > f64::NEG_INFINITY);
-    some.get_mut(..len).unwrap_or_default()
-}
-
-/// Replaces logits, sorted, by probabilities in units of the first one's.
-fn weigh(sorted: &mut [Candidate], temp: f64) {
-    let most = sorted.first().map_or(0.0, |c| c.weight);
-    for c in sorted {
+/// Replaces logits by probabilities in units of the largest one; returns their sum, which
+/// runs over rising ids: an order that does not depend on how the candidates were found.
+fn weigh(kept: &mut [Candidate], temp: f64) -> f64 {
+    if !kept.is_sorted_by_key(|c| c.id) {
+        kept.sort_unstable_by_key(|c| c.id);
+    }
+    let most = kept.iter().fold(f64::MIN, |most, c| if c.weight > most { c.weight } else { most });
+    for c in kept.iter_mut() {
         // The difference first: a tiny temperature then cannot overflow to ∞ − ∞.
         c.weight = exp((c.weight - most) / temp);
     }
+    kept.iter().map(|c| c.weight).sum()
 }
 
-/// Keeps a candidate iff those before it have not yet reached `p`; always the first.
-fn top_p(sorted: &mut [Candidate], p: f64) -> &mut [Candidate] {
-    if p >= 1.0 {
-        return sorted;
+/// The most probable candidates, sorted: each as long as those before it sum up to less
+/// than `reach` and it has `floor` times the weight of the first, which always stays.
+///
+/// Sorts only as far as that goes: where top-k is off, all of the vocabulary is here.
+fn likeliest(kept: &mut [Candidate], reach: f64, floor: f64) -> &mut [Candidate] {
+    let (mut len, mut sorted, mut before) = (0, 0, 0.0);
+    loop {
+        if len == sorted {
+            sorted = sort_more(kept, sorted);
+        }
+        let Some(next) = kept.get(len) else { break };
+        if len > 0 && (before >= reach || next.weight < floor) {
+            break;
+        }
+        before += next.weight;
+        len += 1;
     }
-    let reach = p * sorted.iter().map(|c| c.weight).sum::<f64>();
-    let mut before = 0.0;
-    let short = |c: &&Candidate| {
-        let keep = before < reach;
-        before += c.weight;
-        keep
-    };
-    let len = sorted.iter().take_while(short).count().max(1).min(sorted.len());
-    sorted.get_mut(..len).unwrap_or_default()
+    kept.get_mut(..len).unwrap_or_default()
 }
 
-/// Keeps what has at least `p` times the probability of the first; always the first.
-fn min_p(sorted: &mut [Candidate], p: f64) -> &mut [Candidate] {
-    if p <= 0.0 {
-        return sorted;
+/// Sorts some more behind the first `sorted`, several times as many; returns how many are.
+fn sort_more(kept: &mut [Candidate], sorted: usize) -> usize {
+    let rest = kept.get_mut(sorted..).unwrap_or_default();
+    let more = rest.len().min(64 + 4 * sorted);
+    if more < rest.len() {
+        rest.select_nth_unstable_by(more, falling);
     }
-    let len = sorted.partition_point(|c| c.weight >= p).max(1).min(sorted.len());
-    sorted.get_mut(..len).unwrap_or_default()
+    rest.get_mut(..more).unwrap_or_default().sort_unstable_by(falling);
+    sorted + more
 }
 
 /// The candidate in whose share of the whole `unit`, in [0, 1), falls.
