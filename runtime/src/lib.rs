@@ -40,6 +40,7 @@ mod rope;
 pub mod sampler;
 pub mod session;
 pub mod tokenizer;
+mod work;
 
 pub use exec::{Executor, Serial};
 pub use kernels::{Isa, Machine};

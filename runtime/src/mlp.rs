@@ -1,9 +1,9 @@
 //! The feed-forward part: `x + down(activation(gate(norm(x))) · up(norm(x)))`.
 
-use crate::block::{Buffers, Step};
 use crate::input::Rows;
 use crate::kernels::{Job, Task, matmul};
 use crate::model::{Activation, Layer, Mlp};
+use crate::work::{Buffers, Step};
 
 /// Adds the feed-forward part of `layer` to the residual stream.
 pub(crate) fn mlp(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {

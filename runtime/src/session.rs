@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::arena::{Arena, Measure, Source};
 use crate::attention::{AttentionShape, Span};
-use crate::block::{Buffers, Step, block};
+use crate::block::block;
 use crate::cache::{Cache, CacheShape};
 use crate::embedding::embed;
 use crate::input::Rows;
@@ -16,6 +16,7 @@ use crate::options::{Options, OptionsError};
 use crate::ring::Ring;
 use crate::rope::Rope;
 use crate::sampler::{Candidate, Sampler};
+use crate::work::{Buffers, Step};
 
 /// A stream of tokens through a model, with its cache: all of it in the caller's slice.
 ///
