@@ -1,0 +1,116 @@
+//! How fast the kernels are on this machine: weight bytes a second for one token,
+//! multiply-adds a second for several. Not a test: it prints and compares nothing.
+//!
+//! `cargo run --release -p oarlock-tests --example kernels [THREADS]`
+
+use std::time::{Duration, Instant};
+
+use oarlock::kernels::{ActsMut, Input, Job, Kv, Partial, QueriesMut, Task, attend, matmul};
+use oarlock::kv::KvType;
+use oarlock::layout::{WeightType, blocks, matrix_bytes};
+use oarlock::matrix::{Linear, Matrix};
+use oarlock::{Isa, Machine};
+use oarlock_tests::{Aligned, Random, Threads, isas};
+
+const COLS: usize = 2048;
+/// Larger than the caches of the machines in question.
+const DECODE_BYTES: usize = 128 << 20;
+const PREFILL_ROWS: usize = 1536;
+const PREFILL_TOKENS: usize = 64;
+/// What is measured is repeated for so long, and the least time counts.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+fn main() {
+    let threads = std::env::args().nth(1).map_or(1, |n| n.parse().expect("THREADS: a number"));
+    for isa in isas().into_iter().rev().filter(|&isa| isa != Isa::SCALAR) {
+        println!("{}, {threads} threads", isa.name());
+        let machine = Machine { isa, exec: &Threads(threads) };
+        for kind in WeightType::ALL.into_iter().rev() {
+            let rows = DECODE_BYTES / matrix_bytes(kind, 16, COLS).expect("small") * 16;
+            let decode = products(&machine, kind, rows, COLS, 1);
+            let bytes = matrix_bytes(kind, rows, COLS).expect("fits") as f64;
+            print!("{:6} decode {:6.1} GB/s", kind.name(), bytes / decode / 1e9);
+            for cols in [576, COLS] {
+                let prefill = products(&machine, kind, PREFILL_ROWS, cols, PREFILL_TOKENS);
+                let macs = (PREFILL_ROWS * cols * PREFILL_TOKENS) as f64;
+                print!("   prefill {cols}: {:6.1} GMAC/s", macs / prefill / 1e9);
+            }
+            println!();
+        }
+        for kind in [KvType::Int8, KvType::F16, KvType::F32] {
+            for (what, queries) in [("decode", 3), ("prefill", 48)] {
+                let time = attention(isa, kind, queries);
+                let macs = (2 * queries * 512 * 64) as f64;
+                print!("attention {:5} {what} {:6.1} GMAC/s   ", kind.name(), macs / time / 1e9);
+            }
+            println!();
+        }
+    }
+}
+
+/// The least of several times.
+fn best(mut f: impl FnMut()) -> f64 {
+    let begin = Instant::now();
+    let mut least = f64::INFINITY;
+    while begin.elapsed() < PATIENCE {
+        let start = Instant::now();
+        f();
+        least = least.min(start.elapsed().as_secs_f64());
+    }
+    least
+}
+
+/// Seconds of one product.
+fn products(machine: &Machine<'_>, kind: WeightType, rows: usize, cols: usize, n: usize) -> f64 {
+    let mut bytes = Aligned::zeroed(matrix_bytes(kind, rows, cols).expect("fits"));
+    // Any bit pattern is as good, but for exponents that would make subnormal sums.
+    let mut random = Random::new(1);
+    for chunk in bytes.chunks_exact_mut(4) {
+        let word = random.bits() as u32 & 0x2fff_2fff;
+        chunk.copy_from_slice(&word.to_le_bytes());
+    }
+    let weight = Matrix::new(kind, rows, cols, &bytes).expect("exact length");
+    let x: Vec<f32> = (0..n * cols).map(|_| random.normal() as f32).collect();
+    let len = n * blocks(cols);
+    let (mut q, mut scale, mut sum) = (vec![0; len * 32], vec![0.0; len], vec![0.0; len]);
+    let mut acts = ActsMut::new(n, cols, &mut q, &mut scale, &mut sum).expect("large enough");
+    for (token, x) in x.chunks_exact(cols).enumerate() {
+        acts.quantize(machine.isa, token, x);
+    }
+    let input = Input { n, cols, x: &x, stride: cols, acts: Some(acts.view()) };
+    let mut out = vec![0.0; n * rows];
+    let task = Task::Store(Linear { weight, bias: None });
+    best(|| matmul(machine, &input, &mut [Job { task, out: &mut out, stride: rows }]))
+}
+
+/// Seconds of one segment of 512 keys for some queries of a head of 64 dimensions.
+fn attention(isa: Isa, kind: KvType, n: usize) -> f64 {
+    const DIMS: usize = 64;
+    let mut random = Random::new(2);
+    let bytes = vec![0x11_u8; 512 * DIMS * kind.bytes()];
+    let scales = vec![0.01; 512];
+    let kv = Kv {
+        kind,
+        head_dim: DIMS,
+        keys: &bytes,
+        values: &bytes,
+        key_scales: &scales,
+        value_scales: &scales,
+    };
+    let (mut x, mut q) = (vec![0.0; n * DIMS], vec![0; n * DIMS]);
+    let (mut scale, mut sum) = (vec![0.0; n], vec![0; n]);
+    let mut queries =
+        QueriesMut::new(kind, DIMS, n, &mut x, &mut q, &mut scale, &mut sum).expect("large enough");
+    for i in 0..n {
+        let x: Vec<f32> = (0..DIMS).map(|_| random.normal() as f32).collect();
+        queries.set(isa, i, &x, 0.125);
+    }
+    let (mut max, mut total, mut acc) = (vec![0.0; n], vec![0.0; n], vec![0.0; n * DIMS]);
+    best(|| {
+        for _ in 0..100 {
+            let mut partial =
+                Partial::new(DIMS, n, &mut max, &mut total, &mut acc).expect("large enough");
+            attend(isa, &queries.view(), &kv, |_| 0..512, &mut partial);
+        }
+    }) / 100.0
+}
