@@ -1,4 +1,34 @@
 //! safetensors and GGUF to `.oar`.
+//!
+//! ```text
+//! safetensors, gguf → config, names → plan → pack (quantize) → write → output
+//!            tokenizer, template → words ─────────────────────↗
+//! ```
+//!
+//! Weights are mapped and streamed tile by tile, so a model larger than memory converts.
+//! The same input and options give the same bytes, on any machine and any number of
+//! threads: no clock, no hash map's order and no mathematics of the host's.
 
+mod config;
+mod convert;
+mod error;
+pub mod gguf;
+mod map;
+mod names;
+mod output;
+mod pack;
+mod plan;
+mod progress;
+mod quantize;
+pub mod rope;
+mod safetensors;
+mod source;
 pub mod template;
 pub mod tokenizer;
+mod words;
+pub mod write;
+
+pub use convert::{ConvertOptions, Head, Report, convert};
+pub use error::{Error, Fault, Result};
+pub use plan::Weights;
+pub use progress::{Progress, Silent};

@@ -1,2 +1,86 @@
 //! The converter's command line.
-fn main() {}
+//!
+//! Exit codes: 0 done, 2 something that the user can mend, 130 interrupted. The first
+//! line on stderr says which thing is at fault, what is wrong and what to do.
+
+mod args;
+mod signals;
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use args::Command;
+use indicatif::{ProgressBar, ProgressStyle};
+use oarlock_convert::{ConvertOptions, Error, Progress, convert};
+
+fn main() -> ExitCode {
+    signals::catch();
+    let command = args::parse(std::env::args_os());
+    let done = command.and_then(|command| match command {
+        Command::Convert { source, out, options } => run(&source, &out, &options),
+        Command::Print(text) => {
+            print(&text);
+            Ok(())
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(source: &Path, out: &Path, options: &ConvertOptions) -> Result<(), Error> {
+    let terminal = Terminal::new();
+    let report = convert(source, out, options, &terminal);
+    terminal.bar.finish_and_clear();
+    let report = report?;
+    if std::io::stderr().is_terminal() {
+        let (mb, bits) = (report.file_bytes as f64 / 1e6, report.bits_per_weight);
+        let line = format!("{}: {mb:.1} MB, {bits:.2} bits per weight", out.display());
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+    Ok(())
+}
+
+/// Prints to a reader who may have gone away, which is no fault.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// A bar where there is a terminal, else nothing but warnings.
+struct Terminal {
+    bar: ProgressBar,
+}
+
+impl Terminal {
+    /// indicatif itself hides a bar whose stderr is no terminal.
+    fn new() -> Self {
+        let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self { bar: ProgressBar::no_length().with_style(style) }
+    }
+}
+
+impl Progress for Terminal {
+    fn start(&self, total: u64) {
+        self.bar.set_length(total);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+
+    fn warn(&self, message: &str) {
+        self.bar.suspend(|| {
+            let _ = writeln!(std::io::stderr(), "warning: {message}");
+        });
+    }
+
+    fn cancelled(&self) -> bool {
+        signals::interrupted()
+    }
+}

@@ -1,0 +1,151 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+use oarlock::layout::WeightType;
+use oarlock_convert::{ConvertOptions, Error, Head, Weights};
+
+/// Converts a model to .oar
+#[derive(Debug, Parser)]
+#[command(
+    name = "oarlock-convert",
+    version,
+    override_usage = "oarlock-convert [convert] SRC [-o OUT.oar] [--weights W] [--head H]"
+)]
+struct Convert {
+    /// A Hugging Face model directory (safetensors) or a .gguf file
+    #[arg(value_name = "SRC")]
+    source: PathBuf,
+    /// Where to write [default: SRC's name + .oar, in the working directory]
+    #[arg(short, long = "output", value_name = "OUT.oar")]
+    out: Option<PathBuf>,
+    /// How matrices are stored [default: int4 from safetensors, keep from a GGUF]
+    #[arg(long, value_name = "W", value_parser = kinds(&["keep"]))]
+    weights: Option<String>,
+    /// How the output matrix (and the embedding, when tied) is stored
+    /// [default: int8; with --weights f32 or keep, the same]
+    #[arg(long, value_name = "H", value_parser = kinds(&["keep", "same"]))]
+    head: Option<String>,
+}
+
+/// What the user asked for.
+#[derive(Debug)]
+pub enum Command {
+    /// Convert a model.
+    Convert {
+        /// What to convert.
+        source: PathBuf,
+        /// Where to.
+        out: PathBuf,
+        /// How.
+        options: ConvertOptions,
+    },
+    /// Print this and be done.
+    Print(String),
+}
+
+/// Reads the arguments, program name included.
+///
+/// A first argument that names a command selects it; `convert` may be left out.
+pub fn parse(args: impl Iterator<Item = std::ffi::OsString>) -> Result<Command, Error> {
+    let mut args: Vec<_> = args.collect();
+    if args.get(1).is_some_and(|arg| arg == "convert") {
+        args.remove(1);
+    }
+    match Convert::try_parse_from(args) {
+        Ok(convert) => convert.command(),
+        Err(e) if !e.use_stderr() => Ok(Command::Print(e.render().to_string())),
+        Err(e) => Err(usage(&e.render().to_string())),
+    }
+}
+
+impl Convert {
+    fn command(self) -> Result<Command, Error> {
+        let options = ConvertOptions {
+            weights: self.weights.as_deref().map(weights),
+            head: self.head.as_deref().map(|name| match name {
+                "same" => Head::Same,
+                _ => Head::Of(weights(name)),
+            }),
+        };
+        let out = match self.out {
+            Some(out) => out,
+            None => default_out(&self.source)?,
+        };
+        Ok(Command::Convert { source: self.source, out, options })
+    }
+}
+
+/// SRC's name, without `.gguf`, and `.oar`.
+fn default_out(source: &std::path::Path) -> Result<PathBuf, Error> {
+    // `.` and `..` have a name too.
+    let full = source.canonicalize().map_err(|e| Error::read(source, &e))?;
+    let unnamed = || Error::new(source.display(), "it has no name", "give one with -o");
+    let is_gguf = full.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
+    let name = if is_gguf { full.file_stem() } else { full.file_name() };
+    let mut name = name.ok_or_else(unnamed)?.to_os_string();
+    name.push(".oar");
+    Ok(name.into())
+}
+
+fn kinds(more: &[&'static str]) -> PossibleValuesParser {
+    ["int4", "int4a", "int8", "f32"].into_iter().chain(more.iter().copied()).into()
+}
+
+fn weights(name: &str) -> Weights {
+    let kind = WeightType::ALL.into_iter().find(|kind| kind.name() == name);
+    kind.map_or(Weights::Keep, Weights::As)
+}
+
+/// clap's message in one line: what is wrong, without its tips.
+fn usage(message: &str) -> Error {
+    let mut lines = message.lines().map(str::trim);
+    let first = lines.next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first).trim_end_matches(':');
+    // The names of missing arguments, or the possible values, stand on a line below.
+    let more = lines.next().filter(|line| !line.is_empty()).unwrap_or_default();
+    let what = format!("{first} {more}");
+    Error::new("arguments", what.trim(), "see oarlock-convert --help")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(args: &[&str]) -> Result<Command, Error> {
+        parse(std::iter::once("oarlock-convert").chain(args.iter().copied()).map(Into::into))
+    }
+
+    #[test]
+    fn commands_are_optional_and_choices_are_read() {
+        for args in [&["convert", "m", "-o", "x"][..], &["m", "-o", "x"]] {
+            let Ok(Command::Convert { source, out, options }) = run(args) else { panic!() };
+            assert_eq!((source, out), ("m".into(), "x".into()));
+            assert_eq!(options, ConvertOptions::default());
+        }
+        let all = ["m", "--weights", "int4a", "--head", "same", "-o", "x"];
+        let Ok(Command::Convert { options, .. }) = run(&all) else { panic!() };
+        assert_eq!(options.weights, Some(Weights::As(WeightType::Int4a)));
+        assert_eq!(options.head, Some(Head::Same));
+    }
+
+    #[test]
+    fn usage_errors_are_one_line() {
+        let cases = [
+            (&[][..], "SRC"),
+            (&["m", "--weights", "int5"], "'int5'"),
+            (&["m", "--bits", "4"], "'--bits'"),
+            (&["m", "n"], "'n'"),
+        ];
+        for (args, part) in cases {
+            let Err(error) = run(args) else { panic!("{args:?}") };
+            let line = error.to_string();
+            assert!(line.starts_with("arguments: ") && line.contains(part), "{line}");
+            assert!(!line.contains('\n') && line.ends_with("--help)"), "{line}");
+            assert_eq!(error.exit_code(), 2);
+        }
+        assert!(matches!(run(&["--help"]), Ok(Command::Print(_))));
+    }
+}

@@ -1,0 +1,88 @@
+//! What a model says about itself, in either spelling, as one description.
+//!
+//! A key that is neither read, nor checked to have the value that changes nothing, nor on
+//! the list of harmless ones, is refused: it could change the mathematics.
+
+mod gguf;
+mod hf;
+
+use oarlock::Sampling;
+use oarlock::format::Config;
+
+use crate::error::{Error, Result};
+use crate::names::Names;
+use crate::rope::Scaling;
+
+pub use gguf::from_gguf;
+pub use hf::from_hf;
+
+/// A model, but for its weights and its tokenizer.
+#[derive(Debug)]
+pub struct Description {
+    /// Dimensions and options.
+    pub config: Config,
+    /// The architecture's name in the source.
+    pub arch: String,
+    /// Base of the rotary frequencies.
+    pub rope_theta: f64,
+    /// How they are altered.
+    pub rope_scaling: Scaling,
+    /// Which biases there are.
+    pub biases: Biases,
+    /// What the source calls its tensors.
+    pub names: &'static Names,
+    /// Whether q and k rows pair (2i, 2i + 1) and not (i, i + rot_dim / 2).
+    pub interleaved: bool,
+    /// Tokens that end what the model generates.
+    pub ends: Vec<u32>,
+    /// The sampling that its authors recommend.
+    pub sampling: Sampling,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Which biases a model has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Biases {
+    /// Those that the config announces.
+    Announced {
+        /// q, k, v and o.
+        attention: bool,
+        /// gate, up and down.
+        mlp: bool,
+    },
+    /// Those that are found among the tensors.
+    Found,
+}
+
+/// The checks that both spellings share; `thing` names the source.
+fn check(thing: &str, config: &Config, rope_theta: f64) -> Result<()> {
+    let todo = "the model cannot be right: get it again";
+    if config.n_kv_heads != 0 && !config.n_heads.is_multiple_of(config.n_kv_heads) {
+        let what = format!(
+            "{} attention heads cannot share {} key and value heads",
+            config.n_heads, config.n_kv_heads
+        );
+        return Err(Error::new(thing, what, todo));
+    }
+    config.check().map_err(|e| Error::new(thing, e, todo))?;
+    if rope_theta.is_finite() && (1.0..1e30).contains(&rope_theta) {
+        Ok(())
+    } else {
+        Err(Error::new(thing, format!("a rope theta of {rope_theta}"), todo))
+    }
+}
+
+/// 1 / sqrt(head_dim), rounded once more than needed on no machine but all the same.
+fn score_scale(head_dim: usize) -> f32 {
+    (1.0 / (head_dim as f64).sqrt()) as f32
+}
+
+/// A field of the sampling defaults, which must lie in `range`.
+fn in_range(thing: &str, key: &str, v: f64, range: std::ops::RangeInclusive<f64>) -> Result<f64> {
+    if range.contains(&v) {
+        return Ok(v);
+    }
+    let todo = format!("it must lie in {} to {}: correct the file", range.start(), range.end());
+    Err(Error::new(thing, format!("{key} is {v}"), todo))
+}

@@ -1,0 +1,208 @@
+//! The metadata of a GGUF file.
+
+use oarlock::Sampling;
+use oarlock::format::Config;
+
+use super::{Biases, Description, check, in_range, score_scale};
+use crate::error::{Error, Result};
+use crate::gguf::{Gguf, Metadata, Value};
+use crate::names::{LLAMA_GGUF, ROPE_FREQS};
+use crate::rope::Scaling;
+use crate::source::{Dtype, Raw, decode};
+
+const AGAIN: &str = "get the file again";
+const UNKNOWN: &str = "this converter does not know what it changes, so it cannot ignore it";
+const KNOWN: &[&str] = &["llama"];
+
+/// Keys of the architecture that are read below or change nothing.
+const READ: &[&str] = &[
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.layer_norm_rms_epsilon",
+    "attention.scale",
+    "attention.value_length",
+    "block_count",
+    "context_length",
+    "embedding_length",
+    "feed_forward_length",
+    "rope.dimension_count",
+    "rope.freq_base",
+    "rope.scaling.original_context_length",
+    "rope.scaling.finetuned",
+    "vocab_size",
+];
+
+/// Keys that must have the value that changes nothing.
+const NEUTRAL: &[(&str, Neutral)] = &[
+    ("attention.causal", Neutral::Bool(true)),
+    ("expert_count", Neutral::Number(0.0)),
+    ("expert_used_count", Neutral::Number(0.0)),
+    ("rope.scaling.attn_factor", Neutral::Number(1.0)),
+    ("rope.scaling.factor", Neutral::Number(1.0)),
+    ("rope.scale_linear", Neutral::Number(1.0)),
+    ("rope.scaling.type", Neutral::Str("none")),
+    ("tensor_data_layout", Neutral::Str("")),
+    ("use_parallel_residual", Neutral::Bool(false)),
+];
+
+enum Neutral {
+    Bool(bool),
+    Number(f64),
+    Str(&'static str),
+}
+
+/// Reads the metadata, and from the tensors what it leaves open.
+pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
+    let arch = file.metadata.get("general.architecture").and_then(|v| v.as_str());
+    let known = format!("known in GGUF: {}", KNOWN.join(", "));
+    let arch = arch.ok_or_else(|| {
+        Error::new("general.architecture", "the GGUF file does not say", known.clone())
+    })?;
+    if !KNOWN.contains(&arch) {
+        let what = format!("architecture {arch} is not known");
+        return Err(Error::new("general.architecture", what, known));
+    }
+    let keys = Keys { arch, metadata: &file.metadata };
+    keys.refuse_unknown()?;
+    let config = config(&keys, file)?;
+    let rope_theta = keys.float("rope.freq_base")?.unwrap_or(10000.0);
+    check("GGUF metadata", &config, rope_theta)?;
+    Ok(Description {
+        config,
+        arch: arch.into(),
+        rope_theta,
+        rope_scaling: divisors(file, config.rot_dim)?,
+        biases: Biases::Found,
+        names: &LLAMA_GGUF,
+        interleaved: true,
+        // The tokenizer's own end tokens are all that GGUF has.
+        ends: Vec::new(),
+        sampling: sampling(&file.metadata)?,
+        warnings: Vec::new(),
+    })
+}
+
+fn config(keys: &Keys<'_, '_>, file: &Gguf<'_>) -> Result<Config> {
+    let name = LLAMA_GGUF.of(oarlock::format::Role::Embedding, None).unwrap_or_default();
+    let embedding = file.tensors.get(&name).and_then(Raw::matrix_shape);
+    let (vocab_size, _) =
+        embedding.ok_or_else(|| Error::new(&name, "the tensor is missing", AGAIN))?;
+    let dim = keys.need("embedding_length")?;
+    let n_heads = keys.need("attention.head_count")?;
+    let head_dim = match keys.size("attention.key_length")? {
+        Some(n) => n,
+        None => dim.checked_div(n_heads).unwrap_or(0),
+    };
+    if keys.size("attention.value_length")?.is_some_and(|n| n != head_dim) {
+        let thing = keys.name("attention.value_length");
+        return Err(Error::new(thing, "it differs from key_length", "not supported yet"));
+    }
+    let scale = keys.float("attention.scale")?.filter(|&s| s != 0.0);
+    Ok(Config {
+        vocab_size,
+        dim,
+        n_layers: keys.need("block_count")?,
+        n_heads,
+        n_kv_heads: keys.size("attention.head_count_kv")?.unwrap_or(n_heads),
+        head_dim,
+        ffn_dim: keys.need("feed_forward_length")?,
+        context: keys.need("context_length")?,
+        rot_dim: keys.size("rope.dimension_count")?.unwrap_or(head_dim),
+        norm_eps: keys.float("attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5) as f32,
+        score_scale: scale.map_or_else(|| score_scale(head_dim), |s| s as f32),
+        tied: !file.tensors.contains_key("output.weight"),
+        ..Config::default()
+    })
+}
+
+/// What each rotary frequency is divided by: Llama 3's scaling, as GGUF has it.
+fn divisors(file: &Gguf<'_>, rot_dim: usize) -> Result<Scaling> {
+    let Some(raw) = file.tensors.get(ROPE_FREQS) else { return Ok(Scaling::None) };
+    if raw.dtype != Dtype::F32 || raw.shape != [rot_dim / 2] {
+        let what = format!("{:?} of shape {:?}", raw.dtype, raw.shape);
+        return Err(Error::new(ROPE_FREQS, what, format!("it should be F32 of {}", rot_dim / 2)));
+    }
+    let mut values = vec![0.0; rot_dim / 2];
+    decode(raw.dtype, raw.data, &mut values);
+    if values.iter().any(|v| !v.is_finite() || *v <= 0.0) {
+        return Err(Error::new(ROPE_FREQS, "a value is not a positive number", AGAIN));
+    }
+    Ok(Scaling::Divisors(values.into_iter().map(f64::from).collect()))
+}
+
+/// `general.sampling.…`, which few files have.
+fn sampling(metadata: &Metadata<'_>) -> Result<Sampling> {
+    let field = |key: &str, range, default| {
+        let key = format!("general.sampling.{key}");
+        match metadata.get(&key).and_then(|v| v.as_f64()) {
+            Some(v) => in_range("GGUF metadata", &key, v, range),
+            None => Ok(default),
+        }
+    };
+    let d = Sampling::default();
+    Ok(Sampling {
+        temp: field("temp", 0.0..=1e6, d.temp)?,
+        top_k: field("top_k", 0.0..=f64::from(u32::MAX), f64::from(d.top_k))? as u32,
+        top_p: field("top_p", 0.0..=1.0, d.top_p)?,
+        min_p: field("min_p", 0.0..=1.0, d.min_p)?,
+        repeat_penalty: field("penalty_repeat", 1e-6..=1e6, d.repeat_penalty)?,
+    })
+}
+
+/// The keys of the architecture.
+struct Keys<'a, 'm> {
+    arch: &'a str,
+    metadata: &'a Metadata<'m>,
+}
+
+impl<'m> Keys<'_, 'm> {
+    fn name(&self, key: &str) -> String {
+        format!("{}.{key}", self.arch)
+    }
+
+    fn get(&self, key: &str) -> Option<Value<'m>> {
+        self.metadata.get(&self.name(key))
+    }
+
+    fn size(&self, key: &str) -> Result<Option<usize>> {
+        let Some(v) = self.get(key) else { return Ok(None) };
+        let size = v.as_u64().and_then(|n| usize::try_from(n).ok());
+        let wrong = || Error::new(self.name(key), "it is not one whole number", AGAIN);
+        size.map(Some).ok_or_else(wrong)
+    }
+
+    fn need(&self, key: &str) -> Result<usize> {
+        let missing = || Error::new(self.name(key), "the key is missing", AGAIN);
+        self.size(key)?.ok_or_else(missing)
+    }
+
+    fn float(&self, key: &str) -> Result<Option<f64>> {
+        let Some(v) = self.get(key) else { return Ok(None) };
+        let wrong = || Error::new(self.name(key), "it is not a number", AGAIN);
+        v.as_f64().map(Some).ok_or_else(wrong)
+    }
+
+    /// Refuses keys of the architecture that could change the mathematics.
+    fn refuse_unknown(&self) -> Result<()> {
+        let prefix = self.name("");
+        for (name, value) in self.metadata.iter() {
+            let Some(key) = name.strip_prefix(&prefix) else { continue };
+            if READ.contains(&key) {
+                continue;
+            }
+            let neutral = NEUTRAL.iter().find(|(k, _)| *k == key);
+            let (_, neutral) = neutral.ok_or_else(|| Error::new(name, "unknown key", UNKNOWN))?;
+            let is_neutral = match *neutral {
+                Neutral::Bool(b) => value.as_bool() == Some(b),
+                Neutral::Number(n) => value.as_f64() == Some(n),
+                Neutral::Str(s) => value.as_str() == Some(s),
+            };
+            if !is_neutral {
+                let value = value.as_str().map_or(format!("{value:?}"), |s| format!("{s:?}"));
+                return Err(Error::new(name, format!("it is {value}"), "not supported yet"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! What the user is told when a conversion cannot be done.
+
+use std::fmt::{self, Display};
+use std::io;
+use std::path::Path;
+
+/// Why a conversion was not done.
+#[derive(Debug)]
+pub enum Error {
+    /// The user interrupted it; nothing is left behind.
+    Cancelled,
+    /// Something that the user can mend.
+    Fault(Box<Fault>),
+}
+
+/// One thing that is wrong.
+#[derive(Debug)]
+pub struct Fault {
+    /// What it is about: a file, a tensor, an option.
+    pub thing: String,
+    /// What is wrong with it.
+    pub what: String,
+    /// What the user can do.
+    pub todo: String,
+}
+
+/// What conversions return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// `thing` is at fault: `what`; the user can `todo`.
+    pub fn new(thing: impl Display, what: impl Display, todo: impl Display) -> Self {
+        let line = |s: &dyn Display| s.to_string().replace(['\n', '\r'], " ");
+        Self::Fault(Box::new(Fault { thing: line(&thing), what: line(&what), todo: line(&todo) }))
+    }
+
+    /// The file at `path` could not be read.
+    pub fn read(path: &Path, error: &io::Error) -> Self {
+        let (what, todo) = match error.kind() {
+            io::ErrorKind::NotFound => ("no such file".into(), "check the path"),
+            io::ErrorKind::PermissionDenied => {
+                ("permission denied".into(), "check the file's permissions")
+            }
+            _ => (error.to_string(), "check the file"),
+        };
+        Self::new(path.display(), what, todo)
+    }
+
+    /// The file at `path` could not be written.
+    pub fn write(path: &Path, error: &io::Error) -> Self {
+        let (what, todo) = match error.kind() {
+            io::ErrorKind::NotFound => ("no such directory".into(), "create it, or give -o"),
+            io::ErrorKind::PermissionDenied => {
+                ("permission denied".into(), "give another place with -o")
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
+                "the disk is full".into(),
+                "free some space, or give a place on another disk with -o",
+            ),
+            _ => (error.to_string(), "give another place with -o"),
+        };
+        Self::new(path.display(), what, todo)
+    }
+
+    /// What the program exits with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Cancelled => 130,
+            Self::Fault(_) => 2,
+        }
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("conversion: interrupted (nothing was written)"),
+            Self::Fault(fault) => write!(f, "{}: {} ({})", fault.thing, fault.what, fault.todo),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,30 @@
+//! How a conversion tells the caller where it is, and hears that it should stop.
+
+/// Watches a conversion. Every method has a body that does nothing.
+pub trait Progress: Sync {
+    /// Work begins: `total` bytes of tensors will be written.
+    fn start(&self, total: u64) {
+        let _ = total;
+    }
+
+    /// `bytes` more have been written.
+    fn advance(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// Something that the user should know, and that does not stop the conversion.
+    fn warn(&self, message: &str) {
+        let _ = message;
+    }
+
+    /// Asked often; once it says yes, the conversion ends and leaves nothing behind.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody watches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {}
