@@ -4,6 +4,16 @@
 //! shows what it writes between one step and the next. That is then checked by rendering
 //! many other conversations both ways; a template that fails one is not of this form.
 
+mod check;
+mod program;
+mod render;
+
+use oarlock::chat::Step;
+use serde_json::Value;
+
+use program::Program;
+use render::{Message, Template};
+
 /// Why no chat program could be derived, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Underivable(pub String);
@@ -11,19 +21,90 @@ pub struct Underivable(pub String);
 /// Derives and checks the chat section of `template`, in which `specials` (`bos_token`, …)
 /// have their text.
 pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
-    let _ = (template, specials);
-    Err(Underivable("not implemented".into()))
+    let template = Template::new(template, specials)?;
+    let mut program = Program::default();
+    gaps(&template, &mut program)?;
+    check::habits(&template, &mut program)?;
+    check::conversations(&template, &program)?;
+    Ok(program.section())
 }
 
 /// The section of a model without a chat program, with the reason that `chat` gives.
 pub fn unavailable(reason: &Underivable) -> Vec<u8> {
-    let _ = reason;
-    Vec::new()
+    program::unavailable(&reason.0)
 }
 
 /// The template of a model directory: `chat_template.jinja` if there is one, else that of
 /// `tokenizer_config.json` (its `default`, if it names several).
 pub fn find(jinja: Option<&str>, tokenizer_config: Option<&[u8]>) -> Option<String> {
-    let _ = (jinja, tokenizer_config);
-    None
+    if let Some(jinja) = jinja {
+        return Some(jinja.to_owned());
+    }
+    let config: Value = serde_json::from_slice(tokenizer_config?).ok()?;
+    let named = |list: &Vec<Value>| {
+        let default = list.iter().find(|entry| entry["name"] == "default")?;
+        Some(default["template"].as_str()?.to_owned())
+    };
+    match &config["chat_template"] {
+        Value::String(template) => Some(template.clone()),
+        Value::Array(list) => named(list),
+        _ => None,
+    }
+}
+
+/// Reads the gaps off conversations of sentinels. Those that a chat needs must be there.
+fn gaps(template: &Template, program: &mut Program) -> Result<(), Underivable> {
+    use Step::{Assistant, End, Generation, Start, System, User};
+    learn(template, program, &[User, Assistant, User, Generation])?;
+    let (past, new) = (program.gap(User, Assistant), program.gap(User, Generation));
+    // Some write a space before a past answer that a model writes itself.
+    let more = past.zip(new).and_then(|(past, new)| past.strip_prefix(new));
+    if more.is_none_or(|more| !more.trim().is_empty()) {
+        return Err(Underivable(format!(
+            "the template writes {:?} before a new answer, but {:?} before a past one",
+            new.unwrap_or_default(),
+            past.unwrap_or_default()
+        )));
+    }
+    for steps in [
+        [System, User, Assistant, User].as_slice(),
+        &[User, End],
+        &[User, Assistant, End],
+        &[User, Assistant, Generation],
+        &[System, End],
+        &[System, Generation],
+    ] {
+        // A template may refuse these; then so does the program.
+        let _ = learn(template, program, steps);
+    }
+    match program.gap(Start, User) {
+        Some(_) => Ok(()),
+        None => Err(Underivable("the template writes nothing before a message".into())),
+    }
+}
+
+/// Learns the gaps between these steps, of which `Start` is not named and `End` may be left out.
+fn learn(template: &Template, program: &mut Program, steps: &[Step]) -> Result<(), Underivable> {
+    let sentinel = |i: usize| format!("\u{E000}{i}\u{E001}");
+    let roles = steps.iter().filter(|step| !matches!(step, Step::Generation | Step::End));
+    let messages: Vec<_> =
+        roles.enumerate().map(|(i, &role)| Message { role, content: sentinel(i) }).collect();
+    let open = steps.last() == Some(&Step::Generation);
+    let text = template.render(&messages, open)?;
+    let (mut rest, mut from, mut learned) = (text.as_str(), Step::Start, Vec::new());
+    for message in &messages {
+        let (gap, after) = rest.split_once(&message.content).ok_or_else(|| {
+            Underivable(format!("the template does not write the {} message", message.name()))
+        })?;
+        learned.push((from, message.role, gap));
+        (rest, from) = (after, message.role);
+    }
+    if rest.contains('\u{E000}') {
+        return Err(Underivable("the template writes a message twice or out of order".into()));
+    }
+    learned.push((from, if open { Step::Generation } else { Step::End }, rest));
+    // Without `End` among the steps, what follows the last message is not to be learned here.
+    let wanted = learned.into_iter().filter(|(_, to, _)| *to != Step::End || steps.contains(to));
+    wanted.for_each(|(from, to, gap)| program.set_gap(from, to, gap));
+    Ok(())
 }

@@ -66,34 +66,105 @@ pub enum ChatUnavailable<'m> {
     BadSection,
 }
 
+/// Version of the section.
+pub const VERSION: u32 = 1;
+/// Flag: there is a program; without it the text is the reason why not.
+pub const PROGRAM: u32 = 1;
+/// Flag: an empty system message is to the template as none.
+pub const IGNORES_EMPTY_SYSTEM: u32 = 2;
+/// Flag of the role [`Step::System`] that its contents are trimmed; shifted left by one
+/// for each later role.
+pub const TRIMS_SYSTEM: u32 = 4;
+/// Steps, each of which has a row and a column in the table of gaps.
+pub const STEPS: usize = 6;
+/// Length of a gap that there is not.
+pub const NO_GAP: u32 = u32::MAX;
+
 /// A chat program over a section of the model file.
+///
+/// The section is `version u32, flags u32`, then [`STEPS`] × [`STEPS`] × `{ start u32,
+/// len u32 }` (a row for each step before the gap, a column for each one after it), then
+/// the text that these speak of.
 #[derive(Clone, Copy, Debug)]
 pub struct Chat<'m> {
-    section: &'m [u8],
+    flags: u32,
+    gaps: &'m [[u8; 8]],
+    text: &'m [u8],
 }
 
 impl<'m> Chat<'m> {
     /// Reads the section.
     pub fn new(section: &'m [u8]) -> Result<Self, ChatUnavailable<'m>> {
-        let _ = section;
-        Err(ChatUnavailable::BadSection)
+        let chat = Self::read(section).ok_or(ChatUnavailable::BadSection)?;
+        if chat.flags & PROGRAM == 0 {
+            let reason =
+                core::str::from_utf8(chat.text).map_err(|_| ChatUnavailable::BadSection)?;
+            return Err(ChatUnavailable::Reason(reason));
+        }
+        Ok(chat)
+    }
+
+    fn read(section: &'m [u8]) -> Option<Self> {
+        let (version, rest) = section.split_first_chunk()?;
+        let (flags, rest) = rest.split_first_chunk()?;
+        let (gaps, text) = rest.split_at_checked(8 * STEPS * STEPS)?;
+        (u32::from_le_bytes(*version) == VERSION).then_some(Self {
+            flags: u32::from_le_bytes(*flags),
+            gaps: gaps.as_chunks().0,
+            text,
+        })
     }
 
     /// The text that the template writes between two steps that follow each other.
     pub fn gap(&self, from: Step, to: Step) -> Result<&'m str, NoSuchTurn> {
-        let _ = self.section;
-        Err(NoSuchTurn { from, to })
+        self.find_gap(from, to).ok_or(NoSuchTurn { from, to })
+    }
+
+    fn find_gap(&self, from: Step, to: Step) -> Option<&'m str> {
+        let entry = u64::from_le_bytes(*self.gaps.get(from as usize * STEPS + to as usize)?);
+        let (start, len) = (entry as u32, (entry >> 32) as u32);
+        let end = (start as usize).checked_add(len as usize)?;
+        let text = self.text.get(start as usize..end).filter(|_| len != NO_GAP)?;
+        core::str::from_utf8(text).ok()
     }
 
     /// A message's text as the template writes it: trimmed, if it trims this role.
     pub fn content<'a>(&self, role: Step, text: &'a str) -> &'a str {
-        let _ = role;
-        text
+        let trims = |role: Step| {
+            let shift = (role as u32).checked_sub(Step::System as u32);
+            shift.is_some_and(|shift| self.flags & TRIMS_SYSTEM << shift != 0)
+        };
+        if trims(role) { text.trim_matches(is_python_space) } else { text }
     }
 
     /// Whether an empty system message is to the template as none.
     pub fn ignores_empty_system(&self) -> bool {
-        false
+        self.flags & IGNORES_EMPTY_SYSTEM != 0
+    }
+
+    /// The pieces of a whole conversation: messages with their roles, then [`Step::Generation`]
+    /// if an answer is wanted or [`Step::End`] if not.
+    pub fn conversation<'a>(
+        &self,
+        messages: impl IntoIterator<Item = (Step, &'a str)>,
+        last: Step,
+        out: &mut dyn FnMut(Piece<'a>),
+    ) -> Result<(), NoSuchTurn>
+    where
+        'm: 'a,
+    {
+        let mut from = Step::Start;
+        for (role, text) in messages {
+            let text = self.content(role, text);
+            if role == Step::System && text.is_empty() && self.ignores_empty_system() {
+                continue;
+            }
+            out(Piece { text: self.gap(from, role)?, trusted: true });
+            out(Piece { text, trusted: false });
+            from = role;
+        }
+        out(Piece { text: self.gap(from, last)?, trusted: true });
+        Ok(())
     }
 
     /// The first turn, up to where the answer begins.
@@ -105,8 +176,13 @@ impl<'m> Chat<'m> {
     where
         'm: 'a,
     {
-        let _ = (system, message);
-        Err(NoSuchTurn { from: Step::Start, to: Step::User })
+        let mut pieces = Pieces::new();
+        let messages = system.map(|text| (Step::System, text)).into_iter();
+        let messages = messages.chain([(Step::User, message)]);
+        self.conversation(messages, Step::Generation, &mut |piece| {
+            let _ = pieces.push(piece); // Two messages and the gaps around them: they fit.
+        })?;
+        Ok(pieces)
     }
 
     /// A later turn: closes the answer before it, which may have been cut short, and goes
@@ -115,7 +191,19 @@ impl<'m> Chat<'m> {
     where
         'm: 'a,
     {
-        let _ = message;
-        Err(NoSuchTurn { from: Step::Assistant, to: Step::User })
+        let before = self.gap(Step::Assistant, Step::User)?;
+        let after = self.gap(Step::User, Step::Generation)?;
+        let text = self.content(Step::User, message);
+        let pieces = [
+            Piece { text: before, trusted: true },
+            Piece { text, trusted: false },
+            Piece { text: after, trusted: true },
+        ];
+        Ok(pieces.into_iter().collect())
     }
+}
+
+/// What Python's `str.strip` takes away.
+fn is_python_space(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{1C}'..='\u{1F}')
 }

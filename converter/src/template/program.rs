@@ -1,0 +1,69 @@
+//! The chat program as it is derived, and its section.
+
+use oarlock::chat::{
+    Chat, IGNORES_EMPTY_SYSTEM, NO_GAP, NoSuchTurn, PROGRAM, STEPS, Step, TRIMS_SYSTEM, VERSION,
+};
+
+use super::render::Message;
+
+/// A table of gaps and two habits.
+#[derive(Clone, Default)]
+pub(super) struct Program {
+    /// By step before and step after.
+    gaps: [[Option<String>; STEPS]; STEPS],
+    /// By role, whether its contents are trimmed.
+    pub trims: [bool; STEPS],
+    pub ignores_empty_system: bool,
+}
+
+impl Program {
+    pub fn gap(&self, from: Step, to: Step) -> Option<&str> {
+        self.gaps[from as usize][to as usize].as_deref()
+    }
+
+    /// The first conversation that shows a gap is believed, the checks see to the others.
+    pub fn set_gap(&mut self, from: Step, to: Step, text: &str) {
+        self.gaps[from as usize][to as usize].get_or_insert_with(|| text.to_owned());
+    }
+
+    /// The section, of the form that [`Chat`] documents.
+    pub fn section(&self) -> Vec<u8> {
+        let trims = [Step::System, Step::User, Step::Assistant].into_iter();
+        let trims = trims.filter(|&role| self.trims[role as usize]);
+        let trims = trims.map(|role| TRIMS_SYSTEM << (role as u32 - Step::System as u32));
+        let empty = if self.ignores_empty_system { IGNORES_EMPTY_SYSTEM } else { 0 };
+        let mut text = String::new();
+        let gaps = self.gaps.iter().flatten().map(|gap| match gap {
+            Some(gap) => {
+                text.push_str(gap);
+                [(text.len() - gap.len()) as u32, gap.len() as u32]
+            }
+            None => [0, NO_GAP],
+        });
+        let gaps: Vec<[u32; 2]> = gaps.collect();
+        section(trims.fold(PROGRAM | empty, |flags, flag| flags | flag), &gaps, &text)
+    }
+
+    /// What the runtime writes for a conversation.
+    pub fn write(&self, messages: &[Message], open: bool) -> Result<String, NoSuchTurn> {
+        let section = self.section();
+        let chat = Chat::new(&section).expect("a section just written is read");
+        let last = if open { Step::Generation } else { Step::End };
+        let mut text = String::new();
+        let messages = messages.iter().map(|message| (message.role, message.content.as_str()));
+        chat.conversation(messages, last, &mut |piece| text.push_str(piece.text))?;
+        Ok(text)
+    }
+}
+
+/// The section that holds a reason instead of a program.
+pub(super) fn unavailable(reason: &str) -> Vec<u8> {
+    section(0, &[[0, NO_GAP]; STEPS * STEPS], reason)
+}
+
+fn section(flags: u32, gaps: &[[u32; 2]], text: &str) -> Vec<u8> {
+    let numbers = [VERSION, flags].into_iter().chain(gaps.iter().flatten().copied());
+    let mut section: Vec<u8> = numbers.flat_map(u32::to_le_bytes).collect();
+    section.extend(text.as_bytes());
+    section
+}

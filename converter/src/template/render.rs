@@ -1,0 +1,79 @@
+//! Rendering a chat template as `transformers` does.
+
+use std::collections::BTreeMap;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Value, merge_maps};
+use minijinja::{Environment, Error, ErrorKind, context};
+use oarlock::chat::Step;
+
+use super::Underivable;
+
+/// A message of a conversation.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub role: Step,
+    pub content: String,
+}
+
+impl Message {
+    /// The role's name in templates.
+    pub fn name(&self) -> &'static str {
+        match self.role {
+            Step::System => "system",
+            Step::Assistant => "assistant",
+            _ => "user",
+        }
+    }
+}
+
+/// A template, ready to be rendered.
+pub(super) struct Template<'t> {
+    environment: Environment<'t>,
+    source: &'t str,
+    specials: Value,
+}
+
+impl<'t> Template<'t> {
+    /// Compiles the template.
+    ///
+    /// `strftime_now` stays undefined, so that a file does not depend on the day of its
+    /// conversion: templates that ask whether it is there write the date they fall back to.
+    pub fn new(source: &'t str, specials: &[(String, String)]) -> Result<Self, Underivable> {
+        let mut environment = Environment::new();
+        let mut syntax = SyntaxConfig::builder();
+        syntax.trim_blocks(true).lstrip_blocks(true);
+        let syntax = syntax.build().map_err(|error| failed(&error))?;
+        environment.set_syntax(syntax);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function("raise_exception", |what: String| -> Result<Value, Error> {
+            Err(Error::new(ErrorKind::InvalidOperation, what))
+        });
+        let specials: BTreeMap<_, _> = specials.iter().cloned().collect();
+        environment.template_from_str(source).map_err(|error| failed(&error))?;
+        Ok(Self { environment, source, specials: Value::from(specials) })
+    }
+
+    /// What the template writes, with the beginning of an answer if `open`.
+    pub fn render(&self, messages: &[Message], open: bool) -> Result<String, Underivable> {
+        let messages = messages.iter().map(
+            |message| context! { role => message.name(), content => message.content.as_str() },
+        );
+        let given = context! {
+            messages => messages.collect::<Vec<_>>(),
+            tools => (), documents => (), add_generation_prompt => open,
+        };
+        let values = merge_maps([given, self.specials.clone()]);
+        let rendered = self.environment.render_str(self.source, values);
+        rendered.map_err(|error| failed(&error))
+    }
+}
+
+/// The error on one line.
+fn failed(error: &Error) -> Underivable {
+    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let line = error.line().map_or_else(String::new, |line| format!(" (line {line})"));
+    let words: Vec<&str> = what.split_whitespace().collect();
+    Underivable(format!("the template fails: {}{line}", words.join(" ")))
+}

@@ -1,0 +1,136 @@
+//! Chat programs derived from templates, against what `transformers` renders.
+
+use oarlock::chat::{Chat, ChatUnavailable, NoSuchTurn, Step};
+use oarlock_convert::template::{Underivable, derive, find, unavailable};
+use oarlock_tests::fixture;
+use serde_json::Value;
+
+/// Templates that derive.
+const DERIVABLE: [&str; 7] = ["smollm2", "qwen2", "llama3", "llama31", "gemma", "phi3", "zephyr"];
+
+fn specials() -> Vec<(String, String)> {
+    [("bos_token", "<s>"), ("eos_token", "</s>")].map(|(n, t)| (n.into(), t.into())).to_vec()
+}
+
+fn program(name: &str) -> Result<Vec<u8>, Underivable> {
+    let path = fixture(&format!("chat/{name}.jinja"));
+    derive(&std::fs::read_to_string(path).expect("a template"), &specials())
+}
+
+fn json(path: &str) -> Value {
+    let text = std::fs::read_to_string(fixture(path)).expect("a fixture");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn role(message: &Value) -> Step {
+    match message["role"].as_str() {
+        Some("system") => Step::System,
+        Some("user") => Step::User,
+        Some("assistant") => Step::Assistant,
+        other => panic!("role {other:?}"),
+    }
+}
+
+fn messages(value: &Value) -> Vec<(Step, &str)> {
+    let list = value.as_array().expect("messages").iter();
+    list.map(|message| (role(message), message["content"].as_str().expect("content"))).collect()
+}
+
+fn last(open: bool) -> Step {
+    if open { Step::Generation } else { Step::End }
+}
+
+fn written(chat: &Chat<'_>, messages: &[(Step, &str)], last: Step) -> Result<String, NoSuchTurn> {
+    let mut text = String::new();
+    let messages = messages.iter().copied();
+    chat.conversation(messages, last, &mut |piece| text.push_str(piece.text))?;
+    Ok(text)
+}
+
+#[test]
+fn programs_write_what_transformers_renders() {
+    for name in DERIVABLE {
+        let section = program(name).unwrap_or_else(|why| panic!("{name}: {}", why.0));
+        let chat = Chat::new(&section).expect("a program");
+        let rendered = json("chat/rendered.json");
+        let cases = rendered.as_array().expect("a list").iter();
+        let mut compared = 0;
+        for case in cases.filter(|case| case["template"] == name) {
+            let found = written(&chat, &messages(&case["messages"]), last(case["open"] == true));
+            assert_eq!(found.ok().as_deref(), case["text"].as_str(), "{name}: {case}");
+            compared += 1;
+        }
+        assert!(compared > 10, "{name}");
+    }
+}
+
+#[test]
+fn templates_of_another_form_are_refused_with_a_reason() {
+    let reasons = [
+        ("{{ messages|length }}", "does not write"),
+        ("{% for m in messages %}{{ m.content }}", "fails"),
+        ("{{ strftime_now('%d') }}{% for m in messages %}{{ m.content }}{% endfor %}", "fails"),
+        ("{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}", "twice"),
+        ("{% for m in messages %}{{ m.content | upper }}:{% endfor %}", "same around"),
+        ("{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}", "same around"),
+        ("{% for m in messages %}{{ loop.index }}{{ m.content }}{% endfor %}", "past one"),
+    ];
+    for (template, reason) in reasons {
+        let why = derive(template, &specials()).expect_err(template).0;
+        assert!(why.contains(reason) && !why.contains('\n'), "{template}: {why}");
+    }
+    let why = program("thinking").expect_err("a template that cuts out thoughts");
+    let section = unavailable(&why);
+    assert_eq!(Chat::new(&section).expect_err("no program"), ChatUnavailable::Reason(&why.0));
+}
+
+#[test]
+fn templates_are_found_where_models_keep_them() {
+    let config = br#"{"chat_template": "one"}"#;
+    let several = br#"{"chat_template": [{"name": "tool_use", "template": "two"}, {"name": "default", "template": "three"}]}"#;
+    assert_eq!(find(Some("own"), Some(config)).as_deref(), Some("own"));
+    assert_eq!(find(None, Some(config)).as_deref(), Some("one"));
+    assert_eq!(find(None, Some(several)).as_deref(), Some("three"));
+    assert_eq!(find(None, Some(b"{}")), None);
+    assert_eq!(find(None, None), None);
+}
+
+#[test]
+fn turns_go_on_where_the_conversation_stands() {
+    let section = program("llama3").expect("a program");
+    let chat = Chat::new(&section).expect("a program");
+    let text = |pieces: oarlock::chat::Pieces<'_>| -> String {
+        pieces.iter().map(|piece| piece.text).collect()
+    };
+    let first = text(chat.first_turn(Some("Be brief."), " One? ").expect("a turn"));
+    let second = text(chat.next_turn("Two?").expect("a turn"));
+    let whole = [
+        (Step::System, "Be brief."),
+        (Step::User, "One?"),
+        (Step::Assistant, "Yes."),
+        (Step::User, "Two?"),
+    ];
+    let whole = written(&chat, &whole, Step::Generation).expect("a conversation");
+    assert_eq!(format!("{first}Yes.{second}"), whole);
+}
+
+#[test]
+fn damaged_sections_are_harmless() {
+    let section = program("qwen2").expect("a program");
+    for len in 0..section.len() {
+        exercise(&section[..len]);
+    }
+    for at in 0..300 {
+        let mut damaged = section.clone();
+        damaged[at] ^= 0xFF;
+        exercise(&damaged);
+    }
+}
+
+/// Any answer will do.
+fn exercise(section: &[u8]) {
+    if let Ok(chat) = Chat::new(section) {
+        let _ = chat.first_turn(Some(" "), "x");
+        let _ = chat.next_turn("y");
+    }
+}
