@@ -1,0 +1,143 @@
+//! Norm, addition, gating, rotation, quantization, and scalar mathematics.
+
+use oarlock::kernels::{ActsMut, add, gated_silu, rms_norm, rotate};
+use oarlock::math;
+use oarlock_tests::{Random, isas};
+
+use super::oracle::{self, BLOCK};
+use super::{assert_bits, vectors};
+
+/// Around every register, block and unrolling.
+const LENGTHS: &[usize] =
+    &[1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 24, 25, 31, 32, 33, 47, 48, 49, 63, 64, 65, 576];
+
+/// Runs a check on every vector of every length, with a second vector beside it.
+fn everywhere(check: impl Fn(oarlock::Isa, &[f32], &[f32])) {
+    let mut random = Random::new(11);
+    for &len in LENGTHS {
+        let other: Vec<f32> = (0..len).map(|_| random.normal() as f32).collect();
+        for x in vectors(&mut random, len) {
+            isas().into_iter().for_each(|isa| check(isa, &x, &other));
+        }
+    }
+}
+
+#[test]
+fn rms_norms() {
+    everywhere(|isa, x, gain| {
+        let mut out = vec![7.0; x.len()];
+        rms_norm(isa, x, gain, 1e-5, &mut out);
+        assert_bits(&out, &oracle::rms_norm(x, gain, 1e-5), &(isa, x.len()));
+    });
+}
+
+#[test]
+fn sums() {
+    everywhere(|isa, x, y| {
+        let mut out = x.to_vec();
+        add(isa, &mut out, y);
+        let exact: Vec<f32> = x.iter().zip(y).map(|(x, y)| x + y).collect();
+        assert_bits(&out, &exact, &(isa, x.len()));
+    });
+}
+
+#[test]
+fn gates() {
+    everywhere(|isa, gate, up| {
+        let mut out = gate.to_vec();
+        gated_silu(isa, &mut out, up);
+        let exact: Vec<f32> =
+            gate.iter().zip(up).map(|(gate, up)| oracle::silu_times(*gate, *up)).collect();
+        assert_bits(&out, &exact, &(isa, gate.len()));
+    });
+}
+
+#[test]
+fn gates_at_every_exponent() {
+    // −88 … 88 in steps that meet both sides of every rounding to a power of two.
+    let gate: Vec<f32> = (-88_000..88_000).map(|i| i as f32 * 1e-3).collect();
+    let up = vec![1.0; gate.len()];
+    let exact: Vec<f32> = gate.iter().map(|gate| oracle::silu_times(*gate, 1.0)).collect();
+    for isa in isas() {
+        let mut out = gate.clone();
+        gated_silu(isa, &mut out, &up);
+        assert_bits(&out, &exact, &isa);
+    }
+}
+
+#[test]
+fn rotations() {
+    let mut random = Random::new(12);
+    for &half in LENGTHS {
+        for still in [0, 1, 8] {
+            let head_dim = 2 * half + still;
+            let angles: Vec<f32> = (0..half).map(|_| random.normal() as f32).collect();
+            let cos: Vec<f32> = angles.iter().map(|a| a.cos()).collect();
+            let mut sin: Vec<f32> = angles.iter().map(|a| a.sin()).collect();
+            sin[0] = 0.0;
+            for x in vectors(&mut random, 3 * head_dim) {
+                let heads = x.chunks_exact(head_dim);
+                let exact: Vec<f32> = heads.flat_map(|x| oracle::rotate(x, &cos, &sin)).collect();
+                for isa in isas() {
+                    let mut out = x.clone();
+                    rotate(isa, &mut out, head_dim, &cos, &sin);
+                    assert_bits(&out, &exact, &(isa, half, still));
+                }
+            }
+        }
+    }
+}
+
+/// A token quantized, and what it should be.
+fn check_quantized(isa: oarlock::Isa, x: &[f32]) {
+    let blocks = x.len().div_ceil(BLOCK);
+    // Two tokens, so that a write beyond one is seen in the other.
+    let (mut q, mut scale) = (vec![99; 64 * blocks], vec![9.0; 2 * blocks]);
+    let mut sum = scale.clone();
+    let mut acts = ActsMut::new(2, x.len(), &mut q, &mut scale, &mut sum).expect("large enough");
+    acts.quantize(isa, 1, x);
+    for (b, x) in x.chunks(BLOCK).enumerate() {
+        let exact = oracle::quantize(x);
+        let at = (blocks + b) * BLOCK;
+        let ours: Vec<i32> = q[at..at + BLOCK].iter().map(|q| i32::from(*q)).collect();
+        assert_eq!(&ours[..x.len()], exact.q, "{isa:?} {x:?}");
+        assert!(ours[x.len()..].iter().all(|q| *q == 0));
+        assert_bits(&[scale[blocks + b]], &[exact.scale], &(isa, x));
+        assert_bits(&[sum[blocks + b]], &[exact.sum() as f32], &(isa, x));
+    }
+    assert!(q[..32 * blocks].iter().all(|q| *q == 99) && scale[..blocks].iter().all(|s| *s == 9.0));
+}
+
+#[test]
+fn activations() {
+    everywhere(|isa, x, _| check_quantized(isa, x));
+    let least = 2_f32.powi(-100);
+    let hard = [least, least.next_down(), f32::MAX, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+    for largest in hard {
+        for at in [0, 7, 8, 31, 40] {
+            let mut x: Vec<f32> = (0..48).map(|i| i as f32 * 1e-32).collect();
+            x[at] = largest;
+            isas().into_iter().for_each(|isa| check_quantized(isa, &x));
+        }
+    }
+}
+
+#[test]
+fn scalar_functions() {
+    let mut random = Random::new(13);
+    for _ in 0..200_000 {
+        let v = f32::from_bits(random.bits() as u32);
+        if !v.is_nan() {
+            assert_bits(&[math::exp(v)], &[oracle::exp(v)], &v);
+            assert_bits(&[math::sqrt(v.abs())], &[v.abs().sqrt()], &v);
+            let half = oracle::to_f16(v);
+            assert_eq!(math::f32_to_f16(v), half, "{v:e}");
+        }
+        let v = random.normal() as f32 * 30.0;
+        assert_bits(&[math::exp(v)], &[oracle::exp(v)], &v);
+        assert_bits(&[math::rint(v)], &[v.round_ties_even() + 0.0], &v);
+    }
+    for bits in (0..=u16::MAX).filter(|bits| bits & 0x7c00 != 0x7c00) {
+        assert_bits(&[math::f16_to_f32(bits)], &[oracle::f16(bits)], &bits);
+    }
+}
