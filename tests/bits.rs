@@ -1,0 +1,185 @@
+//! The same bits from every instruction set, number of threads and chunk size, while the
+//! ring wraps; and the same again after tokens were taken back.
+
+use oarlock::format::Config;
+use oarlock::layout::WeightType;
+use oarlock::{Isa, KvType, Machine, Model, Options, Session, TruncateError};
+use oarlock_tests::{Aligned, Random, Synthetic, Threads, isas};
+
+fn model(kind: WeightType) -> Synthetic {
+    let config = Config {
+        vocab_size: 83,
+        dim: 72,
+        n_layers: 2,
+        n_heads: 6,
+        n_kv_heads: 2,
+        head_dim: 40,
+        ffn_dim: 100,
+        context: 4096,
+        rot_dim: 40,
+        norm_eps: 1e-5,
+        score_scale: 0.158,
+        tied: kind == WeightType::Int8,
+        ..Config::default()
+    };
+    Synthetic::new(config, kind, 5)
+}
+
+fn tokens(n: usize) -> Vec<u32> {
+    let mut random = Random::new(11);
+    (0..n).map(|_| random.below(83) as u32).collect()
+}
+
+fn options(context: usize, sinks: usize, kv: KvType, chunk: usize) -> Options {
+    Options { context, sinks, kv, chunk, draft: 0, logit_rows: 5, base_position: 0 }
+}
+
+/// A session in scratch that holds anything, handed to `f`.
+fn with_session<T>(
+    model: &Synthetic,
+    options: Options,
+    f: impl FnOnce(&mut Session<'_>) -> T,
+) -> T {
+    let opened = Model::open(&model.file).expect("a good file");
+    let mut scratch = Aligned::zeroed(Session::bytes_needed(&opened, &options).expect("fits"));
+    scratch.fill(0xFF);
+    f(&mut Session::new(opened, options, &mut scratch).expect("enough scratch"))
+}
+
+/// The bits of the logits of every token.
+fn all_logits(
+    model: &Synthetic,
+    options: Options,
+    machine: Machine<'_>,
+    tokens: &[u32],
+) -> Vec<u32> {
+    with_session(model, options, |session| {
+        let mut bits = Vec::new();
+        session
+            .feed_each(&machine, tokens, &mut |_, logits| {
+                bits.extend(logits.iter().map(|v| v.to_bits()));
+            })
+            .expect("tokens of the vocabulary");
+        bits
+    })
+}
+
+#[test]
+fn isa_threads_and_chunk_leave_no_trace() {
+    let kinds = [WeightType::F32, WeightType::Int8, WeightType::Int4, WeightType::Int4a];
+    for (kind, kv) in kinds.into_iter().zip([KvType::F32, KvType::Int8, KvType::F16, KvType::Int8])
+    {
+        let model = model(kind);
+        for (context, sinks) in [(2, 0), (33, 1), (48, 4), (90, 45)] {
+            // Twice round the largest storage of these.
+            let tokens = tokens(2 * (context + 96));
+            let plain = options(context, sinks, kv, 1);
+            let expected = all_logits(&model, plain, Machine::SCALAR, &tokens);
+            assert!(expected.iter().all(|&bits| f32::from_bits(bits).is_finite()));
+            for isa in isas() {
+                // One token at a time on threads of their own takes long: once is enough.
+                let decode = if sinks == 1 { 3 } else { 1 };
+                for (threads, chunk) in [(decode, 1), (1, 64), (2, 7), (3, 64)] {
+                    let machine = Machine { isa, exec: &Threads(threads) };
+                    let options = Options { chunk, ..plain };
+                    assert!(
+                        all_logits(&model, options, machine, &tokens) == expected,
+                        "{} {threads} threads {options:?} {}",
+                        isa.name(),
+                        kind.name(),
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn segments_leave_no_trace() {
+    let (model, tokens) = (model(WeightType::Int8), tokens(2500));
+    let fastest = isas().pop().unwrap_or(Isa::SCALAR);
+    let logits = |isa, threads, chunk| {
+        let options = options(1100, 4, KvType::Int8, chunk);
+        all_logits(&model, options, Machine { isa, exec: &Threads(threads) }, &tokens)
+    };
+    assert!(logits(fastest, 2, 64) == logits(fastest, 1, 1));
+}
+
+#[test]
+fn tokens_taken_back_leave_no_trace() {
+    let (model, tokens) = (model(WeightType::Int4a), tokens(200));
+    for (context, sinks, chunk, draft) in
+        [(2, 1, 1, 4), (33, 4, 7, 6), (64, 0, 16, 0), (40, 20, 1, 1)]
+    {
+        let options = Options { draft, ..options(context, sinks, KvType::Int8, chunk) };
+        let slack = chunk.max(draft + 1) - 1;
+        let straight = all_logits(&model, options, Machine::SCALAR, &tokens);
+        let again = with_session(&model, options, |session| {
+            let (mut bits, mut fed) = (Vec::new(), 0);
+            while fed < tokens.len() {
+                let back = slack.min(fed);
+                session.truncate((fed - back) as u64).expect("within the slack");
+                let end = (fed + 1).max(fed + slack).min(tokens.len());
+                let part = &tokens[fed - back..end];
+                let each = &mut |i: usize, logits: &[f32]| {
+                    if i >= back {
+                        bits.extend(logits.iter().map(|v| v.to_bits()));
+                    }
+                };
+                session.feed_each(&Machine::SCALAR, part, each).expect("tokens of the vocabulary");
+                // A draft that is rejected.
+                let wrong: Vec<u32> = tokens.iter().rev().take(slack).copied().collect();
+                session.feed(&Machine::SCALAR, &wrong).expect("tokens of the vocabulary");
+                session.truncate(end as u64).expect("within the slack");
+                fed = end;
+            }
+            bits
+        });
+        assert!(again == straight, "{options:?}");
+    }
+}
+
+#[test]
+fn what_is_forgotten_cannot_be_gone_back_to() {
+    let (model, tokens) = (model(WeightType::Int8), tokens(400));
+    let options = Options { draft: 3, ..options(64, 4, KvType::Int8, 8) };
+    with_session(&model, options, |session| {
+        session.feed(&Machine::SCALAR, &tokens).expect("tokens of the vocabulary");
+        assert_eq!(session.truncate(401), Err(TruncateError::NotReached));
+        assert_eq!(session.truncate(300), Err(TruncateError::Forgotten));
+        assert_eq!(session.truncate(393), Ok(()));
+        assert!(session.logits(&Machine::SCALAR).is_empty());
+        // Twice the slack in two steps is as far as in one.
+        assert_eq!(session.truncate(330), Err(TruncateError::Forgotten));
+        assert_eq!(session.len(), 393);
+        assert_eq!(session.truncate(2), Ok(()), "the sinks are always there");
+        assert_eq!(session.visible().collect::<Vec<_>>(), tokens[..2]);
+    });
+}
+
+#[test]
+fn a_reset_session_is_a_new_one() {
+    let (model, tokens) = (model(WeightType::Int8), tokens(150));
+    let fresh = |sinks| {
+        let options = options(48, sinks, KvType::Int8, 7);
+        all_logits(&model, options, Machine::SCALAR, &tokens)
+    };
+    with_session(&model, options(48, 4, KvType::Int8, 7), |session| {
+        for sinks in [24, 0, 4, 1] {
+            session.reset(sinks).expect("at most half");
+            assert!(session.is_empty() && session.visible().next().is_none());
+            let mut bits = Vec::new();
+            let each = &mut |_: usize, logits: &[f32]| {
+                bits.extend(logits.iter().map(|v| v.to_bits()));
+            };
+            session.feed_each(&Machine::SCALAR, &tokens, each).expect("tokens of the vocabulary");
+            assert!(bits == fresh(sinks), "{sinks} sinks");
+            let window = tokens[150 - 48 + sinks..].iter();
+            assert!(session.visible().eq(tokens[..sinks].iter().chain(window).copied()));
+            let last: Vec<u32> =
+                session.logits(&Machine::SCALAR).iter().map(|v| v.to_bits()).collect();
+            assert!(bits.ends_with(&last) && last.len() == 83);
+        }
+        assert!(session.reset(25).is_err());
+    });
+}

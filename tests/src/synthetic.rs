@@ -1,0 +1,139 @@
+//! Small models of random weights, made through the converter's writer.
+
+use oarlock::format::{Config, Role, TensorType};
+use oarlock::layout::{
+    INT4_ZERO, TILE_ROWS, WeightType, blocks, f32_offset, matrix_bytes, tile_bytes,
+};
+use oarlock_convert::write::{Metadata, Spec, to_bytes};
+
+use crate::{Aligned, Random};
+
+/// A model of random weights, as a file and, where they are f32, as plain numbers.
+pub struct Synthetic {
+    /// Its dimensions.
+    pub config: Config,
+    /// Turns per position of each rotary pair, in units of 2⁻⁶⁴.
+    pub phases: Vec<u64>,
+    /// Multiplies sine and cosine.
+    pub attention_factor: f32,
+    /// The `.oar` file.
+    pub file: Aligned,
+    tensors: Vec<(Role, Option<usize>, Vec<f32>)>,
+}
+
+impl Synthetic {
+    /// A model whose matrices are of `kind` and whose biases and other odd parts depend on
+    /// `seed`. `config.tied` and all dimensions are as given.
+    pub fn new(config: Config, kind: WeightType, seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let phases: Vec<u64> = (0..config.rot_dim / 2)
+            .map(|pair| {
+                // About 10000^(−pair / pairs) radians, as a fraction of a turn.
+                let turns = (-9.2 * pair as f64 / (config.rot_dim / 2) as f64).exp() / 6.283_185;
+                (turns * 18_446_744_073_709_551_616.0) as u64
+            })
+            .collect();
+        let attention_factor = 1.125;
+        let mut tensors = Vec::new();
+        let mut packed = Vec::new();
+        for (role, layer) in roles(&config) {
+            let (rows, cols) = role.shape(&config);
+            let (values, kind) = if role.is_vector() {
+                let middle = if role.is_bias() { 0.0 } else { 1.0 };
+                let values = normals(&mut random, rows * cols, middle, 0.3);
+                (values, TensorType::Vector)
+            } else {
+                let deviation = 1.0 / (cols as f64).sqrt();
+                (normals(&mut random, rows * cols, 0.0, deviation), TensorType::Matrix(kind))
+            };
+            let bytes = match kind {
+                TensorType::Matrix(WeightType::F32) => pack_f32(rows, cols, &values),
+                TensorType::Matrix(kind) => random_tiles(kind, rows, cols, &mut random),
+                _ => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            };
+            let name = format!("{} {layer:?}", role.name());
+            packed.push((Spec { name, role, layer: layer.map(|l| l as u32), kind }, bytes));
+            tensors.push((role, layer, values));
+        }
+        let metadata = Metadata {
+            config,
+            arch: "Synthetic".into(),
+            rope_phases: phases.clone(),
+            attention_factor,
+            ..Metadata::default()
+        };
+        let file = to_bytes(metadata, packed).expect("a small model fits in memory");
+        Self { config, phases, attention_factor, file: Aligned::copy_of(&file), tensors }
+    }
+
+    /// The values of a tensor, `(rows, cols)`, of a model in f32; of biases and norms in any.
+    pub fn tensor(&self, role: Role, layer: Option<usize>) -> Option<&[f32]> {
+        let found = self.tensors.iter().find(|(r, l, _)| (*r, *l) == (role, layer));
+        found.map(|(_, _, values)| values.as_slice())
+    }
+}
+
+/// Roles in the order of the file. Every second layer does without biases.
+fn roles(config: &Config) -> Vec<(Role, Option<usize>)> {
+    let mut all = vec![(Role::Embedding, None)];
+    for layer in 0..config.n_layers {
+        let here = Role::LAYER.iter().filter(|role| layer % 2 == 0 || !role.is_bias());
+        all.extend(here.map(|&role| (role, Some(layer))));
+    }
+    all.push((Role::OutputNorm, None));
+    if !config.tied {
+        all.push((Role::Output, None));
+    }
+    all
+}
+
+fn normals(random: &mut Random, n: usize, middle: f64, deviation: f64) -> Vec<f32> {
+    (0..n).map(|_| (middle + deviation * random.normal()) as f32).collect()
+}
+
+fn pack_f32(rows: usize, cols: usize, values: &[f32]) -> Vec<u8> {
+    let kind = WeightType::F32;
+    let mut out = vec![0; matrix_bytes(kind, rows, cols).expect("small")];
+    for (i, v) in values.iter().enumerate() {
+        let (row, col) = (i / cols, i % cols);
+        let tile = row / TILE_ROWS * tile_bytes(kind, cols).expect("small");
+        let at = tile + col / 32 * kind.block_bytes() + f32_offset(row % TILE_ROWS, col % 32);
+        out[at..at + 4].copy_from_slice(&v.to_le_bytes());
+    }
+    out
+}
+
+/// Random quants with scales that keep the products near 1; padding as the layout wants it.
+fn random_tiles(kind: WeightType, rows: usize, cols: usize, random: &mut Random) -> Vec<u8> {
+    let mut out = vec![0; matrix_bytes(kind, rows, cols).expect("small")];
+    let per_row = blocks(cols);
+    let step = if kind == WeightType::Int8 { 70.0 } else { 5.0 };
+    for (index, block) in out.chunks_exact_mut(kind.block_bytes()).enumerate() {
+        let (tile, column) = (index / per_row, index % per_row * 32);
+        for at in 0..kind.quant_bytes() {
+            let col = |group: usize| column + group * 4 + at % 4;
+            let byte = random.bits() as u8;
+            let zero = if kind == WeightType::Int4 { INT4_ZERO } else { 0 };
+            let nibble = |v: u8, group| if col(group) < cols { v } else { zero };
+            let group = at / 64;
+            block[at] = match kind {
+                WeightType::Int8 if col(group) < cols => byte,
+                WeightType::Int8 => 0,
+                _ => nibble(byte & 15, group) | nibble(byte >> 4, group + 4) << 4,
+            };
+        }
+        for lane in 0..TILE_ROWS {
+            let inside = tile * TILE_ROWS + lane < rows;
+            let scale = (0.5 + random.unit()) / step / (cols as f64).sqrt();
+            let scale = if inside { scale as f32 } else { 0.0 };
+            let half = |v: f32| oarlock::math::f32_to_f16(v).to_le_bytes();
+            let at = kind.quant_bytes() + 2 * lane;
+            block[at..at + 2].copy_from_slice(&half(scale));
+            if kind == WeightType::Int4a {
+                let at = kind.minimum_offset() + 2 * lane;
+                block[at..at + 2].copy_from_slice(&half(-7.5 * scale));
+            }
+        }
+    }
+    out
+}

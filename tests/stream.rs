@@ -1,0 +1,352 @@
+//! A session against the definition: a plain transformer over the whole stream, which keeps
+//! every key and computes each query from `docs/numerics.md`, one after the other.
+
+use std::ops::Range;
+
+use oarlock::format::{Config, Role};
+use oarlock::layout::WeightType;
+use oarlock::math::{exp, f16_to_f32, f32_to_f16, fma, rint, sin_cos, sqrt};
+use oarlock::{KvType, Machine, Model, Options, Session};
+use oarlock_tests::{Aligned, Random, Synthetic};
+
+/// Keys and values of one kv head of one layer, of the whole stream.
+#[derive(Default)]
+struct History {
+    keys: Vec<Vec<f32>>,
+    values: Vec<Vec<f32>>,
+    key_scales: Vec<f32>,
+    value_scales: Vec<f32>,
+}
+
+/// The model of the paper over one token at a time, forgetting nothing.
+struct Oracle<'m> {
+    model: &'m Synthetic,
+    options: Options,
+    /// (n_layers, n_kv_heads)
+    history: Vec<Vec<History>>,
+    len: u64,
+}
+
+impl<'m> Oracle<'m> {
+    fn new(model: &'m Synthetic, options: Options) -> Self {
+        let heads = || (0..model.config.n_kv_heads).map(|_| History::default()).collect();
+        let history = (0..model.config.n_layers).map(|_| heads()).collect();
+        Self { model, options, history, len: 0 }
+    }
+
+    fn logits(&mut self, token: u32) -> Vec<f32> {
+        let c = &self.model.config;
+        let embedding = self.weight(Role::Embedding, None);
+        let mut x = embedding[token as usize * c.dim..][..c.dim].to_vec();
+        for layer in 0..c.n_layers {
+            let normed = self.norm(&x, Role::AttnNorm, Some(layer));
+            let attended = self.attention(layer, &normed);
+            add(&mut x, &self.linear(&attended, Role::O, Role::OBias, layer));
+            let normed = self.norm(&x, Role::FfnNorm, Some(layer));
+            let gate = self.linear(&normed, Role::Gate, Role::GateBias, layer);
+            let up = self.linear(&normed, Role::Up, Role::UpBias, layer);
+            let gated: Vec<f32> = gate.iter().zip(&up).map(|(g, u)| silu(*g) * u).collect();
+            add(&mut x, &self.linear(&gated, Role::Down, Role::DownBias, layer));
+        }
+        self.len += 1;
+        let normed = self.norm(&x, Role::OutputNorm, None);
+        let output = if c.tied { Role::Embedding } else { Role::Output };
+        product(self.weight(output, None), &normed)
+    }
+
+    fn weight(&self, role: Role, layer: Option<usize>) -> &'m [f32] {
+        self.model.tensor(role, layer).expect("every model has this tensor")
+    }
+
+    fn norm(&self, x: &[f32], gain: Role, layer: Option<usize>) -> Vec<f32> {
+        let mean = strided(x.iter().map(|v| (*v, *v))) / x.len() as f32;
+        let r = 1.0 / sqrt(mean + self.model.config.norm_eps);
+        x.iter().zip(self.weight(gain, layer)).map(|(x, g)| (x * r) * g).collect()
+    }
+
+    fn linear(&self, x: &[f32], role: Role, bias: Role, layer: usize) -> Vec<f32> {
+        let mut y = product(self.weight(role, Some(layer)), x);
+        if let Some(bias) = self.model.tensor(bias, Some(layer)) {
+            add(&mut y, bias);
+        }
+        y
+    }
+
+    fn attention(&mut self, layer: usize, x: &[f32]) -> Vec<f32> {
+        let c = self.model.config;
+        let q = self.linear(x, Role::Q, Role::QBias, layer);
+        let k = self.linear(x, Role::K, Role::KBias, layer);
+        let v = self.linear(x, Role::V, Role::VBias, layer);
+        let here = self.options.base_position.wrapping_add(self.len);
+        for head in 0..c.n_kv_heads {
+            let of = |all: &[f32]| all[head * c.head_dim..][..c.head_dim].to_vec();
+            let (key, key_scale) = self.stored(&self.turned(&of(&k), here));
+            let (value, value_scale) = self.stored(&of(&v));
+            let history = &mut self.history[layer][head];
+            history.keys.push(key);
+            history.values.push(value);
+            history.key_scales.push(key_scale);
+            history.value_scales.push(value_scale);
+        }
+        let group = c.n_heads / c.n_kv_heads;
+        let heads = q.chunks(c.head_dim).enumerate();
+        heads.flat_map(|(h, q)| self.query(&self.history[layer][h / group], q)).collect()
+    }
+
+    /// What one query head makes of the keys it sees.
+    fn query(&self, history: &History, q: &[f32]) -> Vec<f32> {
+        let (n, s) = (self.options.context as u64, self.options.sinks as u64);
+        let (i, w) = (self.len, n - s);
+        let base = self.options.base_position;
+        let mut total = None;
+        let sinks = self.scaled(&self.turned(q, base.wrapping_add(i.min(n - 1))));
+        total = self.segment(history, &sinks, 0..s.min(i + 1), 0, total);
+        let window = self.scaled(&self.turned(q, base.wrapping_add(i)));
+        if i >= s {
+            let first = (i + 1).saturating_sub(w).max(s);
+            for segment in (first - s) / 512..=(i - s) / 512 {
+                let start = s + segment * 512;
+                let keys = first.max(start)..(i + 1).min(start + 512);
+                total = self.segment(history, &window, keys, s, total);
+            }
+        }
+        let total = total.expect("a query sees at least itself");
+        total.acc.iter().map(|acc| acc / total.sum).collect()
+    }
+
+    /// Folds the segment of `keys`, whose tiles are aligned from index `origin` on.
+    fn segment(
+        &self,
+        history: &History,
+        q: &(Vec<f32>, f32),
+        keys: Range<u64>,
+        origin: u64,
+        total: Option<Softmax>,
+    ) -> Option<Softmax> {
+        let mut state: Option<Softmax> = None;
+        let mut start = keys.start;
+        while start < keys.end {
+            let end = (origin + ((start - origin) / 32 + 1) * 32).min(keys.end);
+            let keys: Vec<(usize, usize)> =
+                (start..end).map(|j| (j as usize, ((j - origin) % 16) as usize)).collect();
+            state = Some(self.tile(history, q, &keys, state));
+            start = end;
+        }
+        match (total, state) {
+            (Some(a), Some(b)) => Some(a.merged(&b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn tile(
+        &self,
+        history: &History,
+        (q, q_scale): &(Vec<f32>, f32),
+        keys: &[(usize, usize)],
+        before: Option<Softmax>,
+    ) -> Softmax {
+        let scores: Vec<f32> = keys
+            .iter()
+            .map(|&(j, _)| {
+                if self.options.kv == KvType::Int8 {
+                    let products =
+                        q.iter().zip(&history.keys[j]).map(|(a, b)| *a as i32 * *b as i32);
+                    products.sum::<i32>() as f32 * (q_scale * history.key_scales[j])
+                } else {
+                    strided(q.iter().copied().zip(history.keys[j].iter().copied()))
+                }
+            })
+            .collect();
+        let largest = scores.iter().copied().reduce(max).expect("a tile has a key");
+        let most = before.as_ref().map_or(largest, |b| max(b.max, largest));
+        let p: Vec<f32> = scores.iter().map(|s| exp(s - most)).collect();
+        let mut lanes = [0.0; 16];
+        for (p, &(_, lane)) in p.iter().zip(keys) {
+            lanes[lane] += p;
+        }
+        let (mut sum, mut acc) = (tree(lanes), vec![0.0; history.values[0].len()]);
+        if let Some(before) = before {
+            let alpha = exp(before.max - most);
+            sum = fma(before.sum, alpha, sum);
+            acc = before.acc.iter().map(|a| a * alpha).collect();
+        }
+        for (p, &(j, _)) in p.iter().zip(keys) {
+            let weight =
+                if self.options.kv == KvType::Int8 { p * history.value_scales[j] } else { *p };
+            for (acc, v) in acc.iter_mut().zip(&history.values[j]) {
+                *acc = fma(weight, *v, *acc);
+            }
+        }
+        Softmax { max: most, sum, acc }
+    }
+
+    fn turned(&self, head: &[f32], position: u64) -> Vec<f32> {
+        let (mut out, pairs) = (head.to_vec(), self.model.phases.len());
+        for (i, phase) in self.model.phases.iter().enumerate() {
+            let (s, c) = sin_cos(phase.wrapping_mul(position));
+            let (s, c) = (s * self.model.attention_factor, c * self.model.attention_factor);
+            let (x0, x1) = (head[i], head[i + pairs]);
+            out[i] = fma(x0, c, -(x1 * s));
+            out[i + pairs] = fma(x1, c, x0 * s);
+        }
+        out
+    }
+
+    /// A query, scaled, with the scale of its quants where there are such.
+    fn scaled(&self, q: &[f32]) -> (Vec<f32>, f32) {
+        let scaled: Vec<f32> = q.iter().map(|q| q * self.model.config.score_scale).collect();
+        if self.options.kv == KvType::Int8 { quantized(&scaled) } else { (scaled, 1.0) }
+    }
+
+    fn stored(&self, head: &[f32]) -> (Vec<f32>, f32) {
+        match self.options.kv {
+            KvType::Int8 => quantized(head),
+            KvType::F16 => (head.iter().map(|v| f16_to_f32(f32_to_f16(*v))).collect(), 1.0),
+            KvType::F32 => (head.to_vec(), 1.0),
+        }
+    }
+}
+
+struct Softmax {
+    max: f32,
+    sum: f32,
+    acc: Vec<f32>,
+}
+
+impl Softmax {
+    fn merged(&self, b: &Self) -> Self {
+        let most = max(self.max, b.max);
+        let (x, y) = (exp(self.max - most), exp(b.max - most));
+        let pairs = self.acc.iter().zip(&b.acc);
+        let acc = pairs.map(|(acc_a, acc_b)| fma(*acc_b, y, acc_a * x)).collect();
+        Self { max: most, sum: fma(b.sum, y, self.sum * x), acc }
+    }
+}
+
+fn max(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+fn quantized(head: &[f32]) -> (Vec<f32>, f32) {
+    let most = head.iter().map(|v| v.abs()).fold(0.0, max);
+    if most < 2.0_f32.powi(-100) {
+        return (vec![0.0; head.len()], 0.0);
+    }
+    let inverse = 127.0 / most;
+    (head.iter().map(|v| rint(v * inverse).clamp(-127.0, 127.0)).collect(), most * (1.0 / 127.0))
+}
+
+fn product(weights: &[f32], x: &[f32]) -> Vec<f32> {
+    let row = |row: &[f32]| row.iter().zip(x).fold(0.0, |acc, (w, x)| fma(*w, *x, acc));
+    weights.chunks(x.len()).map(row).collect()
+}
+
+fn add(x: &mut [f32], y: &[f32]) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+}
+
+fn silu(x: f32) -> f32 {
+    let e = exp(-x.abs());
+    x * ((if x < 0.0 { e } else { 1.0 }) / (1.0 + e))
+}
+
+fn strided(pairs: impl Iterator<Item = (f32, f32)>) -> f32 {
+    let mut lanes = [0.0; 16];
+    for (i, (a, b)) in pairs.enumerate() {
+        lanes[i % 16] = fma(a, b, lanes[i % 16]);
+    }
+    tree(lanes)
+}
+
+fn tree(mut lanes: [f32; 16]) -> f32 {
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
+        }
+    }
+    lanes[0]
+}
+
+fn config(n_heads: usize, n_kv_heads: usize, head_dim: usize, rot_dim: usize) -> Config {
+    Config {
+        vocab_size: 37,
+        dim: 20,
+        n_layers: 2,
+        n_heads,
+        n_kv_heads,
+        head_dim,
+        ffn_dim: 33,
+        context: 4096,
+        rot_dim,
+        norm_eps: 1e-5,
+        score_scale: 1.0 / (head_dim as f32).sqrt(),
+        tied: n_heads == 4,
+        ..Config::default()
+    }
+}
+
+/// Feeds `tokens` in chunks of many sizes and compares all logits with the oracle's.
+fn compare(model: &Synthetic, options: Options, tokens: &[u32]) {
+    let opened = Model::open(&model.file).expect("a good file");
+    let mut scratch = Aligned::zeroed(Session::bytes_needed(&opened, &options).expect("fits"));
+    // Cells that no token has reached hold anything.
+    scratch.fill(0xFF);
+    let mut session = Session::new(opened, options, &mut scratch).expect("enough scratch");
+    let mut oracle = Oracle::new(model, options);
+    let mut fed = 0;
+    for size in [1, 2, options.chunk, 2 * options.chunk + 1].into_iter().cycle() {
+        let part = &tokens[fed..tokens.len().min(fed + size)];
+        if part.is_empty() {
+            break;
+        }
+        session
+            .feed_each(&Machine::SCALAR, part, &mut |i, logits| {
+                let expected = oracle.logits(part[i]);
+                let same = logits.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits());
+                assert_eq!(logits.len(), expected.len());
+                assert!(same, "token {} of {options:?}", fed + i);
+            })
+            .expect("tokens of the vocabulary");
+        fed += part.len();
+    }
+}
+
+fn tokens(n: usize) -> Vec<u32> {
+    let mut random = Random::new(7);
+    (0..n).map(|_| random.below(37) as u32).collect()
+}
+
+fn options(context: usize, sinks: usize, kv: KvType, chunk: usize) -> Options {
+    let base_position = if context.is_multiple_of(2) { 0 } else { u64::MAX - 20 };
+    Options { context, sinks, kv, chunk, draft: 2, logit_rows: 3, base_position }
+}
+
+#[test]
+fn every_query_sees_what_it_should() {
+    let model = Synthetic::new(config(4, 2, 10, 6), WeightType::F32, 1);
+    for kv in [KvType::F32, KvType::Int8, KvType::F16] {
+        for (context, sinks, chunk) in
+            [(2, 0, 1), (2, 1, 7), (7, 1, 5), (33, 0, 1), (33, 4, 64), (40, 20, 7), (80, 33, 32)]
+        {
+            compare(&model, options(context, sinks, kv, chunk), &tokens(2 * context + 150));
+        }
+    }
+}
+
+#[test]
+fn heads_of_any_shape_attend() {
+    for (heads, kv_heads, head_dim, rot_dim) in [(1, 1, 64, 64), (6, 2, 33, 32), (5, 5, 16, 4)] {
+        let model = Synthetic::new(config(heads, kv_heads, head_dim, rot_dim), WeightType::F32, 2);
+        for kv in [KvType::F32, KvType::Int8, KvType::F16] {
+            compare(&model, options(48, 4, kv, 16), &tokens(160));
+        }
+    }
+}
+
+#[test]
+fn segments_are_merged_in_order() {
+    let model = Synthetic::new(config(2, 1, 8, 8), WeightType::F32, 3);
+    for (context, sinks) in [(600, 4), (1100, 540)] {
+        compare(&model, options(context, sinks, KvType::Int8, 61), &tokens(2 * context + 100));
+    }
+}
