@@ -3,6 +3,8 @@
 //! Rows are cut into tiles and shared between threads; every row of every token is one
 //! chain of fma over the blocks, so neither threads nor tokens nor lanes change a bit.
 #![allow(unsafe_code, clippy::indexing_slicing)]
+// Registers come in arrays that are walked in step: an index says so, iterators would not.
+#![allow(clippy::needless_range_loop)]
 
 use core::ops::Range;
 

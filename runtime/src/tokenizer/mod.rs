@@ -1,8 +1,8 @@
 //! Text to ids and back, from tables that lie in the model file.
 //!
 //! Byte-level BPE exactly as Hugging Face `tokenizers` does it. Text is cut first at
-//! added tokens ([`added`]), then into words ([`split`]), and each word is looked up
-//! whole or merged pair by pair ([`merge`]). The tables ([`tables`]) are read where
+//! added tokens (`added`), then into words (`split`), and each word is looked up
+//! whole or merged pair by pair (`merge`). The tables (`tables`) are read where
 //! they lie; every access is checked, so damaged tables give wrong ids and nothing worse.
 
 mod added;

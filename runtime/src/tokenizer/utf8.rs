@@ -110,7 +110,8 @@ mod tests {
             assert_eq!(streamed([bytes]), whole);
             assert_eq!(streamed(bytes.chunks(1)), whole);
             for at in 0..bytes.len() {
-                assert_eq!(streamed([&bytes[..at], &bytes[at..]]), whole, "{bytes:x?} at {at}");
+                let (left, right) = bytes.split_at(at);
+                assert_eq!(streamed([left, right]), whole, "{bytes:x?} at {at}");
             }
         }
     }
