@@ -113,9 +113,7 @@ impl Speaker<'_> {
                 answer.interrupted = true;
                 return Ok(());
             }
-            let _ = &mut self.sampler;
-            let id: u32 = return Err(fault("session", "cannot sample yet", "wait for it"));
-            #[expect(unreachable_code, reason = "until sessions sample")]
+            let id = self.session.sample(&self.machine, &mut self.sampler);
             if self.tokenizer.is_end(id) && !limits.ignore_end {
                 return Ok(()); // The next turn begins by saying so itself.
             }

@@ -5,7 +5,7 @@ use oarlock::{Isa, KvType, Machine, Model, Options, OptionsError, Session};
 
 use crate::errors::{Outcome, Stop, fault};
 use crate::pool::Pool;
-use crate::{args, cores, detect, note, scratch};
+use crate::{args, aside, cores, detect, scratch};
 
 /// Everything that a session borrows.
 pub struct Engine {
@@ -56,7 +56,9 @@ pub fn options(run: &args::Run, model: &Model<'_>) -> Options {
     let own = model.config().context;
     if let Some(context) = run.context {
         if context > own {
-            note!("warning: --context {context} is more than the {own} this model was trained for");
+            aside!(
+                "warning: --context {context} is more than the {own} this model was trained for"
+            );
         }
         options.context = context;
         options.sinks = Options::DEFAULT_SINKS.min(context / 2);

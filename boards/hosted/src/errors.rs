@@ -8,6 +8,8 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::console;
+
 /// Why a command stopped early.
 #[derive(Debug)]
 pub enum Stop {
@@ -63,7 +65,7 @@ pub fn remedy(error: &io::Error) -> &'static str {
 impl Stop {
     /// Says on stderr what has to be said and gives the exit code.
     pub fn report(&self) -> ExitCode {
-        match self {
+        let code = match self {
             Self::Fault(line) => {
                 crate::note!("error: {line}");
                 ExitCode::from(2)
@@ -74,7 +76,9 @@ impl Stop {
             }
             Self::Interrupted => ExitCode::from(130),
             Self::Unheard => ExitCode::SUCCESS,
-        }
+        };
+        console::flush_asides();
+        code
     }
 }
 

@@ -51,7 +51,13 @@ fn main() -> ExitCode {
     // Nothing here is meant to panic; if something does, that is said in our form too.
     panic::set_hook(Box::new(|_| {}));
     let outcome = panic::catch_unwind(run).unwrap_or_else(|payload| Err(internal(&*payload)));
-    outcome.map_or_else(|stop| stop.report(), |()| ExitCode::SUCCESS)
+    match outcome {
+        Ok(()) => {
+            console::flush_asides();
+            ExitCode::SUCCESS
+        }
+        Err(stop) => stop.report(),
+    }
 }
 
 fn run() -> Outcome {

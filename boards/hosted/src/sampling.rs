@@ -6,14 +6,14 @@ use oarlock::Model;
 use oarlock::sampler::{Sampler, Sampling};
 
 use crate::errors::{Outcome, fault};
-use crate::{args, note, texts};
+use crate::{args, aside, texts};
 
 /// The sampler, whose seed is said if nobody chose it.
 pub fn sampler(args: &args::Sampling, model: &Model<'_>) -> Sampler {
     let sampling = merge(args, model.sampling());
     let seed = args.seed.unwrap_or_else(random_seed);
     if args.seed.is_none() && sampling.temp > 0.0 {
-        note!("seed {seed}");
+        aside!("seed {seed}");
     }
     Sampler::new(sampling, seed)
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use oarlock::tokenizer::{Special, Symbol, Tokenizer};
 
+use crate::aside;
 use crate::errors::{Outcome, fault};
-use crate::note;
 
 /// A tokenizer that allocates its scratch, and says once if it had to leave bytes out.
 pub struct Words<'m> {
@@ -72,7 +72,7 @@ impl<'m> Words<'m> {
     /// Says that some bytes have no token, once.
     fn report(&self, dropped: usize) {
         if dropped > 0 && !self.said.replace(true) {
-            note!("warning: {dropped} bytes of the text have no token and were left out");
+            aside!("warning: {dropped} bytes of the text have no token and were left out");
         }
     }
 }

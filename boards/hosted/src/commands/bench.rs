@@ -9,7 +9,7 @@ use crate::answer::per_second;
 use crate::engine::Engine;
 use crate::errors::{Outcome, fault};
 use crate::model_file::ModelFile;
-use crate::{args, console, note};
+use crate::{args, console};
 
 /// Measures prefill and decode, each from an empty cache, and writes the speeds to stdout.
 pub fn run(args: &args::Bench) -> Outcome {
@@ -30,7 +30,7 @@ pub fn run(args: &args::Bench) -> Outcome {
         prefill_tok_s.push(tok_s);
         first_token_s.push(first_s);
         decode_tok_s.push(bench.decode(depth, decode)?);
-        note!("run {} of {}", run + 1, args.repetitions);
+        console::progress(|| format!("run {} of {}", run + 1, args.repetitions));
     }
     let weight_bytes = weight_bytes(&model) as f64;
     let report = Report {

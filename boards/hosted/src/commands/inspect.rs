@@ -1,7 +1,5 @@
 //! `oarlock inspect`: what is in a model, and exactly how much memory it needs.
 
-use std::fmt::Write as _;
-
 use oarlock::format::TensorType;
 use oarlock::kv::HEAD_ALIGN;
 use oarlock::model::Tensor;
@@ -55,7 +53,7 @@ fn tensor_json(tensor: &Tensor<'_>) -> Value {
 fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usize) -> String {
     let config = model.config();
     let mut text = String::new();
-    let mut line = |key: &str, value: String| drop(writeln!(text, "{key:<20} {value}"));
+    let mut line = |key: &str, value: String| text.push_str(&format!("{key:<20} {value}\n"));
     line("model", name.to_owned());
     line("architecture", model.arch().to_owned());
     line("file", format!("{} bytes", model.file_len()));
@@ -80,7 +78,7 @@ fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usiz
     for tensor in model.tensors() {
         let shape = format!("{} × {}", tensor.rows, tensor.cols);
         let (name, kind, bytes) = (tensor.name, tensor.kind.name(), tensor.extent.len);
-        let _ = writeln!(text, "{name:<44} {kind:<6} {shape:>16} {bytes:>12} bytes");
+        text.push_str(&format!("{name:<44} {kind:<6} {shape:>16} {bytes:>12} bytes\n"));
     }
     text.trim_end().to_owned()
 }

@@ -7,7 +7,7 @@ use crate::errors::{Outcome, fault};
 use crate::model_file::ModelFile;
 use crate::npy::Npy;
 use crate::words::Words;
-use crate::{args, note, texts};
+use crate::{args, aside, texts};
 
 /// Tokens whose logits are computed together: they share one reading of the output matrix.
 pub const ROWS_AT_ONCE: usize = 16;
@@ -33,7 +33,7 @@ pub fn run(args: &args::Logits) -> Outcome {
         options.logit_rows = ROWS_AT_ONCE.min(ids.len());
     })?;
     let (mut session, machine) = engine.session(model)?;
-    note!(
+    aside!(
         "isa {}, threads {}, chunk {}",
         machine.isa.name(),
         machine.exec.threads(),

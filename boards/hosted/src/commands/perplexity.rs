@@ -10,7 +10,7 @@ use crate::errors::{Outcome, Stop, fault};
 use crate::model_file::ModelFile;
 use crate::npy::Npy;
 use crate::words::Words;
-use crate::{args, console, note, texts};
+use crate::{args, console, texts};
 
 /// Scores the text in whole windows and writes the mean to stdout.
 pub fn run(args: &args::Perplexity) -> Outcome {
@@ -32,7 +32,9 @@ pub fn run(args: &args::Perplexity) -> Outcome {
         if let Some(npy) = &mut npy {
             npy.row(&scores)?;
         }
-        note!("window {} of {}: perplexity {:.4}", i + 1, windows.len(), scorer.nll().exp());
+        console::progress(|| {
+            format!("window {} of {}: perplexity {:.4}", i + 1, windows.len(), scorer.nll().exp())
+        });
     }
     npy.map_or(Ok(()), Npy::finish)?;
     report(&scorer, windows.len(), args.json)

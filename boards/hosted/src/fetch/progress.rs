@@ -29,6 +29,11 @@ impl Progress {
         Self(bar)
     }
 
+    /// How many bytes there are, now that it is known.
+    pub fn total(&self, bytes: u64) {
+        self.0.set_length(bytes);
+    }
+
     /// Moves the bar to `bytes`, or the spinner on.
     pub fn set(&self, bytes: u64) {
         self.0.set_position(bytes.min(self.0.length().unwrap_or(u64::MAX)));
