@@ -1,0 +1,385 @@
+//! The file format: what is written is read back, and nothing else is taken for a model.
+
+use std::io::Cursor;
+
+use oarlock::Sampling;
+use oarlock::format::{
+    ALIGN, Config, Entry, Field, Header, OpenError, Role, Section, TensorType, metadata_crc,
+};
+use oarlock::layout::WeightType;
+use oarlock::model::{Model, VerifyError};
+use oarlock_convert::write::{Metadata, Spec, Writer, to_bytes};
+use oarlock_tests::Aligned;
+
+const CRC: std::ops::Range<usize> = 12..16;
+
+/// A model of two layers whose second has biases, matrices of every type.
+fn specs(config: &Config) -> Vec<Spec> {
+    let mut specs = Vec::new();
+    let mut add = |role: Role, layer: Option<u32>| {
+        let kind = match role {
+            role if role.is_vector() => TensorType::Vector,
+            Role::Embedding | Role::Output => TensorType::Matrix(WeightType::Int8),
+            Role::Q | Role::K => TensorType::Matrix(WeightType::Int4a),
+            Role::V => TensorType::Matrix(WeightType::F32),
+            _ => TensorType::Matrix(WeightType::Int4),
+        };
+        let name = format!("{}.{}", role.name(), layer.map_or(-1, i64::from));
+        specs.push(Spec { name, role, layer, kind });
+    };
+    add(Role::Embedding, None);
+    for layer in 0..config.n_layers as u32 {
+        for &role in Role::LAYER.iter().filter(|role| layer == 1 || !role.is_bias()) {
+            add(role, Some(layer));
+        }
+    }
+    add(Role::OutputNorm, None);
+    if !config.tied {
+        add(Role::Output, None);
+    }
+    specs
+}
+
+fn config(tied: bool) -> Config {
+    Config {
+        vocab_size: 20,
+        dim: 24,
+        n_layers: 2,
+        n_heads: 2,
+        n_kv_heads: 1,
+        head_dim: 10,
+        ffn_dim: 33,
+        context: 128,
+        rot_dim: 6,
+        norm_eps: 1e-5,
+        score_scale: 0.25,
+        tied,
+        ..Config::default()
+    }
+}
+
+fn metadata(config: Config) -> Metadata {
+    Metadata {
+        config,
+        arch: "TestForCausalLM".into(),
+        rope_phases: vec![1 << 61, 12345, u64::MAX],
+        attention_factor: 1.25,
+        tokenizer: (0..=255).collect(),
+        chat: b"turns".into(),
+        sampling: Sampling { temp: 0.5, top_k: 7, top_p: 0.9, min_p: 0.05, repeat_penalty: 1.1 },
+        provenance: "converter a test\nsource äöü\n".into(),
+    }
+}
+
+/// Contents without a float that is not finite: bytes below 0x78.
+fn contents(config: &Config, spec: &Spec, seed: usize) -> Vec<u8> {
+    let (rows, cols) = spec.role.shape(config);
+    let len = spec.kind.bytes(rows, cols).unwrap();
+    (0..len).map(|i| ((i * 31 + seed * 17 + i / 64) % 0x78) as u8).collect()
+}
+
+fn tensors(config: &Config) -> Vec<(Spec, Vec<u8>)> {
+    let specs = specs(config).into_iter().enumerate();
+    specs.map(|(i, spec)| (spec.clone(), contents(config, &spec, i))).collect()
+}
+
+fn file(tied: bool) -> Aligned {
+    let config = config(tied);
+    Aligned::copy_of(&to_bytes(metadata(config), tensors(&config)).unwrap())
+}
+
+fn header(file: &[u8]) -> Header {
+    Header::read(file).unwrap()
+}
+
+/// Makes the metadata's checksum right again.
+fn repair(file: &mut [u8], metadata_len: usize) {
+    let crc = metadata_crc(&file[..metadata_len]);
+    file[CRC].copy_from_slice(&crc.to_le_bytes());
+}
+
+fn verifies(model: &Model<'_>) -> bool {
+    (0..model.n_tensors()).all(|i| model.verify_tensor(i).is_ok())
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    for tied in [false, true] {
+        let config = config(tied);
+        let (file, given, meta) = (file(tied), tensors(&config), metadata(config));
+        let model = Model::open(&file).unwrap();
+        assert_eq!(model.config(), &config);
+        assert_eq!(model.arch(), meta.arch);
+        assert_eq!(model.rope_phases(), meta.rope_phases);
+        assert_eq!(model.attention_factor(), 1.25);
+        assert_eq!(model.sampling(), meta.sampling);
+        assert_eq!(model.tokenizer_section(), meta.tokenizer);
+        assert_eq!(model.chat_section(), meta.chat);
+        assert_eq!(model.provenance(), meta.provenance);
+        assert_eq!(model.file_len(), file.len());
+        assert!(!model.is_f32());
+        assert_eq!(model.tensors().len(), given.len());
+        for (tensor, (spec, bytes)) in model.tensors().zip(&given) {
+            assert_eq!(tensor.name, spec.name);
+            assert_eq!((tensor.role, tensor.kind), (spec.role, spec.kind));
+            assert_eq!(tensor.layer, spec.layer.map(|i| i as usize));
+            assert_eq!((tensor.rows, tensor.cols), spec.role.shape(&config));
+            assert_eq!(tensor.bytes(), bytes);
+            assert_eq!(tensor.extent.offset % ALIGN as u64, 0);
+        }
+        assert!(verifies(&model));
+        check_views(&model, &given);
+    }
+}
+
+/// Every accessor gives the tensor of its role.
+fn check_views(model: &Model<'_>, given: &[(Spec, Vec<u8>)]) {
+    let bytes = |role, layer| {
+        let found = given.iter().find(|(s, _)| (s.role, s.layer) == (role, layer));
+        found.map(|(_, bytes)| bytes.as_slice())
+    };
+    let floats = |v: &[f32]| v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
+    assert_eq!(Some(model.embedding().tiles()), bytes(Role::Embedding, None));
+    let output = if model.config().tied { Role::Embedding } else { Role::Output };
+    assert_eq!(Some(model.output().tiles()), bytes(output, None));
+    assert_eq!(Some(&floats(model.output_norm())[..]), bytes(Role::OutputNorm, None));
+    for i in 0..2 {
+        let (layer, of) = (model.layer(i), |role| bytes(role, Some(i as u32)));
+        let linears = [
+            (layer.q, Role::Q, Role::QBias),
+            (layer.k, Role::K, Role::KBias),
+            (layer.v, Role::V, Role::VBias),
+            (layer.o, Role::O, Role::OBias),
+            (layer.gate, Role::Gate, Role::GateBias),
+            (layer.up, Role::Up, Role::UpBias),
+            (layer.down, Role::Down, Role::DownBias),
+        ];
+        for (linear, weight, bias) in linears {
+            assert_eq!(Some(linear.weight.tiles()), of(weight), "{weight:?}");
+            assert_eq!((linear.weight.rows(), linear.weight.cols()), weight.shape(model.config()));
+            assert_eq!(linear.bias.map(floats).as_deref(), of(bias), "{bias:?}");
+        }
+        assert_eq!(Some(&floats(layer.attn_norm)[..]), of(Role::AttnNorm));
+        assert_eq!(Some(&floats(layer.ffn_norm)[..]), of(Role::FfnNorm));
+    }
+}
+
+#[test]
+fn the_same_content_gives_the_same_bytes() {
+    let config = config(false);
+    let first = file(false);
+    assert_eq!(&first[..], &file(false)[..]);
+    // Also in small pieces.
+    let specs = tensors(&config).into_iter().map(|(spec, _)| spec).collect();
+    let mut writer = Writer::new(Cursor::new(Vec::new()), metadata(config), specs).unwrap();
+    for (_, bytes) in tensors(&config) {
+        bytes.chunks(7).for_each(|bytes| writer.write(bytes).unwrap());
+    }
+    assert_eq!(&first[..], writer.finish().unwrap().into_inner());
+}
+
+#[test]
+fn everything_is_aligned_and_in_place() {
+    let file = file(false);
+    let header = header(&file);
+    let mut end = Header::LEN as u64;
+    for extent in header.sections {
+        assert_eq!(extent.offset, end.next_multiple_of(64));
+        end = extent.offset + extent.len;
+    }
+    assert_eq!(header.metadata_len, end.next_multiple_of(64));
+    assert_eq!(header.total_len, file.len() as u64);
+    assert_eq!(file.len() % 64, 0);
+}
+
+#[test]
+fn a_misaligned_slice_is_refused_and_a_longer_one_taken() {
+    let file = file(false);
+    let mut longer = Aligned::zeroed(file.len() + 128);
+    longer[..file.len()].copy_from_slice(&file);
+    longer[file.len()..].fill(0xFF);
+    let model = Model::open(&longer).unwrap();
+    assert_eq!(model.file_len(), file.len());
+    assert!(verifies(&model));
+    for shift in 1..64 {
+        longer.copy_within(shift - 1..shift - 1 + file.len(), shift);
+        assert_eq!(Model::open(&longer[shift..]).err(), Some(OpenError::Misaligned));
+    }
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let file = file(true);
+    for len in 0..file.len() {
+        let error = Model::open(&file[..len]).err();
+        assert!(matches!(error, Some(OpenError::Truncated { .. })), "{len} bytes: {error:?}");
+    }
+}
+
+/// Padding included: no byte is covered by nothing.
+#[test]
+fn every_flipped_bit_is_found() {
+    let mut file = file(false);
+    let metadata_len = header(&file).metadata_len as usize;
+    for at in 0..file.len() {
+        for bit in 0..8 {
+            file[at] ^= 1 << bit;
+            let found = match Model::open(&file) {
+                Err(_) => true,
+                Ok(model) => at >= metadata_len && !verifies(&model),
+            };
+            assert!(found, "byte {at}, bit {bit}");
+            file[at] ^= 1 << bit;
+        }
+    }
+}
+
+/// Each word of the tables takes values that an attacker would try, under a good checksum.
+#[test]
+fn hostile_words_are_errors_or_harmless() {
+    let mut file = file(false);
+    let header = header(&file);
+    let metadata_len = header.metadata_len as usize;
+    let total = header.total_len;
+    let words = [0, 1, 63, 64, 0x7FFF_FFFF, 0x8000_0000, u32::MAX - 1, u32::MAX];
+    let longs = [0, 64, total - 64, total, total + 64, 1 << 32, 1 << 63, u64::MAX - 63, u64::MAX];
+    for at in (0..metadata_len).step_by(4).filter(|at| *at != CRC.start) {
+        let patches = words.iter().map(|w| w.to_le_bytes().to_vec());
+        let patches = patches.chain(longs.iter().map(|w| w.to_le_bytes().to_vec()));
+        for patch in patches.filter(|patch| at + patch.len() <= metadata_len) {
+            let before = file[at..at + patch.len()].to_vec();
+            file[at..at + patch.len()].copy_from_slice(&patch);
+            repair(&mut file, metadata_len);
+            if let Ok(model) = Model::open(&file) {
+                touch(&model);
+            }
+            file[at..at + patch.len()].copy_from_slice(&before);
+        }
+    }
+    repair(&mut file, metadata_len);
+    assert!(Model::open(&file).is_ok());
+}
+
+/// Calls every accessor: none may panic, whatever the file says.
+fn touch(model: &Model<'_>) {
+    verifies(model);
+    let _ = (model.embedding(), model.output(), model.output_norm(), model.rope_phases());
+    let _ = (model.arch(), model.provenance(), model.sampling(), model.attention_factor());
+    for i in [0, 1, 2, 1000, usize::MAX] {
+        let _ = model.layer(i);
+        let _ = model.verify_tensor(i);
+    }
+    let config = model.config();
+    assert_eq!(model.layer(1).q.weight.rows(), config.n_heads * config.head_dim);
+    assert_eq!(model.output_norm().len(), config.dim);
+    assert_eq!(model.rope_phases().len(), config.rot_dim / 2);
+}
+
+/// Patches bytes of a section (or of the header) under a good checksum.
+fn open_patched(section: Option<Section>, at: usize, patch: &[u8]) -> Result<(), OpenError> {
+    let mut file = file(false);
+    let header = header(&file);
+    let extent = section.map(|s| header.sections[s as usize - 1]);
+    let at = at + extent.map_or(0, |e| e.offset as usize);
+    file[at..at + patch.len()].copy_from_slice(patch);
+    repair(&mut file, header.metadata_len as usize);
+    Model::open(&file).map(drop)
+}
+
+#[test]
+fn errors_name_the_field() {
+    let u32s = |v: u32| v.to_le_bytes();
+    let config = |at, v: u32| open_patched(Some(Section::Config), at, &u32s(v));
+    let entry = |i: usize, at, v: u32| {
+        open_patched(Some(Section::Directory), i * Entry::LEN + at, &u32s(v))
+    };
+    let field = |f| Err(OpenError::Field(f));
+    let tensor = |index, field| Err(OpenError::Tensor { index, field });
+    assert_eq!(open_patched(None, 0, b"X"), Err(OpenError::Magic));
+    assert_eq!(open_patched(None, 8, &u32s(2)), Err(OpenError::Version(2)));
+    assert_eq!(open_patched(None, 32, &u32s(8)), field(Field::SectionCount));
+    assert_eq!(open_patched(None, 72, &[128]), field(Field::SectionTable));
+    assert_eq!(open_patched(None, 24, &[1]), field(Field::Lengths));
+    assert_eq!(config(0, 0), field(Field::VocabSize));
+    assert_eq!(config(16, 3), field(Field::NKvHeads));
+    assert_eq!(config(20, u32::MAX), field(Field::HeadDim));
+    assert_eq!(config(32, 12), field(Field::RotDim));
+    assert_eq!(config(36, f32::NAN.to_bits()), field(Field::NormEps));
+    assert_eq!(config(40, f32::INFINITY.to_bits()), field(Field::ScoreScale));
+    assert_eq!(config(44, 1), field(Field::Norm));
+    assert_eq!(config(56, 2), field(Field::Flags));
+    assert_eq!(config(60, 1), field(Field::Reserved));
+    assert_eq!(config(4, 25), tensor(0, Field::Shape));
+    assert_eq!(
+        open_patched(Some(Section::Rope), 0, &[2]),
+        Err(OpenError::SectionLength(Section::Rope))
+    );
+    assert_eq!(open_patched(Some(Section::Layers), 32, &[11]), field(Field::LayerFirst));
+    assert_eq!(open_patched(Some(Section::Layers), 4, &[8]), field(Field::LayerCount));
+    assert_eq!(
+        open_patched(Some(Section::Names), 0, &[0xFF]),
+        Err(OpenError::NotUtf8(Section::Names))
+    );
+    assert_eq!(
+        open_patched(Some(Section::Sampling), 0, &(-1.0_f64).to_le_bytes()),
+        field(Field::Sampling)
+    );
+    assert_eq!(entry(0, 0, u32::MAX), tensor(0, Field::Name));
+    assert_eq!(entry(3, 8, 7), tensor(3, Field::Role));
+    assert_eq!(entry(3, 16, 0), tensor(3, Field::Expert));
+    assert_eq!(entry(3, 20, 9), tensor(3, Field::Type));
+    assert_eq!(entry(3, 20, 16), tensor(3, Field::Type));
+    assert_eq!(entry(3, 24, 11), tensor(3, Field::Shape));
+    assert_eq!(entry(3, 32, 0), tensor(3, Field::Offset));
+    assert_eq!(entry(3, 40, 64), tensor(3, Field::Length));
+    assert_eq!(entry(3, 52, 1), tensor(3, Field::Reserved));
+    let missing = |layer, role| Err(OpenError::Missing { layer, role });
+    assert_eq!(entry(3, 12, 1), missing(0, Role::K));
+    assert_eq!(entry(1, 8, Role::FfnNorm as u32), missing(0, Role::AttnNorm));
+}
+
+#[test]
+fn another_order_is_an_error() {
+    let config = config(false);
+    let mut tensors = tensors(&config);
+    tensors.swap(2, 3);
+    let file = Aligned::copy_of(&to_bytes(metadata(config), tensors).unwrap());
+    assert_eq!(Model::open(&file).err(), Some(OpenError::Missing { layer: 0, role: Role::Q }));
+}
+
+#[test]
+fn a_value_that_is_not_finite_is_found() {
+    let config = config(false);
+    for (i, scale) in [(0, 512), (2, 256), (2, 288), (5, 256), (1, 2), (4, 14)] {
+        let mut tensors = tensors(&config);
+        tensors[i].1[scale..scale + 2].copy_from_slice(&[0x80, 0x7F]);
+        let file = Aligned::copy_of(&to_bytes(metadata(config), tensors).unwrap());
+        let model = Model::open(&file).unwrap();
+        assert_eq!(model.verify_tensor(i), Err(VerifyError::NotFinite), "{i}");
+    }
+}
+
+#[test]
+fn messages_are_whole_sentences_of_one_line() {
+    let errors = [
+        OpenError::Misaligned,
+        OpenError::Magic,
+        OpenError::Version(9),
+        OpenError::Truncated { needed: 10, found: 9 },
+        OpenError::Checksum,
+        OpenError::Field(Field::HeadDim),
+        OpenError::SectionLength(Section::Rope),
+        OpenError::NotUtf8(Section::Provenance),
+        OpenError::Tensor { index: 3, field: Field::Offset },
+        OpenError::Missing { layer: 3, role: Role::QBias },
+        OpenError::Missing { layer: oarlock::format::NONE, role: Role::Output },
+    ];
+    for error in errors {
+        let line = error.to_string();
+        assert!(!line.is_empty() && !line.contains('\n'), "{line}");
+    }
+    assert_eq!(
+        OpenError::Missing { layer: 3, role: Role::V }.to_string(),
+        "directory: no v of layer 3 where it belongs"
+    );
+}
