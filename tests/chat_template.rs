@@ -1,9 +1,11 @@
 //! Chat programs derived from templates, against what `transformers` renders.
 
-use oarlock::chat::{Chat, ChatUnavailable, NoSuchTurn, Step};
+use oarlock::Model;
+use oarlock::chat::{Chat, ChatUnavailable, NoSuchTurn, Piece, Step};
+use oarlock::tokenizer::{Special, Symbol, Tokenizer};
 use oarlock_convert::template::{Underivable, derive, find, unavailable};
-use oarlock_tests::fixture;
-use serde_json::Value;
+use oarlock_tests::{Aligned, fixture, real_model};
+use serde_json::{Value, json};
 
 /// Templates that derive.
 const DERIVABLE: [&str; 7] = ["smollm2", "qwen2", "llama3", "llama31", "gemma", "phi3", "zephyr"];
@@ -17,7 +19,7 @@ fn program(name: &str) -> Result<Vec<u8>, Underivable> {
     derive(&std::fs::read_to_string(path).expect("a template"), &specials())
 }
 
-fn json(path: &str) -> Value {
+fn read(path: &str) -> Value {
     let text = std::fs::read_to_string(fixture(path)).expect("a fixture");
     serde_json::from_str(&text).expect("JSON")
 }
@@ -52,7 +54,7 @@ fn programs_write_what_transformers_renders() {
     for name in DERIVABLE {
         let section = program(name).unwrap_or_else(|why| panic!("{name}: {}", why.0));
         let chat = Chat::new(&section).expect("a program");
-        let rendered = json("chat/rendered.json");
+        let rendered = read("chat/rendered.json");
         let cases = rendered.as_array().expect("a list").iter();
         let mut compared = 0;
         for case in cases.filter(|case| case["template"] == name) {
@@ -62,6 +64,86 @@ fn programs_write_what_transformers_renders() {
         }
         assert!(compared > 10, "{name}");
     }
+}
+
+/// The ids of pieces, put together as a board does.
+fn ids<'a>(tokenizer: &Tokenizer<'_>, pieces: impl IntoIterator<Item = Piece<'a>>) -> Vec<u32> {
+    let (mut text, mut trusted, mut ids) = (String::new(), Vec::new(), Vec::new());
+    for piece in pieces {
+        text.push_str(piece.text);
+        if piece.trusted {
+            trusted.push(text.len() - piece.text.len()..text.len());
+        }
+    }
+    // Ranges must not touch: an empty message leaves one of two.
+    trusted.dedup_by(|next, last| {
+        let touch = last.end == next.start;
+        last.end = if touch { next.end } else { last.end };
+        touch
+    });
+    let mut scratch = vec![Symbol::default(); Tokenizer::scratch_len(text.len())];
+    tokenizer
+        .encode(&text, Special::Within(&trusted), &mut scratch, &mut |id| ids.push(id))
+        .expect("enough scratch");
+    ids
+}
+
+#[test]
+fn conversations_of_the_default_model_equal_hugging_face() {
+    let Some(path) = real_model() else { return };
+    let bytes = Aligned::read(&path);
+    let model = Model::open(&bytes).expect("the default model");
+    let tokenizer = Tokenizer::new(model.tokenizer_section()).expect("a tokenizer");
+    let chat = Chat::new(model.chat_section()).expect("a chat program");
+    let golden = read("tokenizer/messages.json");
+    let cases = golden.as_array().expect("a list");
+    assert!(cases.len() >= 40);
+    for case in cases {
+        let messages = messages(&case["messages"]);
+        for (key, last) in [("ids", Step::End), ("open_ids", Step::Generation)] {
+            let mut pieces = Vec::new();
+            chat.conversation(messages.iter().copied(), last, &mut |piece| pieces.push(piece))
+                .expect("an order that the template knows");
+            assert_eq!(json!(ids(&tokenizer, pieces)), case[key], "{messages:?}");
+        }
+        fed_turn_by_turn(&chat, &tokenizer, &messages, &case["open_ids"]);
+    }
+}
+
+/// Turns fed one by one, with answers as ids, come to the ids of the whole conversation.
+fn fed_turn_by_turn(
+    chat: &Chat<'_>,
+    tokenizer: &Tokenizer<'_>,
+    all: &[(Step, &str)],
+    ids_of_all: &Value,
+) {
+    let (system, rest) = match all {
+        [(Step::System, text), rest @ ..] => (Some(*text), rest),
+        rest => (None, rest),
+    };
+    if rest.last().is_none_or(|last| last.0 != Step::User) {
+        return;
+    }
+    let mut fed = Vec::new();
+    for turn in rest.chunks(2) {
+        let message = turn[0].1;
+        let first = fed.is_empty();
+        let pieces = if first { chat.first_turn(system, message) } else { chat.next_turn(message) };
+        fed.extend(ids(tokenizer, pieces.expect("a turn")));
+        if let Some((_, answer)) = turn.get(1) {
+            fed.extend(answer_ids(tokenizer, answer));
+        }
+    }
+    // An answer whose first token is one with the newline before it was never generated so.
+    let merges =
+        |turn: &(Step, &str)| turn.0 == Step::Assistant && turn.1.starts_with(char::is_whitespace);
+    if !rest.iter().any(merges) {
+        assert_eq!(json!(fed), *ids_of_all, "{all:?}");
+    }
+}
+
+fn answer_ids(tokenizer: &Tokenizer<'_>, answer: &str) -> Vec<u32> {
+    ids(tokenizer, [Piece { text: answer, trusted: false }])
 }
 
 #[test]

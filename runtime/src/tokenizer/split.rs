@@ -33,7 +33,7 @@ impl Splitter {
 
     /// The end of the word that begins at `at`, which is after `at` unless the text ends.
     #[inline]
-    pub(super) fn word_end(self, text: &str, at: usize) -> usize {
+    pub fn word_end(self, text: &str, at: usize) -> usize {
         match self {
             Self::Gpt2 => gpt2(Scan::<false> { text }, at),
             Self::Llama3 => llama3(Scan { text }, at, 3),
