@@ -414,7 +414,7 @@ impl Cache for CacheInt8 {
                     let (keys, q) = (keys.add(b * GROUPS * LINE), queries.q.add(b * BLOCK_COLS));
                     let dots = dots::<S, Int8, Q>(s, keys, q, queries.dims, parts);
                     for q in 0..Q {
-                        sums[q] = s.add_i(sums[q], dots[q][part]);
+                        sums[q] = s.add_i(sums[q], dots[q][0]);
                     }
                 }
                 let at = half * TILE_ROWS + part * S::LANES;

@@ -8,6 +8,7 @@
 //! 32 bits after each product takes one more, on the ports that multiply.
 #![allow(unsafe_code, clippy::indexing_slicing)]
 
+use core::arch::asm;
 use core::arch::x86_64::*;
 
 use super::isa::Op;
@@ -21,6 +22,29 @@ pub(crate) struct Avx2(());
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn enter<O: Op>(op: O) -> O::Out {
     op.run(Avx2(()))
+}
+
+/// Adds the sums of neighbouring products to `z`, in 16 bits.
+///
+/// In assembly, because a compiler that sees these additions reorders them into a tree
+/// and then has more sums alive than there are registers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_products(z: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
+    let mut sum = z;
+    // SAFETY: two instructions of AVX2, which this function has, on registers alone.
+    unsafe {
+        asm!(
+            "vpmaddubsw {pairs}, {unsigned}, {signed}",
+            "vpaddw {sum}, {sum}, {pairs}",
+            pairs = out(ymm_reg) _,
+            unsigned = in(ymm_reg) unsigned,
+            signed = in(ymm_reg) signed,
+            sum = inout(ymm_reg) sum,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    sum
 }
 
 /// Uses instructions from a method of [`Avx2`].
@@ -37,7 +61,8 @@ macro_rules! has {
 unsafe impl Simd for Avx2 {
     const LANES: usize = 8;
     const I8_OFFSET: i32 = 128;
-    const MATMUL_TOKENS: usize = 4;
+    /// Each token takes two sums and an accumulator, of 16 registers.
+    const TOKENS_8: usize = 3;
 
     type F = __m256;
     type I = __m256i;
@@ -225,10 +250,7 @@ unsafe impl Simd for Avx2 {
     }
     #[inline(always)]
     fn dot_u4(self, z: __m256i, w: __m256i, a: *const i8, g: usize) -> __m256i {
-        has!({
-            let group = _mm256_set1_epi32(a.cast::<i32>().add(g).read_unaligned());
-            _mm256_add_epi16(z, _mm256_maddubs_epi16(w, group))
-        })
+        has!(add_products(z, w, _mm256_set1_epi32(a.cast::<i32>().add(g).read_unaligned())))
     }
     #[inline(always)]
     fn dot_i8(

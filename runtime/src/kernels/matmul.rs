@@ -307,7 +307,7 @@ fn tokens<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
     for tile in 0..product.tiles() {
         let mut token = 0;
         while token < product.n {
-            token += match S::MATMUL_TOKENS.min(product.n - token) {
+            token += match W::together::<S>().min(product.n - token) {
                 1 => group::<S, W, 1>(s, product, tile, token),
                 2 => group::<S, W, 2>(s, product, tile, token),
                 3 => group::<S, W, 3>(s, product, tile, token),
@@ -335,7 +335,7 @@ fn group<S: Simd, W: Weights, const T: usize>(
             unsafe { W::block(s, block, b, lines, Parts { first: part, count: 1 }, &mut acc) };
         }
         for (t, acc) in acc.iter().enumerate() {
-            product.finish(s, tile, token + t, part, acc[part]);
+            product.finish(s, tile, token + t, part, acc[0]);
         }
     }
     T

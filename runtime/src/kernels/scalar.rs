@@ -13,18 +13,52 @@ pub(crate) struct Scalar;
 type F = [f32; 16];
 type I = [i32; 16];
 
+// What is long stays a function of its own: inlined sixteen lanes deep into every kernel,
+// it would make a megabyte of code that nobody runs for its speed.
+
 /// Four weights times four activations, in each lane.
-#[inline(always)]
-fn dot(z: I, w: [[i32; 4]; 16], a: [i8; 32], g: usize) -> I {
+#[inline(never)]
+fn dot(z: &I, w: &[u8; 64], value: fn(u8) -> i32, a: &[i8; 32], g: usize) -> I {
     from_fn(|lane| {
-        let group: i32 = (0..4).map(|i| w[lane][i] * i32::from(a[4 * g + i])).sum();
+        let weight = |i| value(w[4 * lane + i]);
+        let group: i32 = (0..4).map(|i| weight(i) * i32::from(a[4 * g + i])).sum();
         z[lane] + group
     })
+}
+
+#[inline(never)]
+fn fma(a: &F, b: &F, c: &F) -> F {
+    from_fn(|i| math::fma(a[i], b[i], c[i]))
+}
+
+/// Nearest even. Not by `math::rint`, which stops at 2^22.
+#[inline(never)]
+fn round(v: &F) -> I {
+    v.map(|v| {
+        let floor = v as i32;
+        let rest = v - floor as f32;
+        let up = rest > 0.5 || rest == 0.5 && floor & 1 == 1;
+        let down = rest < -0.5 || rest == -0.5 && floor & 1 == 1;
+        floor.wrapping_add(i32::from(up)).wrapping_sub(i32::from(down))
+    })
+}
+
+#[inline(never)]
+fn from_halves(bytes: &[[u8; 2]; 16]) -> F {
+    bytes.map(|b| math::f16_to_f32(u16::from_le_bytes(b)))
+}
+
+#[inline(never)]
+fn to_halves(v: &F) -> [[u8; 2]; 16] {
+    v.map(|v| math::f32_to_f16(v).to_le_bytes())
 }
 
 // SAFETY: plain Rust needs nothing of the CPU.
 unsafe impl Simd for Scalar {
     const LANES: usize = 16;
+    const TOKENS_4: usize = 1;
+    const TOKENS_8: usize = 1;
+    const TOKENS_F: usize = 1;
 
     type F = F;
     type I = I;
@@ -48,11 +82,11 @@ unsafe impl Simd for Scalar {
     unsafe fn load_f16(self, from: *const u8) -> F {
         // SAFETY: the caller vouches for 16 elements of two bytes.
         let bytes = unsafe { from.cast::<[[u8; 2]; 16]>().read_unaligned() };
-        bytes.map(|b| math::f16_to_f32(u16::from_le_bytes(b)))
+        from_halves(&bytes)
     }
     #[inline(always)]
     unsafe fn store_f16(self, to: *mut u8, v: F) {
-        let bytes = v.map(|v| math::f32_to_f16(v).to_le_bytes());
+        let bytes = to_halves(&v);
         // SAFETY: the caller vouches for 16 elements of two bytes.
         unsafe { to.cast::<[[u8; 2]; 16]>().write_unaligned(bytes) }
     }
@@ -86,7 +120,7 @@ unsafe impl Simd for Scalar {
     }
     #[inline(always)]
     fn fma(self, a: F, b: F, c: F) -> F {
-        from_fn(|i| math::fma(a[i], b[i], c[i]))
+        fma(&a, &b, &c)
     }
     #[inline(always)]
     fn select_lt(self, a: F, b: F, x: F, y: F) -> F {
@@ -134,14 +168,7 @@ unsafe impl Simd for Scalar {
     }
     #[inline(always)]
     fn round(self, v: F) -> I {
-        // Not by `math::rint`, which stops at 2^22.
-        v.map(|v| {
-            let floor = v as i32;
-            let rest = v - floor as f32;
-            let up = rest > 0.5 || rest == 0.5 && floor & 1 == 1;
-            let down = rest < -0.5 || rest == -0.5 && floor & 1 == 1;
-            floor.wrapping_add(i32::from(up)).wrapping_sub(i32::from(down))
-        })
+        round(&v)
     }
     #[inline(always)]
     fn max_bits(self, m: I, v: F) -> I {
@@ -193,11 +220,11 @@ unsafe impl Simd for Scalar {
     }
     #[inline(always)]
     fn dot_u4(self, z: I, w: [u8; 64], a: [i8; 32], g: usize) -> I {
-        dot(z, from_fn(|lane| from_fn(|i| i32::from(w[4 * lane + i]))), a, g)
+        dot(&z, &w, i32::from, &a, g)
     }
     #[inline(always)]
     fn dot_i8(self, z: I, w: [u8; 64], a: [i8; 32], g: usize) -> I {
-        dot(z, from_fn(|lane| from_fn(|i| i32::from(w[4 * lane + i].cast_signed()))), a, g)
+        dot(&z, &w, |w| i32::from(w.cast_signed()), &a, g)
     }
     #[inline(always)]
     fn sum4(self, z: I) -> I {

@@ -33,9 +33,13 @@ pub(crate) unsafe trait Simd: Copy {
     /// What [`Simd::dot_i8`] adds for each unit of activation, to be taken off with the
     /// block sum: 128 where the instruction wants unsigned weights, else 0.
     const I8_OFFSET: i32 = 0;
-    /// Tokens that a matmul takes per unpacking of a tile, at most 4: what fits in the
-    /// registers beside one register of weights.
-    const MATMUL_TOKENS: usize = 4;
+    /// Tokens that a matmul takes per unpacking of a 4-bit tile, at most 4: what fits in
+    /// the registers beside one register of rows.
+    const TOKENS_4: usize = 4;
+    /// The same for int8.
+    const TOKENS_8: usize = 4;
+    /// The same for f32.
+    const TOKENS_F: usize = 4;
 
     /// [`Simd::LANES`] × f32.
     type F: Copy;

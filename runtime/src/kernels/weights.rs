@@ -10,7 +10,8 @@ use crate::layout::{BLOCK_COLS, GROUPS, LINE, TILE_ROWS, WeightType};
 /// The registers of 16 rows: the first [`Simd::PARTS`] are used.
 pub(super) type Rows<S> = [<S as Simd>::F; MOST_PARTS];
 
-/// Which registers of a tile's 16 rows are computed together.
+/// Which registers of a tile's 16 rows are computed together. Results are counted from
+/// `first`: an array indexed by what the compiler cannot know would live in memory.
 #[derive(Clone, Copy)]
 pub(super) struct Parts {
     pub first: usize,
@@ -52,6 +53,9 @@ impl Lines {
 pub(super) trait Weights {
     const KIND: WeightType;
 
+    /// Tokens that share the unpacking of a block.
+    fn together<S: Simd>() -> usize;
+
     /// Adds block `b` of a tile, which begins at `block`, to the accumulators of `T`
     /// tokens.
     ///
@@ -74,6 +78,10 @@ pub(super) struct Floats;
 impl Weights for Floats {
     const KIND: WeightType = WeightType::F32;
 
+    fn together<S: Simd>() -> usize {
+        S::TOKENS_F
+    }
+
     #[inline(always)]
     unsafe fn block<S: Simd, const T: usize>(
         s: S,
@@ -85,11 +93,12 @@ impl Weights for Floats {
     ) {
         let first = b * BLOCK_COLS;
         for c in 0..BLOCK_COLS.min(lines.cols - first) {
-            for part in parts.first..parts.first + parts.count {
+            for part in 0..parts.count {
                 // SAFETY: column `c < 32` of the block, and column `first + c < cols` of
                 // `T` tokens.
                 unsafe {
-                    let w = s.load(block.cast::<f32>().add(c * TILE_ROWS + part * S::LANES));
+                    let row = (parts.first + part) * S::LANES;
+                    let w = s.load(block.cast::<f32>().add(c * TILE_ROWS + row));
                     for (t, acc) in acc.iter_mut().enumerate() {
                         let x = *lines.x.add(t * lines.stride + first + c);
                         acc[part] = s.fma(w, s.splat(x), acc[part]);
@@ -151,6 +160,10 @@ pub(super) struct Packed<Q>(PhantomData<Q>);
 impl<Q: Quants> Weights for Packed<Q> {
     const KIND: WeightType = Q::KIND;
 
+    fn together<S: Simd>() -> usize {
+        if Q::NIBBLES { S::TOKENS_4 } else { S::TOKENS_8 }
+    }
+
     #[inline(always)]
     unsafe fn block<S: Simd, const T: usize>(
         s: S,
@@ -164,9 +177,10 @@ impl<Q: Quants> Weights for Packed<Q> {
         unsafe {
             let q = lines.q.add(b * BLOCK_COLS);
             let dots = dots::<S, Q, T>(s, block, q, lines.blocks * BLOCK_COLS, parts);
-            for part in parts.first..parts.first + parts.count {
-                let scales = block.add(Q::KIND.quant_bytes() + 2 * S::LANES * part);
-                let minima = block.add(Q::KIND.minimum_offset() + 2 * S::LANES * part);
+            for part in 0..parts.count {
+                let row = (parts.first + part) * S::LANES;
+                let scales = block.add(Q::KIND.quant_bytes() + 2 * row);
+                let minima = block.add(Q::KIND.minimum_offset() + 2 * row);
                 let w_scale = s.load_f16(scales);
                 for t in 0..T {
                     let scale = s.splat(*lines.scale.add(t * lines.blocks + b));
@@ -187,7 +201,8 @@ impl<Q: Quants> Weights for Packed<Q> {
     }
 }
 
-/// The integer dot products of a block's rows with `T` tokens, offsets included.
+/// The integer dot products of a block's rows with `T` tokens, offsets included; parts
+/// counted from the first.
 ///
 /// # Safety
 /// `quants` points to the quants of a block, `q` to 32 activations of each of `T` tokens
@@ -200,7 +215,9 @@ pub(super) unsafe fn dots<S: Simd, Q: Quants, const T: usize>(
     stride: usize,
     parts: Parts,
 ) -> [[S::I; MOST_PARTS]; T] {
-    let parts = parts.first..parts.first + parts.count;
+    let at = |line: usize, part: usize| {
+        quants.wrapping_add(line * LINE + (parts.first + part) * 4 * S::LANES)
+    };
     let mut sums = [[s.splat_i(0); MOST_PARTS]; T];
     // SAFETY: `line < 4` or `8` of the block, and 32 activations, as the caller promises.
     unsafe {
@@ -211,8 +228,8 @@ pub(super) unsafe fn dots<S: Simd, Q: Quants, const T: usize>(
         if Q::NIBBLES {
             let mut z = [[s.zero4(); MOST_PARTS]; T];
             for line in 0..GROUPS / 2 {
-                for part in parts.clone() {
-                    let w = s.load_w(quants.add(line * LINE + part * 4 * S::LANES));
+                for part in 0..parts.count {
+                    let w = s.load_w(at(line, part));
                     let (low, high) = s.nibbles(w);
                     for t in 0..T {
                         z[t][part] = s.dot_u4(z[t][part], low, acts[t], line);
@@ -221,22 +238,22 @@ pub(super) unsafe fn dots<S: Simd, Q: Quants, const T: usize>(
                 }
             }
             for t in 0..T {
-                for part in parts.clone() {
+                for part in 0..parts.count {
                     sums[t][part] = s.sum4(z[t][part]);
                 }
             }
         } else {
             let mut z = [[s.zero8(); MOST_PARTS]; T];
             for line in 0..GROUPS {
-                for part in parts.clone() {
-                    let w = s.ready_i8(s.load_w(quants.add(line * LINE + part * 4 * S::LANES)));
+                for part in 0..parts.count {
+                    let w = s.ready_i8(s.load_w(at(line, part)));
                     for t in 0..T {
                         z[t][part] = s.dot_i8(z[t][part], w, acts[t], line);
                     }
                 }
             }
             for t in 0..T {
-                for part in parts.clone() {
+                for part in 0..parts.count {
                     sums[t][part] = s.sum8(z[t][part]);
                 }
             }
