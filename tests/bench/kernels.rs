@@ -17,9 +17,9 @@ const COLS: usize = 2048;
 const DECODE_BYTES: usize = 128 << 20;
 const PREFILL_ROWS: usize = 1536;
 const PREFILL_TOKENS: usize = 64;
-/// What is measured is repeated for so long, and the least time counts.
 /// Long enough for the clock, short enough to find a moment undisturbed.
 const RUNS_TOGETHER: u32 = 4;
+/// What is measured is repeated for so long, and the least time counts.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 fn main() {

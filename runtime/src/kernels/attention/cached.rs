@@ -1,0 +1,127 @@
+//! The cached keys and values of one kv head, and how a token's are written.
+#![allow(unsafe_code, clippy::indexing_slicing)]
+
+use crate::kernels::acts::quantize_run;
+use crate::kernels::isa::{Isa, Op};
+use crate::kernels::simd::Simd;
+use crate::kernels::vector::load_some;
+use crate::kv::{HEAD_ALIGN, KvType, TILE_KEYS, int8_key_offset};
+
+/// Dimensions of a head as cached.
+pub(super) const fn padded(head_dim: usize) -> usize {
+    head_dim.next_multiple_of(HEAD_ALIGN)
+}
+
+/// The most dimensions a head may have: a row of it fits a buffer on the stack.
+pub(crate) const MOST_HEAD_DIM: usize = 512;
+
+/// A contiguous run of tiles of one kv head.
+#[derive(Clone, Copy, Debug)]
+pub struct Kv<'a> {
+    /// How they are stored.
+    pub kind: KvType,
+    /// Dimensions of the head, before padding.
+    pub head_dim: usize,
+    /// `(tiles, 32 · padded dims)` values of the kind, laid out as [`crate::kv`] says
+    pub keys: &'a [u8],
+    /// `(tiles, 32, padded dims)` values of the kind
+    pub values: &'a [u8],
+    /// `(tiles, 32)`, of int8 alone
+    pub key_scales: &'a [f32],
+    /// `(tiles, 32)`, of int8 alone
+    pub value_scales: &'a [f32],
+}
+
+/// A contiguous run of tiles of one kv head, to be written.
+#[derive(Debug)]
+pub struct KvMut<'a> {
+    /// How they are stored.
+    pub kind: KvType,
+    /// Dimensions of the head, before padding.
+    pub head_dim: usize,
+    /// As [`Kv::keys`]
+    pub keys: &'a mut [u8],
+    /// As [`Kv::values`]
+    pub values: &'a mut [u8],
+    /// As [`Kv::key_scales`]
+    pub key_scales: &'a mut [f32],
+    /// As [`Kv::value_scales`]
+    pub value_scales: &'a mut [f32],
+}
+
+impl KvMut<'_> {
+    /// Writes a token's key and value `(head_dim)` each, the key already rotated, to
+    /// `slot` of the run.
+    ///
+    /// # Panics
+    /// If there is no such slot, or a slice has another length.
+    pub fn write(&mut self, isa: Isa, slot: usize, key: &[f32], value: &[f32]) {
+        assert!(key.len() == self.head_dim && value.len() == self.head_dim);
+        isa.run(Write { kv: self, slot, key, value });
+    }
+}
+
+struct Write<'a, 'k> {
+    kv: &'a mut KvMut<'k>,
+    slot: usize,
+    key: &'a [f32],
+    value: &'a [f32],
+}
+
+impl Op for Write<'_, '_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { kv, slot, key, value } = self;
+        let dims = padded(kv.head_dim);
+        let row = dims * kv.kind.bytes();
+        let at = slot * row..(slot + 1) * row;
+        match kv.kind {
+            KvType::Int8 => {
+                let mut quants = [0_i8; MOST_HEAD_DIM];
+                let quants = &mut quants[..dims];
+                (kv.value_scales[slot], _) = quantize_run(s, value, quants);
+                for (to, q) in kv.values[at].iter_mut().zip(&*quants) {
+                    *to = q.cast_unsigned();
+                }
+                (kv.key_scales[slot], _) = quantize_run(s, key, quants);
+                let tile = slot / TILE_KEYS * TILE_KEYS * row;
+                let tile = &mut kv.keys[tile..tile + TILE_KEYS * row];
+                for (group, q) in quants.chunks_exact(4).enumerate() {
+                    let to = int8_key_offset(dims, slot % TILE_KEYS, 4 * group);
+                    for (to, q) in tile[to..to + 4].iter_mut().zip(q) {
+                        *to = q.cast_unsigned();
+                    }
+                }
+            }
+            KvType::F16 => {
+                store_halves(s, &mut kv.keys[at.clone()], key);
+                store_halves(s, &mut kv.values[at], value);
+            }
+            KvType::F32 => {
+                store_floats(&mut kv.keys[at.clone()], key);
+                store_floats(&mut kv.values[at], value);
+            }
+        }
+    }
+}
+
+/// Writes `from` as f16, zeros behind it.
+#[inline(always)]
+fn store_halves<S: Simd>(s: S, to: &mut [u8], from: &[f32]) {
+    for (i, to) in to.chunks_exact_mut(2 * S::LANES).enumerate() {
+        let v = load_some(s, from.get(i * S::LANES..).unwrap_or(&[]));
+        // SAFETY: the chunk holds `LANES` halves.
+        unsafe { s.store_f16(to.as_mut_ptr(), v) };
+    }
+}
+
+/// Writes `from`, zeros behind it.
+#[inline(always)]
+fn store_floats(to: &mut [u8], from: &[f32]) {
+    let values = from.iter().copied().chain(core::iter::repeat(0.0));
+    for (to, v) in to.chunks_exact_mut(4).zip(values) {
+        to.copy_from_slice(&v.to_le_bytes());
+    }
+}

@@ -1,0 +1,142 @@
+//! What a softmax over part of the keys leaves, and how parts become one.
+#![allow(unsafe_code, clippy::indexing_slicing)]
+
+use super::cached::padded;
+use crate::kernels::isa::{Isa, Op};
+use crate::kernels::simd::Simd;
+use crate::kernels::vector::{exp, load_some, store_some};
+use crate::layout::TILE_ROWS;
+
+/// The running softmax of several queries over the tiles they have met so far.
+#[derive(Debug)]
+pub struct Partial<'a> {
+    pub(super) head_dim: usize,
+    /// `(n)`: the largest score
+    pub(super) max: &'a mut [f32],
+    /// `(n)`: the sum of exponentials; 0 until a key has been seen
+    pub(super) sum: &'a mut [f32],
+    /// `(n, padded dims)`: the sum of weighted values
+    pub(super) acc: &'a mut [f32],
+}
+
+impl<'a> Partial<'a> {
+    /// Of `n` queries that have seen nothing, in buffers of at least `(n)`, `(n)` and
+    /// `(n, padded dims)`; `None` if one is shorter.
+    pub fn new(
+        head_dim: usize,
+        n: usize,
+        max: &'a mut [f32],
+        sum: &'a mut [f32],
+        acc: &'a mut [f32],
+    ) -> Option<Self> {
+        let mut partial = Self::resume(head_dim, n, max, sum, acc)?;
+        partial.reset();
+        Some(partial)
+    }
+
+    /// As [`Partial::new`], of what the buffers were left with.
+    pub fn resume(
+        head_dim: usize,
+        n: usize,
+        max: &'a mut [f32],
+        sum: &'a mut [f32],
+        acc: &'a mut [f32],
+    ) -> Option<Self> {
+        let (max, sum) = (max.get_mut(..n)?, sum.get_mut(..n)?);
+        let acc = acc.get_mut(..n.checked_mul(padded(head_dim))?)?;
+        Some(Self { head_dim, max, sum, acc })
+    }
+
+    /// Forgets everything.
+    pub fn reset(&mut self) {
+        self.max.fill(0.0);
+        self.sum.fill(0.0);
+        self.acc.fill(0.0);
+    }
+}
+
+#[inline(always)]
+pub(super) fn exp_one<S: Simd>(s: S, v: f32) -> f32 {
+    first_lane(s, exp(s, s.splat(v)))
+}
+
+#[inline(always)]
+pub(super) fn first_lane<S: Simd>(s: S, v: S::F) -> f32 {
+    let mut lanes = [0.0; TILE_ROWS];
+    // SAFETY: `LANES` is at most 16.
+    unsafe { s.store(lanes.as_mut_ptr(), v) };
+    lanes[0]
+}
+
+/// Folds a later segment into what earlier ones have given, for all queries.
+///
+/// # Panics
+/// If they differ in shape.
+pub fn merge(isa: Isa, into: &mut Partial<'_>, later: &Partial<'_>) {
+    assert!(into.head_dim == later.head_dim && into.acc.len() == later.acc.len());
+    isa.run(Merge { into, later });
+}
+
+struct Merge<'a, 'p, 'q> {
+    into: &'a mut Partial<'p>,
+    later: &'a Partial<'q>,
+}
+
+impl Op for Merge<'_, '_, '_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { into, later } = self;
+        let dims = padded(into.head_dim);
+        for (i, acc_b) in later.acc.chunks_exact(dims).enumerate() {
+            let acc_a = &mut into.acc[i * dims..(i + 1) * dims];
+            if later.sum[i] == 0.0 {
+                continue;
+            }
+            if into.sum[i] == 0.0 {
+                (into.max[i], into.sum[i]) = (later.max[i], later.sum[i]);
+                acc_a.copy_from_slice(acc_b);
+                continue;
+            }
+            let (ma, mb) = (into.max[i], later.max[i]);
+            let max = if ma > mb { ma } else { mb };
+            let (a, b) = (s.splat(exp_one(s, ma - max)), s.splat(exp_one(s, mb - max)));
+            for (acc_a, acc_b) in acc_a.chunks_mut(S::LANES).zip(acc_b.chunks(S::LANES)) {
+                let scaled = s.mul(load_some(s, acc_a), a);
+                store_some(s, acc_a, s.fma(load_some(s, acc_b), b, scaled));
+            }
+            let scaled = s.mul(s.splat(into.sum[i]), a);
+            into.sum[i] = first_lane(s, s.fma(s.splat(later.sum[i]), b, scaled));
+            into.max[i] = max;
+        }
+    }
+}
+
+/// Writes what query `i` attends to, `(head_dim)`: the weighted values by their sum.
+///
+/// # Panics
+/// If there is no such query, or `out` has another length.
+pub fn finish(isa: Isa, partial: &Partial<'_>, i: usize, out: &mut [f32]) {
+    assert!(out.len() == partial.head_dim && i < partial.sum.len());
+    isa.run(Finish { partial, i, out });
+}
+
+struct Finish<'a, 'p> {
+    partial: &'a Partial<'p>,
+    i: usize,
+    out: &'a mut [f32],
+}
+
+impl Op for Finish<'_, '_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let sum = s.splat(self.partial.sum[self.i]);
+        let acc = &self.partial.acc[self.i * padded(self.partial.head_dim)..];
+        for (out, acc) in self.out.chunks_mut(S::LANES).zip(acc.chunks(S::LANES)) {
+            store_some(s, out, s.div(load_some(s, acc), sum));
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Scores: queries times the keys of a tile, for each kind of cache.
+#![allow(unsafe_code, clippy::indexing_slicing)]
+// Registers come in arrays that are walked in step: an index says so, iterators would not.
+#![allow(clippy::needless_range_loop)]
+
+use core::ops::Range;
+
+use crate::kernels::simd::{MOST_PARTS, Simd};
+use crate::kernels::weights::{Int8, Parts, Quants, dots};
+use crate::kv::{KvType, TILE_KEYS};
+use crate::layout::{BLOCK_COLS, GROUPS, LINE, TILE_ROWS};
+
+/// The scores of a tile's keys, and then their weights, for queries that go together.
+pub(super) type Scores<const Q: usize> = [[f32; TILE_KEYS]; Q];
+
+/// A kind of cache, as the kernels see it.
+pub(super) trait Cache {
+    const KIND: KvType;
+
+    /// The scores of the keys in `seen` (others may be left or computed) of a tile whose
+    /// keys begin at `keys`, for `Q` queries from `first` on.
+    ///
+    /// # Safety
+    /// The shapes have been checked; the tile exists and `seen` lies inside it.
+    unsafe fn scores<S: Simd, const Q: usize>(
+        s: S,
+        tile: Tile,
+        queries: Rows,
+        seen: Range<usize>,
+        scores: &mut Scores<Q>,
+    );
+
+    /// Reads [`Simd::LANES`] values.
+    ///
+    /// # Safety
+    /// They exist.
+    unsafe fn load<S: Simd>(s: S, from: *const u8) -> S::F;
+}
+
+/// Where a tile is.
+#[derive(Clone, Copy)]
+pub(super) struct Tile {
+    pub(super) keys: *const u8,
+    pub(super) values: *const u8,
+    pub(super) key_scales: *const f32,
+    pub(super) value_scales: *const f32,
+}
+
+/// Where the first of some queries is.
+#[derive(Clone, Copy)]
+pub(super) struct Rows {
+    pub(super) dims: usize,
+    pub(super) x: *const f32,
+    pub(super) q: *const i8,
+    pub(super) scale: *const f32,
+    pub(super) sum: *const i32,
+}
+
+pub(super) struct CacheInt8;
+
+impl Cache for CacheInt8 {
+    const KIND: KvType = KvType::Int8;
+
+    /// A key is a lane, 16 of them are a tile of int8 weights.
+    #[inline(always)]
+    unsafe fn scores<S: Simd, const Q: usize>(
+        s: S,
+        tile: Tile,
+        queries: Rows,
+        _seen: Range<usize>,
+        scores: &mut Scores<Q>,
+    ) {
+        for part in 0..TILE_KEYS / S::LANES {
+            let (half, part) = (part / S::PARTS, part % S::PARTS);
+            let parts = Parts { first: part, count: 1 };
+            let mut sums = [s.splat_i(0); Q];
+            // SAFETY: the tile has two halves of `dims / 32` blocks; each query has as
+            // many blocks of activations, a scale and a sum.
+            unsafe {
+                let keys = tile.keys.add(half * TILE_ROWS * queries.dims);
+                for b in 0..queries.dims / BLOCK_COLS {
+                    let (keys, q) = (keys.add(b * GROUPS * LINE), queries.q.add(b * BLOCK_COLS));
+                    let dots = dots::<S, Int8, Q>(s, keys, q, queries.dims, parts);
+                    for q in 0..Q {
+                        sums[q] = s.add_i(sums[q], dots[q][0]);
+                    }
+                }
+                let at = half * TILE_ROWS + part * S::LANES;
+                let key_scales = s.load(tile.key_scales.add(at));
+                for q in 0..Q {
+                    let offset = Int8::offset::<S>() * *queries.sum.add(q);
+                    let dot = s.to_f(s.sub_i(sums[q], s.splat_i(offset)));
+                    let scale = s.mul(s.splat(*queries.scale.add(q)), key_scales);
+                    s.store(scores[q].as_mut_ptr().add(at), s.mul(dot, scale));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, from: *const u8) -> S::F {
+        // SAFETY: as the caller promises.
+        unsafe { s.load_i8(from) }
+    }
+}
+
+pub(super) struct CacheF16;
+
+impl Cache for CacheF16 {
+    const KIND: KvType = KvType::F16;
+
+    #[inline(always)]
+    unsafe fn scores<S: Simd, const Q: usize>(
+        s: S,
+        tile: Tile,
+        queries: Rows,
+        seen: Range<usize>,
+        scores: &mut Scores<Q>,
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe { row_scores::<S, Self, Q>(s, tile, queries, seen, scores) }
+    }
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, from: *const u8) -> S::F {
+        // SAFETY: as the caller promises.
+        unsafe { s.load_f16(from) }
+    }
+}
+
+pub(super) struct CacheF32;
+
+impl Cache for CacheF32 {
+    const KIND: KvType = KvType::F32;
+
+    #[inline(always)]
+    unsafe fn scores<S: Simd, const Q: usize>(
+        s: S,
+        tile: Tile,
+        queries: Rows,
+        seen: Range<usize>,
+        scores: &mut Scores<Q>,
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe { row_scores::<S, Self, Q>(s, tile, queries, seen, scores) }
+    }
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, from: *const u8) -> S::F {
+        // SAFETY: as the caller promises.
+        unsafe { s.load(from.cast()) }
+    }
+}
+
+/// Dot products of rows by 16 strided partial sums.
+///
+/// The padding of a head is 0 on both sides. It can turn a partial sum of −0 into +0,
+/// where skipping would not, but the sign of a score that is 0 is lost in exp(0) = 1.
+///
+/// # Safety
+/// As [`Cache::scores`].
+#[inline(always)]
+unsafe fn row_scores<S: Simd, C: Cache, const Q: usize>(
+    s: S,
+    tile: Tile,
+    queries: Rows,
+    seen: Range<usize>,
+    scores: &mut Scores<Q>,
+) {
+    for key in seen {
+        let mut sums = [[s.splat(0.0); MOST_PARTS]; Q];
+        for dim in (0..queries.dims).step_by(TILE_ROWS) {
+            for part in 0..S::PARTS {
+                let dim = dim + part * S::LANES;
+                // SAFETY: `dims` is a multiple of 16; the key is one of the tile's 32.
+                unsafe {
+                    let k = C::load(s, tile.keys.add((key * queries.dims + dim) * C::KIND.bytes()));
+                    for q in 0..Q {
+                        let x = s.load(queries.x.add(q * queries.dims + dim));
+                        sums[q][part] = s.fma(x, k, sums[q][part]);
+                    }
+                }
+            }
+        }
+        for q in 0..Q {
+            scores[q][key] = s.sum16(sums[q]);
+        }
+    }
+}
