@@ -5,6 +5,7 @@
 
 mod gguf;
 mod hf;
+mod keys;
 
 use oarlock::Sampling;
 use oarlock::format::Config;
@@ -15,6 +16,9 @@ use crate::rope::Scaling;
 
 pub use gguf::from_gguf;
 pub use hf::from_hf;
+
+/// Why an unknown key is refused.
+const UNKNOWN: &str = "this converter does not know what it changes, so it cannot ignore it";
 
 /// A model, but for its weights and its tokenizer.
 #[derive(Debug)]
@@ -73,7 +77,7 @@ fn check(thing: &str, config: &Config, rope_theta: f64) -> Result<()> {
     }
 }
 
-/// 1 / sqrt(head_dim), rounded once more than needed on no machine but all the same.
+/// 1 / sqrt(head_dim), by IEEE operations alone.
 fn score_scale(head_dim: usize) -> f32 {
     (1.0 / (head_dim as f64).sqrt()) as f32
 }

@@ -4,101 +4,17 @@
 //! the bytes that are there: no count in the file makes this allocate more than the file
 //! could hold, and arrays are walked where they lie.
 
+mod value;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use byteorder::{ByteOrder, LittleEndian};
-
 use crate::error::{Error, Result};
 use crate::source::{Dtype, Raw, Tensors, insert};
+use value::Reader;
+pub use value::{Array, Value};
 
 const MAGIC: &[u8; 4] = b"GGUF";
-/// Arrays of arrays nest no deeper.
-const MAX_DEPTH: u32 = 4;
-const STRING: u32 = 8;
-const ARRAY: u32 = 9;
-
-/// A value of the metadata.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value<'m> {
-    /// An integer of any width.
-    Int(i128),
-    /// A float of either width.
-    Float(f64),
-    /// True or false.
-    Bool(bool),
-    /// A string; the format promises UTF-8, its writers do not always keep it.
-    Str(&'m [u8]),
-    /// Values of one type.
-    Array(Array<'m>),
-}
-
-/// An array of the metadata, walked where it lies.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Array<'m> {
-    kind: u32,
-    count: usize,
-    bytes: &'m [u8],
-}
-
-impl<'m> Array<'m> {
-    /// How many values there are.
-    pub const fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The values.
-    pub fn iter(&self) -> impl Iterator<Item = Value<'m>> + use<'m> {
-        let (mut reader, kind) = (Reader { bytes: self.bytes, at: 0 }, self.kind);
-        (0..self.count).map_while(move |_| reader.value(kind, 1))
-    }
-
-    /// The values, if they are strings.
-    pub fn strings(&self) -> impl Iterator<Item = &'m [u8]> + use<'m> {
-        self.iter().filter_map(|v| v.as_bytes())
-    }
-}
-
-impl<'m> Value<'m> {
-    /// The string's bytes.
-    pub const fn as_bytes(&self) -> Option<&'m [u8]> {
-        if let Self::Str(s) = *self { Some(s) } else { None }
-    }
-
-    /// The string, if it is UTF-8.
-    pub fn as_str(&self) -> Option<&'m str> {
-        str::from_utf8(self.as_bytes()?).ok()
-    }
-
-    /// The integer, if it is one that is not negative.
-    pub fn as_u64(&self) -> Option<u64> {
-        if let Self::Int(i) = *self { i.try_into().ok() } else { None }
-    }
-
-    /// The number as a float.
-    pub const fn as_f64(&self) -> Option<f64> {
-        match *self {
-            Self::Int(i) => Some(i as f64),
-            Self::Float(v) => Some(v),
-            _ => None,
-        }
-    }
-
-    /// The truth value.
-    pub const fn as_bool(&self) -> Option<bool> {
-        if let Self::Bool(b) = *self { Some(b) } else { None }
-    }
-
-    /// The array.
-    pub const fn as_array(&self) -> Option<Array<'m>> {
-        if let Self::Array(a) = *self { Some(a) } else { None }
-    }
-}
 
 /// What a GGUF file says about its model.
 #[derive(Clone, Debug, Default)]
@@ -130,9 +46,10 @@ pub struct Gguf<'m> {
 /// Reads the file whose bytes are `file`; `path` is for messages.
 pub fn read<'m>(path: &Path, file: &'m [u8]) -> Result<Gguf<'m>> {
     let bad = |what: &str| Error::new(path.display(), what, "get the file again");
-    let mut r = Reader { bytes: file, at: 0 };
+    let mut r = Reader::new(file);
     if r.take(4) != Some(MAGIC) {
-        return Err(bad("not a GGUF file"));
+        let todo = "give a model directory or a .gguf file";
+        return Err(Error::new(path.display(), "not a GGUF file", todo));
     }
     let version = r.u32().ok_or_else(|| bad("truncated"))?;
     if !(2..=3).contains(&version) {
@@ -148,7 +65,7 @@ pub fn read<'m>(path: &Path, file: &'m [u8]) -> Result<Gguf<'m>> {
         .ok_or_else(|| bad("general.alignment is no power of two"))? as usize;
     let infos = read_infos(&mut r, n_tensors).map_err(|what| bad(&what))?;
     // Without tensors the file may end before the padding.
-    let data = file.get(r.at.next_multiple_of(alignment)..).unwrap_or_default();
+    let data = file.get(r.at().next_multiple_of(alignment)..).unwrap_or_default();
     let tensors = place(path, &infos, data, alignment)?;
     Ok(Gguf { metadata, tensors })
 }
@@ -269,84 +186,4 @@ fn type_name(kind: u32) -> String {
         _ => return format!("{kind}"),
     };
     name.into()
-}
-
-struct Reader<'m> {
-    bytes: &'m [u8],
-    at: usize,
-}
-
-impl<'m> Reader<'m> {
-    fn take(&mut self, len: usize) -> Option<&'m [u8]> {
-        let end = self.at.checked_add(len)?;
-        let bytes = self.bytes.get(self.at..end)?;
-        self.at = end;
-        Some(bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take(4).map(LittleEndian::read_u32)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take(8).map(LittleEndian::read_u64)
-    }
-
-    fn string(&mut self) -> Option<&'m [u8]> {
-        let len = self.u64()?;
-        self.take(usize::try_from(len).ok()?)
-    }
-
-    fn value(&mut self, kind: u32, depth: u32) -> Option<Value<'m>> {
-        let int = |bytes: &[u8]| LittleEndian::read_int128(bytes, bytes.len());
-        let uint = |bytes: &[u8]| LittleEndian::read_uint128(bytes, bytes.len()) as i128;
-        Some(match kind {
-            0 => Value::Int(uint(self.take(1)?)),
-            1 => Value::Int(int(self.take(1)?)),
-            2 => Value::Int(uint(self.take(2)?)),
-            3 => Value::Int(int(self.take(2)?)),
-            4 => Value::Int(uint(self.take(4)?)),
-            5 => Value::Int(int(self.take(4)?)),
-            6 => Value::Float(f64::from(LittleEndian::read_f32(self.take(4)?))),
-            7 => Value::Bool(self.take(1)?[0] != 0),
-            STRING => Value::Str(self.string()?),
-            ARRAY => Value::Array(self.array(depth)?),
-            10 => Value::Int(uint(self.take(8)?)),
-            11 => Value::Int(int(self.take(8)?)),
-            12 => Value::Float(LittleEndian::read_f64(self.take(8)?)),
-            _ => return None,
-        })
-    }
-
-    fn array(&mut self, depth: u32) -> Option<Array<'m>> {
-        if depth >= MAX_DEPTH {
-            return None;
-        }
-        let kind = self.u32()?;
-        let count = usize::try_from(self.u64()?).ok()?;
-        let start = self.at;
-        match fixed_width(kind) {
-            Some(width) => {
-                self.take(count.checked_mul(width)?)?;
-            }
-            // Every value takes bytes, so a count beyond the file ends here.
-            None => {
-                for _ in 0..count {
-                    self.value(kind, depth + 1)?;
-                }
-            }
-        }
-        Some(Array { kind, count, bytes: &self.bytes[start..self.at] })
-    }
-}
-
-/// Bytes of a value of this type, where all have the same.
-const fn fixed_width(kind: u32) -> Option<usize> {
-    match kind {
-        0 | 1 | 7 => Some(1),
-        2 | 3 => Some(2),
-        4..=6 => Some(4),
-        10..=12 => Some(8),
-        _ => None,
-    }
 }

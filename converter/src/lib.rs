@@ -1,8 +1,8 @@
 //! safetensors and GGUF to `.oar`.
 //!
 //! ```text
-//! safetensors, gguf → config, names → plan → pack (quantize) → write → output
-//!            tokenizer, template → words ─────────────────────↗
+//! safetensors, gguf → files → config, names → plan → stream (pack, quantize) → write → output
+//!                     tokenizer, template → words ─────────────────────────────↗
 //! ```
 //!
 //! Weights are mapped and streamed tile by tile, so a model larger than memory converts.
@@ -12,6 +12,7 @@
 mod config;
 mod convert;
 mod error;
+mod files;
 pub mod gguf;
 mod map;
 mod names;
@@ -19,10 +20,12 @@ mod output;
 mod pack;
 mod plan;
 mod progress;
+mod provenance;
 mod quantize;
 pub mod rope;
 mod safetensors;
 mod source;
+mod stream;
 pub mod template;
 pub mod tokenizer;
 mod words;

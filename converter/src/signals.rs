@@ -15,6 +15,9 @@ pub fn catch() {
         // SAFETY: the handler only stores to an atomic, which is allowed in one.
         unsafe { libc::signal(signal, interrupt as *const () as libc::sighandler_t) };
     }
+    // SAFETY: to ignore a signal runs nothing. A file over the user's limit is then an
+    // error like any other.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
 /// Whether such a signal came.

@@ -1,7 +1,7 @@
 //! Tokenizer and chat sections of either kind of source.
 
-use crate::convert::Loaded;
 use crate::error::{Error, Result};
+use crate::files::Loaded;
 use crate::gguf::Metadata;
 use crate::template;
 use crate::tokenizer::{Compiled, GgufTokenizer, TokenizerError, from_gguf, from_json};

@@ -3,7 +3,7 @@
 use oarlock::Sampling;
 use oarlock::format::Config;
 
-use super::{Biases, Description, check, in_range, score_scale};
+use super::{Biases, Description, UNKNOWN, check, in_range, score_scale};
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, Metadata, Value};
 use crate::names::{LLAMA_GGUF, ROPE_FREQS};
@@ -11,7 +11,6 @@ use crate::rope::Scaling;
 use crate::source::{Dtype, Raw, decode};
 
 const AGAIN: &str = "get the file again";
-const UNKNOWN: &str = "this converter does not know what it changes, so it cannot ignore it";
 const KNOWN: &[&str] = &["llama"];
 
 /// Keys of the architecture that are read below or change nothing.

@@ -1,12 +1,10 @@
 //! `config.json` and `generation_config.json` of Hugging Face transformers 4 and 5.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-
 use oarlock::Sampling;
 use oarlock::format::Config;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::keys::{AGAIN, Keys};
 use super::{Biases, Description, check, in_range, score_scale};
 use crate::error::{Error, Result};
 use crate::names::LLAMA_HF;
@@ -14,8 +12,6 @@ use crate::rope::Scaling;
 
 const FILE: &str = "config.json";
 const GENERATION: &str = "generation_config.json";
-const UNKNOWN: &str = "this converter does not know what it changes, so it cannot ignore it";
-const AGAIN: &str = "correct the file or get it again";
 
 /// The architectures that are converted.
 const KNOWN: &[&str] = &["LlamaForCausalLM"];
@@ -261,74 +257,4 @@ fn ids(keys: &Keys<'_>) -> Result<Option<Vec<u32>>> {
     };
     let what = "eos_token_id is neither an id nor a list of ids";
     ids.map(Some).ok_or_else(|| Error::new(&keys.thing, what, AGAIN))
-}
-
-/// The keys of an object, which remembers the ones that were asked for.
-struct Keys<'v> {
-    thing: String,
-    map: &'v Map<String, Value>,
-    seen: RefCell<BTreeSet<String>>,
-}
-
-impl<'v> Keys<'v> {
-    fn new(thing: &str, value: &'v Value) -> Result<Self> {
-        let map = value.as_object();
-        let map = map.ok_or_else(|| Error::new(thing, "not a JSON object", AGAIN))?;
-        Ok(Self { thing: thing.into(), map, seen: RefCell::default() })
-    }
-
-    /// The value, null counting as none.
-    fn get(&self, key: &str) -> Option<&'v Value> {
-        self.seen.borrow_mut().insert(key.into());
-        self.map.get(key).filter(|v| !v.is_null())
-    }
-
-    fn typed<T>(
-        &self,
-        key: &str,
-        what: &str,
-        f: impl Fn(&'v Value) -> Option<T>,
-    ) -> Result<Option<T>> {
-        let Some(v) = self.get(key) else { return Ok(None) };
-        let wrong = || Error::new(&self.thing, format!("{key} is {v}, not {what}"), AGAIN);
-        f(v).map(Some).ok_or_else(wrong)
-    }
-
-    fn size(&self, key: &str) -> Result<Option<usize>> {
-        self.typed(key, "a whole number", |v| v.as_u64().and_then(|n| n.try_into().ok()))
-    }
-
-    fn need(&self, key: &str) -> Result<usize> {
-        let missing = || Error::new(&self.thing, format!("{key} is missing"), AGAIN);
-        self.size(key)?.ok_or_else(missing)
-    }
-
-    fn float(&self, key: &str) -> Result<Option<f64>> {
-        self.typed(key, "a number", Value::as_f64)
-    }
-
-    fn bool(&self, key: &str) -> Result<Option<bool>> {
-        self.typed(key, "true or false", Value::as_bool)
-    }
-
-    fn must_be(&self, key: &str, allowed: &[Value]) -> Result<()> {
-        match self.get(key) {
-            Some(v) if !allowed.contains(v) => {
-                let todo = format!("only {} is supported", allowed[0]);
-                Err(Error::new(&self.thing, format!("{key} is {v}"), todo))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Refuses keys that were not asked for, are not harmless and have a value.
-    fn refuse_the_rest(&self, harmless: &[&str]) -> Result<()> {
-        let seen = self.seen.borrow();
-        let unknown = self.map.iter().find(|(key, v)| {
-            !v.is_null() && !seen.contains(*key) && !harmless.contains(&key.as_str())
-        });
-        unknown.map_or(Ok(()), |(key, _)| {
-            Err(Error::new(&self.thing, format!("unknown key {key}"), UNKNOWN))
-        })
-    }
 }

@@ -1,0 +1,83 @@
+//! The keys of a JSON object, none of them overlooked.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::UNKNOWN;
+use crate::error::{Error, Result};
+
+/// What to do about a value that cannot be.
+pub(super) const AGAIN: &str = "correct the file or get it again";
+
+/// The keys of an object, which remembers the ones that were asked for.
+pub(super) struct Keys<'v> {
+    /// What messages call the object.
+    pub thing: String,
+    map: &'v Map<String, Value>,
+    seen: RefCell<BTreeSet<String>>,
+}
+
+impl<'v> Keys<'v> {
+    pub fn new(thing: &str, value: &'v Value) -> Result<Self> {
+        let map = value.as_object();
+        let map = map.ok_or_else(|| Error::new(thing, "not a JSON object", AGAIN))?;
+        Ok(Self { thing: thing.into(), map, seen: RefCell::default() })
+    }
+
+    /// The value, null counting as none.
+    pub fn get(&self, key: &str) -> Option<&'v Value> {
+        self.seen.borrow_mut().insert(key.into());
+        self.map.get(key).filter(|v| !v.is_null())
+    }
+
+    fn typed<T>(
+        &self,
+        key: &str,
+        what: &str,
+        f: impl Fn(&'v Value) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let Some(v) = self.get(key) else { return Ok(None) };
+        let wrong = || Error::new(&self.thing, format!("{key} is {v}, not {what}"), AGAIN);
+        f(v).map(Some).ok_or_else(wrong)
+    }
+
+    pub fn size(&self, key: &str) -> Result<Option<usize>> {
+        self.typed(key, "a whole number", |v| v.as_u64().and_then(|n| n.try_into().ok()))
+    }
+
+    pub fn need(&self, key: &str) -> Result<usize> {
+        let missing = || Error::new(&self.thing, format!("{key} is missing"), AGAIN);
+        self.size(key)?.ok_or_else(missing)
+    }
+
+    pub fn float(&self, key: &str) -> Result<Option<f64>> {
+        self.typed(key, "a number", Value::as_f64)
+    }
+
+    pub fn bool(&self, key: &str) -> Result<Option<bool>> {
+        self.typed(key, "true or false", Value::as_bool)
+    }
+
+    pub fn must_be(&self, key: &str, allowed: &[Value]) -> Result<()> {
+        match self.get(key) {
+            Some(v) if !allowed.contains(v) => {
+                let todo = format!("only {} is supported", allowed[0]);
+                Err(Error::new(&self.thing, format!("{key} is {v}"), todo))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses keys that were not asked for, are not harmless and have a value.
+    pub fn refuse_the_rest(&self, harmless: &[&str]) -> Result<()> {
+        let seen = self.seen.borrow();
+        let unknown = self.map.iter().find(|(key, v)| {
+            !v.is_null() && !seen.contains(*key) && !harmless.contains(&key.as_str())
+        });
+        unknown.map_or(Ok(()), |(key, _)| {
+            Err(Error::new(&self.thing, format!("unknown key {key}"), UNKNOWN))
+        })
+    }
+}

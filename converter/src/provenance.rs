@@ -1,0 +1,47 @@
+//! What the file says about where it comes from.
+
+use memmap2::Mmap;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::files::Files;
+use crate::plan::Weights;
+use crate::progress::Progress;
+
+/// Bytes that are hashed between two questions whether to stop.
+const CHUNK: usize = 4 << 20;
+
+/// Where the file comes from, a line each: nothing that differs between two runs.
+pub(crate) fn provenance(
+    files: &Files,
+    maps: &[Mmap],
+    weights: Weights,
+    head: Weights,
+    progress: &dyn Progress,
+) -> Result<String> {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text = format!("converter oarlock-convert {version}\n");
+    text += &format!("weights {}\nhead {}\n", name_of(weights), name_of(head));
+    let maps = files.weights.iter().zip(maps.iter().map(|map| &map[..]));
+    let small = files.small.iter().map(|(path, bytes)| (path, &bytes[..]));
+    for (path, bytes) in small.chain(maps) {
+        let mut sha = Sha256::new();
+        for chunk in bytes.chunks(CHUNK) {
+            if progress.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            sha.update(chunk);
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().replace('\n', " ");
+        let hash: String = sha.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        text += &format!("source {hash} {name}\n");
+    }
+    Ok(text)
+}
+
+fn name_of(weights: Weights) -> &'static str {
+    match weights {
+        Weights::As(kind) => kind.name(),
+        Weights::Keep => "keep",
+    }
+}

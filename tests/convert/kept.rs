@@ -1,0 +1,162 @@
+//! What a conversion takes over from a GGUF.
+
+use oarlock::format::{Role, TensorType};
+use oarlock::layout::WeightType;
+use oarlock::math::f16_to_f32;
+use oarlock::model::Model;
+use oarlock_convert::ConvertOptions;
+use oarlock_tests::TempDir;
+use serde_json::json;
+
+use crate::gguf::{self, BF16, F16, F32, Q4_0, Q4_1, Q8_0, from_directory};
+use crate::source::{Source, converted};
+use crate::values::{find, options, values, verify};
+
+/// The same model by both roads: names, shapes, q and k rows back in order.
+#[test]
+fn gguf_gives_the_tensors_of_the_directory_it_was_made_from() {
+    let source = Source::of("gqa");
+    let folder = TempDir::new();
+    let path = folder.join("model.gguf");
+    from_directory(&source).write(&path);
+    let a = source.convert(&options(WeightType::F32)).unwrap();
+    let b = converted(&path, &ConvertOptions::default()).unwrap();
+    let (a, b) = (Model::open(&a).unwrap(), Model::open(&b).unwrap());
+    assert_eq!(a.config(), b.config());
+    assert_eq!(a.rope_phases(), b.rope_phases());
+    for (a, b) in a.tensors().zip(b.tensors()) {
+        assert_eq!((a.role, a.layer, a.kind), (b.role, b.layer, b.kind));
+        assert!(a.bytes() == b.bytes(), "{} and {} differ", a.name, b.name);
+    }
+}
+
+/// Blocks of a GGUF type with every nibble and sign, and what each value is.
+fn blocks(kind: u32, n: usize, seed: usize) -> (Vec<u8>, Vec<f32>) {
+    let (mut bytes, mut values) = (Vec::new(), Vec::new());
+    for i in 0..n / 32 {
+        let byte = |k: usize| ((i * 131 + k * 29 + seed * 7) % 256) as u8;
+        let scale = 0x2400_u16 + ((i * 37 + seed) % 1000) as u16;
+        let minimum = 0xA800_u16 + ((i * 11 + seed) % 1000) as u16;
+        bytes.extend(scale.to_le_bytes());
+        let (s, m) = (f16_to_f32(scale), f16_to_f32(minimum));
+        match kind {
+            Q8_0 => {
+                bytes.extend((0..32).map(byte));
+                values.extend((0..32).map(|k| s * f32::from(byte(k) as i8)));
+            }
+            Q4_0 | Q4_1 => {
+                let affine = kind == Q4_1;
+                if affine {
+                    bytes.extend(minimum.to_le_bytes());
+                }
+                bytes.extend((0..16).map(byte));
+                let nibbles = (0..16).map(|k| byte(k) & 15).chain((0..16).map(|k| byte(k) >> 4));
+                values.extend(
+                    nibbles.map(|q| {
+                        if affine { s * f32::from(q) + m } else { s * (f32::from(q) - 8.0) }
+                    }),
+                );
+            }
+            _ => unreachable!(),
+        }
+    }
+    (bytes, values)
+}
+
+#[test]
+fn keep_changes_no_value_of_a_gguf() {
+    let source = Source::of("gqa");
+    source.edit_json("config.json", |c| {
+        for (key, v) in [("hidden_size", 64), ("intermediate_size", 96), ("head_dim", 16)] {
+            c.insert(key.into(), json!(v));
+        }
+    });
+    let mut builder = from_directory(&source);
+    builder.u32("llama.embedding_length", 64);
+    let mut wanted = Vec::new();
+    let kinds = [Q4_0, Q4_1, Q8_0];
+    for (i, (name, kind, shape, bytes)) in builder.tensors.iter_mut().enumerate() {
+        let full = |n: usize| match n {
+            48 => 64,
+            80 => 96,
+            24 => 32,
+            n => n,
+        };
+        shape.iter_mut().for_each(|n| *n = full(*n));
+        let n = shape.iter().product();
+        if shape.len() == 1 {
+            *bytes = vec![0; 4 * n];
+            continue;
+        }
+        *kind = kinds[i % 3];
+        let values;
+        (*bytes, values) = blocks(*kind, n, i);
+        wanted.push((name.clone(), *kind, values));
+    }
+    let folder = TempDir::new();
+    let path = folder.join("model.gguf");
+    builder.write(&path);
+    let file = converted(&path, &ConvertOptions::default()).unwrap();
+    let model = Model::open(&file).unwrap();
+    verify(&model);
+    for t in model.tensors().filter(|t| t.kind != TensorType::Vector) {
+        let (_, kind, wanted) = wanted.iter().find(|(name, ..)| name == t.name).unwrap();
+        let holds = match *kind {
+            Q4_0 => WeightType::Int4,
+            Q4_1 => WeightType::Int4a,
+            _ => WeightType::Int8,
+        };
+        assert_eq!(t.kind, TensorType::Matrix(holds));
+        // Rows of q and k come back in the order of halves.
+        let heads = model.config().n_heads * usize::from(t.role == Role::Q)
+            + model.config().n_kv_heads * usize::from(t.role == Role::K);
+        let bytes: Vec<u8> = values(&t).iter().flat_map(|v| v.to_le_bytes()).collect();
+        let bytes = if heads > 0 { gguf::permute(&bytes, t.rows, heads) } else { bytes };
+        let wanted: Vec<u8> = wanted.iter().flat_map(|v| v.to_le_bytes()).collect();
+        assert!(bytes == wanted, "{}", t.name);
+    }
+}
+
+#[test]
+fn keep_takes_half_floats_as_f32() {
+    let source = Source::of("gqa");
+    let mut builder = from_directory(&source);
+    for (kind, name) in [(F16, "blk.0.ffn_up.weight"), (BF16, "blk.0.ffn_down.weight")] {
+        let tensor = builder.tensor(name);
+        let n: usize = tensor.2.iter().product();
+        tensor.1 = kind;
+        tensor.3 = (0..n).flat_map(|i| (0x3C00_u16 + (i % 128) as u16).to_le_bytes()).collect();
+    }
+    let folder = TempDir::new();
+    builder.write(&folder.join("m.gguf"));
+    let file = converted(&folder.join("m.gguf"), &ConvertOptions::default()).unwrap();
+    let model = Model::open(&file).unwrap();
+    let (up, down) = (find(&model, Role::Up, Some(0)), find(&model, Role::Down, Some(0)));
+    assert_eq!(up.kind, TensorType::Matrix(WeightType::F32));
+    for (i, v) in values(&up).into_iter().enumerate() {
+        assert_eq!(v, 1.0 + (i % 128) as f32 / 1024.0);
+    }
+    for (i, v) in values(&down).into_iter().enumerate() {
+        assert_eq!(v, f32::from_bits((0x3C00 + (i % 128) as u32) << 16));
+    }
+}
+
+/// Llama 3's rope scaling is a tensor there.
+#[test]
+fn gguf_rope_divisors_are_obeyed() {
+    let source = Source::of("gqa");
+    let mut builder = from_directory(&source);
+    let folder = TempDir::new();
+    let path = folder.join("m.gguf");
+    let divisors = [1.0_f32, 1.0, 1.5, 2.0, 8.0, 8.0];
+    let bytes = divisors.iter().flat_map(|v| v.to_le_bytes()).collect();
+    builder.tensors.push(("rope_freqs.weight".into(), F32, vec![6], bytes));
+    builder.write(&path);
+    let plain = source.convert(&options(WeightType::F32)).unwrap();
+    let scaled = converted(&path, &ConvertOptions::default()).unwrap();
+    let plain = Model::open(&plain).unwrap();
+    let scaled = Model::open(&scaled).unwrap();
+    for ((a, b), d) in plain.rope_phases().iter().zip(scaled.rope_phases()).zip(divisors) {
+        assert!((*a as f64 / f64::from(d) - *b as f64).abs() <= 1e-12 * *a as f64);
+    }
+}

@@ -1,0 +1,283 @@
+//! What a conversion refuses, by name.
+
+use std::path::Path;
+
+use oarlock::layout::WeightType;
+use oarlock_convert::{ConvertOptions, Head, Silent, Weights, convert};
+use oarlock_tests::TempDir;
+use serde_json::json;
+
+use crate::gguf::{self, F32, Q4_0, from_directory};
+use crate::source::{Source, refusal};
+use crate::values::options;
+
+#[test]
+fn configs_that_change_the_mathematics_are_refused() {
+    let cases = [
+        ("architectures", json!(["MambaForCausalLM"]), "known: LlamaForCausalLM"),
+        ("architectures", json!([]), "does not name exactly one"),
+        ("model_type", json!("mistral"), "model_type"),
+        ("hidden_act", json!("gelu"), "hidden_act is \"gelu\""),
+        ("logit_scale", json!(0.5), "unknown key logit_scale"),
+        ("quantization_config", json!({"bits": 4}), "quantization_config"),
+        ("sliding_window", json!(128), "unknown key sliding_window"),
+        ("partial_rotary_factor", json!(0.5), "partial_rotary_factor"),
+        ("rope_parameters", json!({"rope_type": "yarn", "factor": 2}), "rope type \"yarn\""),
+        ("rope_parameters", json!({"rope_type": "llama3", "factor": 2}), "low_freq_factor"),
+        ("rope_parameters", json!({"rope_type": "default", "beta": 2}), "unknown key beta"),
+        ("rope_parameters", json!({"rope_theta": -1.0}), "rope theta"),
+        ("num_attention_heads", json!("4"), "num_attention_heads is \"4\""),
+        ("num_attention_heads", json!(null), "num_attention_heads is missing"),
+        ("num_attention_heads", json!(0), "n_heads"),
+        ("num_key_value_heads", json!(3), "cannot share 3"),
+        ("hidden_size", json!(1_u64 << 40), "dim"),
+        ("head_dim", json!(16), "shape of [48, 48], where the config wants [64, 48]"),
+        ("vocab_size", json!(300), "model.embed_tokens.weight"),
+        ("num_hidden_layers", json!(3), "model.layers.2.input_layernorm.weight"),
+        ("num_hidden_layers", json!(1), "unexpected tensor"),
+        ("attention_bias", json!(true), "self_attn.q_proj.bias: the tensor is missing"),
+        ("tie_word_embeddings", json!(false), "lm_head.weight: the tensor is missing"),
+        ("eos_token_id", json!("x"), "eos_token_id"),
+    ];
+    for (key, value, part) in cases {
+        let source = Source::of("gqa");
+        if key == "eos_token_id" {
+            std::fs::remove_file(source.join("generation_config.json")).unwrap();
+        }
+        source.set(key, value);
+        let line = source.refusal();
+        assert!(line.contains(part), "{key}: {line}");
+    }
+}
+
+#[test]
+fn damaged_safetensors_are_refused() {
+    let f32s = |v: f32, n: usize| v.to_le_bytes().repeat(n);
+    type Edit = Box<dyn FnOnce(&Source)>;
+    let weights = "model.safetensors";
+    let cases: Vec<(&str, Edit)> = vec![
+        ("truncated", Box::new(move |s| s.edit_bytes(weights, |b| b.truncate(5)))),
+        ("truncated in its header", Box::new(move |s| s.edit_bytes(weights, |b| b.truncate(99)))),
+        (
+            "the file ends before",
+            Box::new(move |s| s.edit_bytes(weights, |b| b.truncate(b.len() - 1))),
+        ),
+        ("after the last tensor", Box::new(move |s| s.edit_bytes(weights, |b| b.push(0)))),
+        ("over the limit", Box::new(move |s| s.edit_bytes(weights, |b| b[7] = 1))),
+        ("not JSON", Box::new(move |s| s.edit_bytes(weights, |b| b[8] = b'x'))),
+        (
+            "overlaps",
+            Box::new(|s| {
+                let info = json!({"dtype": "F32", "shape": [2], "data_offsets": [0, 8]});
+                s.write_weights(&json!({"a": info, "b": info}).to_string(), &[0; 8]);
+            }),
+        ),
+        (
+            "gap",
+            Box::new(|s| {
+                let info = json!({"dtype": "F32", "shape": [1], "data_offsets": [4, 8]});
+                s.write_weights(&json!({"a": info}).to_string(), &[0; 8]);
+            }),
+        ),
+        (
+            "8 bytes for a shape of [3]",
+            Box::new(|s| {
+                let info = json!({"dtype": "F32", "shape": [3], "data_offsets": [0, 8]});
+                s.write_weights(&json!({"a": info}).to_string(), &[0; 8]);
+            }),
+        ),
+        (
+            "bytes for a shape of",
+            Box::new(|s| {
+                let shape = [u64::MAX / 2, 4];
+                let info = json!({"dtype": "F32", "shape": shape, "data_offsets": [0, 8]});
+                s.write_weights(&json!({"a": info}).to_string(), &[0; 8]);
+            }),
+        ),
+        ("dtype I64 is not known", Box::new(|s| s.edit_tensors(|t| t[0].1.0 = "I64".into()))),
+        ("the tensor is missing", Box::new(|s| s.edit_tensors(|t| drop(t.remove(3))))),
+        (
+            "model.extra.weight: an unexpected tensor",
+            Box::new(move |s| {
+                let extra = ("F32".into(), vec![2], f32s(1.0, 2));
+                s.edit_tensors(|t| t.push(("model.extra.weight".into(), extra)));
+            }),
+        ),
+        (
+            "a shape of [48, 1]",
+            Box::new(|s| {
+                s.edit_tensors(|t| {
+                    let norm = t.iter_mut().find(|(name, _)| name == "model.norm.weight");
+                    norm.unwrap().1.1 = vec![48, 1];
+                });
+            }),
+        ),
+        (
+            "lm_head.weight: an unexpected tensor",
+            Box::new(move |s| {
+                let extra = ("F32".into(), vec![301, 48], f32s(1.0, 301 * 48));
+                s.edit_tensors(|t| t.push(("lm_head.weight".into(), extra)));
+            }),
+        ),
+    ];
+    for (part, edit) in cases {
+        let source = Source::of("gqa");
+        edit(&source);
+        let line = source.refusal();
+        assert!(line.contains(part), "{part}: {line}");
+    }
+}
+
+#[test]
+fn weights_that_are_not_finite_are_refused_by_name() {
+    for (kind, bad) in [
+        (WeightType::Int4, f32::NAN),
+        (WeightType::Int4a, f32::INFINITY),
+        (WeightType::F32, f32::NEG_INFINITY),
+        (WeightType::Int8, 1e20),
+    ] {
+        for name in ["model.layers.1.mlp.up_proj.weight", "model.norm.weight"] {
+            let source = Source::of("gqa");
+            source.edit_tensors(|t| {
+                let tensor = t.iter_mut().find(|(n, _)| n == name).unwrap();
+                let bytes = &mut tensor.1.2;
+                let at = bytes.len() - 8;
+                bytes[at..at + 4].copy_from_slice(&bad.to_le_bytes());
+            });
+            if bad.is_finite() && name.contains("norm") {
+                source.convert(&options(kind)).unwrap();
+                continue;
+            }
+            let line = refusal(source.path(), &options(kind));
+            assert!(line.starts_with(name), "{line}");
+        }
+    }
+}
+
+#[test]
+fn missing_files_are_named() {
+    let missing = |name: &str| {
+        let source = Source::of("gqa");
+        std::fs::remove_file(source.join(name)).unwrap();
+        source.refusal()
+    };
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        let line = missing(name);
+        assert!(line.contains(name), "{line}");
+    }
+    let nowhere = refusal(Path::new("/nonexistent/model"), &ConvertOptions::default());
+    assert!(nowhere.starts_with("/nonexistent/model: no such file"), "{nowhere}");
+    // What only adds to the model may be missing.
+    let source = Source::of("gqa");
+    for name in ["generation_config.json", "tokenizer_config.json"] {
+        std::fs::remove_file(source.join(name)).unwrap();
+    }
+    source.convert(&ConvertOptions::default()).unwrap();
+}
+
+#[test]
+fn shards_and_their_index_must_agree() {
+    const INDEX: &str = "model.safetensors.index.json";
+    let edit = |f: &dyn Fn(&mut serde_json::Map<String, serde_json::Value>)| {
+        let source = Source::of("sharded-v4");
+        source.edit_json(INDEX, |index| f(index["weight_map"].as_object_mut().unwrap()));
+        source.refusal()
+    };
+    let line = edit(&|map| drop(map.insert("lm_head.weight".into(), json!("gone.safetensors"))));
+    assert!(line.contains("gone.safetensors: no such file"), "{line}");
+    let line = edit(&|map| drop(map.insert("lm_head.weight".into(), json!("../up.safetensors"))));
+    assert!(line.contains("not the name of a file beside it"), "{line}");
+    let line = edit(&|map| drop(map.insert("x".into(), map["lm_head.weight"].clone())));
+    assert!(line.contains("tensor x is in none"), "{line}");
+    let line = edit(&|map| drop(map.remove("lm_head.weight")));
+    assert!(line.contains("does not list tensor lm_head.weight"), "{line}");
+    let source = Source::of("sharded-v4");
+    let name = "model-00001-of-00003.safetensors";
+    std::fs::copy(source.join(name), source.join("copy.safetensors")).unwrap();
+    source.edit_json(INDEX, |index| {
+        let map = index["weight_map"].as_object_mut().unwrap();
+        map.insert("model.embed_tokens.weight".into(), json!("copy.safetensors"));
+    });
+    let line = source.refusal();
+    assert!(line.contains("the tensor is there twice"), "{line}");
+}
+
+#[test]
+fn damaged_ggufs_are_refused() {
+    let source = Source::of("gqa");
+    let good = from_directory(&source);
+    let folder = TempDir::new();
+    let path = folder.join("m.gguf");
+    type Edit = Box<dyn Fn(&mut gguf::Builder)>;
+    let cases: Vec<(&str, Edit)> = vec![
+        ("known in GGUF: llama", Box::new(|b| b.str("general.architecture", "gpt-oss"))),
+        ("llama.expert_count", Box::new(|b| b.u32("llama.expert_count", 8))),
+        ("llama.logit_scale: unknown key", Box::new(|b| b.f32("llama.logit_scale", 0.5))),
+        ("it is \"yarn\"", Box::new(|b| b.str("llama.rope.scaling.type", "yarn"))),
+        ("llama.block_count", Box::new(|b| b.str("llama.block_count", "2"))),
+        ("pre", Box::new(|b| b.str("tokenizer.ggml.pre", "mystery"))),
+        ("type Q4_K is not known", Box::new(|b| b.tensor("blk.0.ffn_up.weight").1 = 12)),
+        ("a shape of", Box::new(|b| b.tensor("blk.0.ffn_up.weight").1 = Q4_0)),
+        ("where the config wants", Box::new(|b| b.tensor("blk.0.ffn_up.weight").2.swap(0, 1))),
+        ("the tensor is missing", Box::new(|b| drop(b.tensors.pop()))),
+        (
+            "blk.0.extra: an unexpected tensor",
+            Box::new(|b| b.tensors.push(("blk.0.extra".into(), F32, vec![1], vec![0; 4]))),
+        ),
+        ("the file ends before", Box::new(|b| b.tensors.last_mut().unwrap().3.truncate(4))),
+        ("power of two", Box::new(|b| b.u32("general.alignment", 24))),
+    ];
+    for (part, edit) in cases {
+        let mut builder = good.clone();
+        edit(&mut builder);
+        builder.write(&path);
+        let line = refusal(&path, &ConvertOptions::default());
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    // Truncations anywhere before the tensors, and words gone wild, are errors as well.
+    let bytes = good.bytes();
+    let tables = bytes.len() - good.tensors.iter().map(|t| t.3.len()).sum::<usize>();
+    for len in (0..tables).step_by(41) {
+        std::fs::write(&path, &bytes[..len]).unwrap();
+        refusal(&path, &ConvertOptions::default());
+    }
+    for at in (0..600).step_by(4) {
+        let mut bytes = bytes.clone();
+        bytes[at..at + 8].fill(0xFF);
+        std::fs::write(&path, &bytes).unwrap();
+        let _ = convert(&path, &folder.join("out.oar"), &ConvertOptions::default(), &Silent);
+    }
+}
+
+#[test]
+fn keep_needs_a_gguf() {
+    let source = Source::of("gqa");
+    let keep = ConvertOptions { weights: Some(Weights::Keep), head: None };
+    assert!(refusal(source.path(), &keep).starts_with("--weights keep: the source is no GGUF"));
+    let keep = ConvertOptions { weights: None, head: Some(Head::Of(Weights::Keep)) };
+    assert!(refusal(source.path(), &keep).starts_with("--head keep"));
+}
+
+#[test]
+fn an_output_that_is_an_input_is_refused() {
+    let source = Source::of("gqa");
+    let input = source.join("model.safetensors");
+    let before = std::fs::read(&input).unwrap();
+    let (hard, soft) = (source.join("hard.oar"), source.join("soft.oar"));
+    std::fs::hard_link(&input, &hard).unwrap();
+    std::os::unix::fs::symlink(&input, &soft).unwrap();
+    let plain = ConvertOptions::default();
+    for out in [&input, &hard, &soft, &source.join("tokenizer.json")] {
+        let error = convert(source.path(), out, &plain, &Silent).unwrap_err();
+        assert!(error.to_string().contains("the output is one of the inputs"), "{error}");
+    }
+    assert_eq!(std::fs::read(&input).unwrap(), before);
+    for (out, part) in [
+        (source.path(), "a directory"),
+        (Path::new("/dev/null"), "not a regular file"),
+        (&source.join("no/such/place.oar"), "no such directory"),
+    ] {
+        let error = convert(source.path(), out, &plain, &Silent).unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
