@@ -57,6 +57,10 @@ impl Error {
                 "the disk is full".into(),
                 "free some space, or give a place on another disk with -o",
             ),
+            io::ErrorKind::FileTooLarge => (
+                "the file is larger than this process may write".into(),
+                "raise the limit with ulimit -f",
+            ),
             _ => (error.to_string(), "give another place with -o"),
         };
         Self::new(path.display(), what, todo)
