@@ -1,0 +1,96 @@
+//! What the tests of the command line share.
+#![allow(dead_code, reason = "each test program uses its part of it")]
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use oarlock_tests::{Finished, TempDir, bin, fixture, run};
+
+/// A tiny model with random weights in a folder of its own, and the program to run it.
+pub struct Tiny {
+    folder: TempDir,
+}
+
+impl Tiny {
+    /// Converts the model.
+    pub fn new() -> Self {
+        let tiny = Self { folder: TempDir::new() };
+        let mut convert = Command::new(bin("oarlock-convert"));
+        convert.arg(fixture("tiny").join("gqa")).args(["--weights", "int8", "-o"]);
+        run(convert.arg(tiny.model()), 60).ok();
+        tiny
+    }
+
+    /// Its path.
+    pub fn model(&self) -> PathBuf {
+        self.folder.join("tiny.oar")
+    }
+
+    /// A path beside it.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// `oarlock COMMAND -m MODEL ARGS`, in the model's folder.
+    pub fn command(&self, command: &str, args: &[&str]) -> Command {
+        let mut oarlock = oarlock(self.folder.path());
+        oarlock.arg(command).arg("-m").arg(self.model()).args(args);
+        oarlock.current_dir(self.folder.path());
+        oarlock
+    }
+
+    /// Runs that to its end.
+    pub fn run(&self, command: &str, args: &[&str]) -> Finished {
+        run(&mut self.command(command, args), 60)
+    }
+}
+
+/// The program, with `home` as its cache folder.
+pub fn oarlock(home: &Path) -> Command {
+    let mut oarlock = Command::new(bin("oarlock"));
+    oarlock.env("OARLOCK_HOME", home);
+    oarlock
+}
+
+/// Checks an error: the exit code, and a first line on stderr in the one form there is.
+#[track_caller]
+pub fn fails(done: &Finished, code: i32, what: &str) {
+    let first = done.stderr.lines().next().unwrap_or_default();
+    assert_eq!(done.code(), code, "{}", done.stderr);
+    assert!(first.starts_with("error: ") && first.ends_with(')'), "{}", done.stderr);
+    assert!(first.contains(what), "no {what:?} in {first:?}");
+}
+
+/// Starts a program whose stdout and stderr go to pipes, with an open stdin.
+pub fn start(command: &mut Command) -> Child {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("oarlock runs")
+}
+
+/// Sends SIGINT, as Ctrl-C does.
+pub fn interrupt(child: &Child) {
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(status.expect("kill runs").success());
+}
+
+/// Waits for a program that is about to end and gives its exit code.
+pub fn code(mut child: Child) -> i32 {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(60) {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return status.code().unwrap_or(-1);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let _ = child.kill();
+    panic!("still running after a minute");
+}
+
+/// Reads at least `n` bytes.
+pub fn read_some(pipe: &mut impl Read, n: usize) -> Vec<u8> {
+    let mut bytes = vec![0; n];
+    pipe.read_exact(&mut bytes).expect("output");
+    bytes
+}
