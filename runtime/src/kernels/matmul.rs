@@ -14,7 +14,7 @@ use super::isa::{Isa, Op};
 use super::simd::{MOST_PARTS, Simd};
 use super::vector::silu_times;
 use super::weights::{Floats, Int4, Int4a, Int8, Lines, Packed, Parts, Rows, Weights};
-use crate::exec::{Block, Executor, for_each};
+use crate::exec::{Block, MOST_PIECES, for_each};
 use crate::layout::{TILE_ROWS, WeightType, blocks, tiles};
 use crate::matrix::Linear;
 
@@ -119,17 +119,12 @@ pub fn matmul(machine: &Machine<'_>, input: &Input<'_>, jobs: &mut [Job<'_>]) {
     }
     let total: usize = jobs.iter().map(|job| tiles(job.task.rows())).sum();
     let most = if input.n == 1 { PIECES_DECODE } else { PIECES_PREFILL };
-    let each = total.div_ceil(machine.exec.threads().max(1) * most).max(1);
+    // The cut between two jobs may add a piece each.
+    let wanted =
+        machine.exec.threads().saturating_mul(most).min(MOST_PIECES.saturating_sub(jobs.len()));
+    let each = total.div_ceil(wanted.max(1)).max(1);
     let pieces = jobs.iter_mut().flat_map(|job| cut(job, input.n, each));
-    run(machine.exec, pieces, |piece| compute(machine.isa, input, piece));
-}
-
-fn run<'a>(
-    exec: &dyn Executor,
-    pieces: impl Iterator<Item = Piece<'a>>,
-    f: impl Fn(Piece<'a>) + Sync,
-) {
-    for_each(exec, pieces, f);
+    for_each(machine.exec, pieces, |piece| compute(machine.isa, input, piece));
 }
 
 /// Cuts a job into pieces of `each` tiles.

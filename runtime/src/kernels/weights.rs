@@ -1,6 +1,8 @@
 //! What differs between weight types, and nothing else: how one block of a tile adds to
 //! the accumulators of several tokens.
 #![allow(unsafe_code, clippy::indexing_slicing)]
+// Registers come in arrays that are walked in step: an index says so, iterators would not.
+#![allow(clippy::needless_range_loop)]
 
 use core::marker::PhantomData;
 
