@@ -271,6 +271,7 @@ fn what_is_not_done_exactly_is_refused_by_name() {
         ("/decoder/type", json!("WordPiece"), "unsupported decoder"),
         ("/post_processor", json!({"type": "BertProcessing"}), "unsupported post_processor"),
         ("/added_tokens", token, "single_word of \"!\""),
+        ("/added_tokens/0/id", json!(1500), "has the id 1500, where it would get 999"),
         ("/model/merges", json!(["a b c"]), "is no pair"),
         ("/model/merges", json!([["a", "漢"]]), "no token \"漢\""),
         ("/model/vocab", json!([]), "model.vocab"),

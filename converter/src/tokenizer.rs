@@ -7,6 +7,7 @@ mod alphabet;
 mod description;
 mod gguf;
 mod json;
+mod post_processor;
 mod pre_tokenizer;
 mod write;
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use oarlock::tokenizer::Splitter;
 
+use super::alphabet::Alphabet;
 use super::{TokenizerError, malformed};
 
 /// A byte-level BPE tokenizer.
@@ -86,5 +87,21 @@ pub(super) fn check_added(added: &[Added]) -> Result<(), TokenizerError> {
             ),
         )),
         _ => Ok(()),
+    }
+}
+
+/// Gives the added tokens their place among the tokens.
+pub(super) fn place_added(description: &mut Description) {
+    let alphabet = Alphabet::new();
+    for added in &description.added {
+        let at = added.id as usize;
+        if description.tokens.len() <= at {
+            description.tokens.resize(at + 1, Token::default());
+        }
+        let token = &mut description.tokens[at];
+        token.special = added.special;
+        if token.bytes.is_empty() {
+            token.bytes = alphabet.decoded(&added.text);
+        }
     }
 }

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use oarlock::tokenizer::Splitter;
 
 use super::alphabet::Alphabet;
-use super::description::{Added, Description, Merge, Token, merges, spaced_pair};
-use super::json::place_added;
+use super::description::{Added, Description, Merge, Token, merges, place_added, spaced_pair};
 use super::{Compiled, TokenizerError, malformed, write};
 
 /// What GGUF metadata says about a tokenizer, under keys `tokenizer.ggml.…`.

@@ -1,11 +1,14 @@
 //! `tokenizer.json` of Hugging Face `tokenizers`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde_json::Value;
 
 use super::alphabet::Alphabet;
-use super::description::{Added, Description, Merge, Token, check_added, merges, spaced_pair};
+use super::description::{
+    Added, Description, Merge, Token, check_added, merges, place_added, spaced_pair,
+};
+use super::post_processor::surroundings;
 use super::{Compiled, TokenizerError, malformed, pre_tokenizer, write};
 
 /// Names by which `tokenizer_config.json` and chat templates know special tokens.
@@ -180,30 +183,46 @@ fn added_tokens(
     specials: &[(String, String)],
     vocab: &HashMap<&str, u32>,
 ) -> Result<Vec<Added>, TokenizerError> {
-    let mut added = BTreeMap::new();
+    let mut added: Vec<Added> = Vec::new();
     for token in json["added_tokens"].as_array().into_iter().flatten() {
-        let token = added_token(token["id"].as_u64(), token)?;
-        added.insert(token.id, token);
+        added.push(added_token(token["id"].as_u64(), token)?);
     }
-    for (id, token) in config["added_tokens_decoder"].as_object().into_iter().flatten() {
-        let token = added_token(id.parse().ok(), token)?;
-        added.insert(token.id, token);
-    }
-    for (_, text) in specials {
-        let known = added.values_mut().find(|token| token.text == *text);
-        if let (None, Some(&id)) = (known, vocab.get(text.as_str())) {
-            let (lstrip, rstrip, normalized, special) = (false, false, false, true);
-            added.insert(id, Added { id, text: text.clone(), lstrip, rstrip, normalized, special });
+    let decoder = config["added_tokens_decoder"].as_object().into_iter().flatten();
+    let decoder = decoder.map(|(id, token)| added_token(id.parse().ok(), token));
+    let mut decoder = decoder.collect::<Result<Vec<_>, _>>()?;
+    decoder.sort_by_key(|token| token.id);
+    for token in decoder {
+        match added.iter_mut().find(|known| known.id == token.id) {
+            Some(known) => *known = token,
+            None => added.push(token),
         }
     }
-    added.values().try_for_each(|token| match vocab.get(token.text.as_str()) {
-        Some(&id) if id != token.id => Err(malformed(format!(
-            "added_tokens: {:?} has the id {}, in the vocabulary {id}",
-            token.text, token.id
-        ))),
-        _ => Ok(()),
-    })?;
-    Ok(added.into_values().collect())
+    for (_, text) in specials {
+        let known = added.iter().any(|token| token.text == *text);
+        if let (false, Some(&id)) = (known, vocab.get(text.as_str())) {
+            let (lstrip, rstrip, normalized, special) = (false, false, false, true);
+            added.push(Added { id, text: text.clone(), lstrip, rstrip, normalized, special });
+        }
+    }
+    check_ids(&added, vocab)?;
+    Ok(added)
+}
+
+/// `tokenizers` does not read the ids of added tokens but gives them anew: those of the
+/// vocabulary, else the next free one. Where that is not what is written, nobody means it.
+fn check_ids(added: &[Added], vocab: &HashMap<&str, u32>) -> Result<(), TokenizerError> {
+    let mut next = vocab.len() as u32;
+    for token in added {
+        let given = vocab.get(token.text.as_str()).copied().unwrap_or(next);
+        if given != token.id {
+            let (text, id) = (&token.text, token.id);
+            return Err(malformed(format!(
+                "added_tokens: {text:?} has the id {id}, where it would get {given}"
+            )));
+        }
+        next = next.max(given + 1);
+    }
+    Ok(())
 }
 
 fn added_token(id: Option<u64>, token: &Value) -> Result<Added, TokenizerError> {
@@ -225,82 +244,6 @@ fn added_token(id: Option<u64>, token: &Value) -> Result<Added, TokenizerError> 
         special: flag("special"),
         normalized: token["normalized"].as_bool().unwrap_or(!flag("special")),
     })
-}
-
-/// Gives the added tokens their place among the tokens.
-pub(super) fn place_added(description: &mut Description) {
-    let alphabet = Alphabet::new();
-    for added in &description.added {
-        let at = added.id as usize;
-        if description.tokens.len() <= at {
-            description.tokens.resize(at + 1, Token::default());
-        }
-        let token = &mut description.tokens[at];
-        token.special = added.special;
-        if token.bytes.is_empty() {
-            token.bytes = alphabet.decoded(&added.text);
-        }
-    }
-}
-
-/// Ids before and after a text.
-type Surroundings = (Vec<u32>, Vec<u32>);
-
-/// What the post-processor puts around a text; `add_bos_token` and `add_eos_token` replace
-/// it if `tokenizer_config.json` has them, as in `transformers`.
-fn surroundings(
-    json: &Value,
-    config: &Value,
-    added: &[Added],
-) -> Result<Surroundings, TokenizerError> {
-    let (bos, eos) = (config["add_bos_token"].as_bool(), config["add_eos_token"].as_bool());
-    if bos.is_none() && eos.is_none() {
-        return post_processor(&json["post_processor"]);
-    }
-    let named = |name: &str, wanted: Option<bool>| {
-        let text = config[name].as_str().or_else(|| config[name]["content"].as_str());
-        let token = added.iter().find(|token| Some(token.text.as_str()) == text);
-        token.filter(|_| wanted == Some(true)).map(|token| token.id).into_iter().collect()
-    };
-    Ok((named("bos_token", bos), named("eos_token", eos)))
-}
-
-fn post_processor(processor: &Value) -> Result<Surroundings, TokenizerError> {
-    let refused = || TokenizerError::unsupported("post_processor", processor);
-    match processor["type"].as_str() {
-        None if processor.is_null() => Ok(Surroundings::default()),
-        Some("ByteLevel") => Ok(Surroundings::default()),
-        Some("TemplateProcessing") => template_processing(processor).ok_or_else(refused),
-        Some("Sequence") => {
-            let (mut prefix, mut suffix) = Surroundings::default();
-            for inner in processor["processors"].as_array().ok_or_else(refused)? {
-                let (before, after) = post_processor(inner)?;
-                prefix.splice(..0, before);
-                suffix.extend(after);
-            }
-            Ok((prefix, suffix))
-        }
-        _ => Err(refused()),
-    }
-}
-
-/// Special tokens before and after the one sequence of a `single` template.
-fn template_processing(processor: &Value) -> Option<Surroundings> {
-    let (mut prefix, mut suffix, mut passed) = (Vec::new(), Vec::new(), false);
-    for piece in processor["single"].as_array()? {
-        if piece["Sequence"].is_object() {
-            if std::mem::replace(&mut passed, true) {
-                return None;
-            }
-            continue;
-        }
-        let name = piece["SpecialToken"]["id"].as_str()?;
-        for id in processor["special_tokens"][name]["ids"].as_array()? {
-            let id = u32::try_from(id.as_u64()?).ok()?;
-            if passed { &mut suffix } else { &mut prefix }.push(id);
-        }
-    }
-    passed.then_some((prefix, suffix))
 }
 
 fn mark_ends(description: &mut Description, specials: &[(String, String)], ends: &[u32]) {
