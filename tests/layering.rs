@@ -41,6 +41,8 @@ const UNSAFE: &[(&str, &str)] = &[
     ("boards/hosted/src/map.rs", "maps the model"),
     ("boards/hosted/src/os.rs", "system calls"),
     ("boards/hosted/src/pool.rs", "lends a closure to threads"),
+    ("converter/src/map.rs", "maps weights"),
+    ("converter/src/signals.rs", "catches interrupts"),
     ("runtime/src/arena.rs", "carves one slice into typed ones"),
     ("runtime/src/exec/disjoint.rs", "outputs written by several threads"),
     ("runtime/src/format/cast.rs", "bytes of the file as numbers"),
