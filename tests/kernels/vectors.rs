@@ -54,8 +54,9 @@ fn gates() {
 
 #[test]
 fn gates_at_every_exponent() {
-    // −88 … 88 in steps that meet both sides of every rounding to a power of two.
-    let gate: Vec<f32> = (-88_000..88_000).map(|i| i as f32 * 1e-3).collect();
+    // −88 … 88 in steps that meet both sides of every rounding to a power of two, and small
+    // enough that an exponential rounded once too often shows somewhere.
+    let gate: Vec<f32> = (-880_000..880_000).map(|i| i as f32 * 1e-4).collect();
     let up = vec![1.0; gate.len()];
     let exact: Vec<f32> = gate.iter().map(|gate| oracle::silu_times(*gate, 1.0)).collect();
     for isa in isas() {
@@ -119,6 +120,21 @@ fn activations() {
             x[at] = largest;
             isas().into_iter().for_each(|isa| check_quantized(isa, &x));
         }
+    }
+}
+
+#[test]
+fn activations_beside_every_tie() {
+    let mut random = Random::new(14);
+    for _ in 0..500 {
+        let amax = random.normal().abs() as f32 * 10.0 + 0.1;
+        let mut x = vec![amax; 32];
+        for x in &mut x[1..] {
+            // The quotient and its neighbours: a factor that is off by an ulp shows.
+            let tie = (random.below(126) as f32 + 0.5) / (127.0 / amax);
+            *x = [tie.next_down(), tie, tie.next_up(), -tie][random.below(4)];
+        }
+        isas().into_iter().for_each(|isa| check_quantized(isa, &x));
     }
 }
 
