@@ -186,8 +186,8 @@ fn halves_saturate_in_the_cache() {
         head.values[5] = vec![value; 16];
         head.keys[5] = vec![value.clamp(-1.0, 1.0); 16];
         let queries = queries(1, 16, &mut random);
-        check(&head, &queries, &[0..32]);
+        check(&head, &queries, std::slice::from_ref(&(0..32)));
         // Alone, its weight is 1 and the value itself comes out.
-        check(&head, &queries, &[5..6]);
+        check(&head, &queries, std::slice::from_ref(&(5..6)));
     }
 }

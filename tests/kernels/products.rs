@@ -211,7 +211,7 @@ fn extreme_blocks_do_not_saturate() {
     for kind in WeightType::ALL {
         for sign in [1.0, -1.0] {
             let x = vec![sign; 64];
-            check(kind, 18, &[x.clone()], &[&Serial]);
+            check(kind, 18, std::slice::from_ref(&x), &[&Serial]);
             check(kind, 18, &[x.clone(), x.clone(), x], &[&Serial]);
         }
     }

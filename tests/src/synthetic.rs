@@ -29,7 +29,8 @@ impl Synthetic {
         let phases: Vec<u64> = (0..config.rot_dim / 2)
             .map(|pair| {
                 // About 10000^(−pair / pairs) radians, as a fraction of a turn.
-                let turns = (-9.2 * pair as f64 / (config.rot_dim / 2) as f64).exp() / 6.283_185;
+                let part = pair as f64 / (config.rot_dim / 2) as f64;
+                let turns = (-9.2 * part).exp() / std::f64::consts::TAU;
                 (turns * 18_446_744_073_709_551_616.0) as u64
             })
             .collect();
@@ -110,13 +111,13 @@ fn random_tiles(kind: WeightType, rows: usize, cols: usize, random: &mut Random)
     let step = if kind == WeightType::Int8 { 70.0 } else { 5.0 };
     for (index, block) in out.chunks_exact_mut(kind.block_bytes()).enumerate() {
         let (tile, column) = (index / per_row, index % per_row * 32);
-        for at in 0..kind.quant_bytes() {
+        for (at, quant) in block.iter_mut().take(kind.quant_bytes()).enumerate() {
             let col = |group: usize| column + group * 4 + at % 4;
             let byte = random.bits() as u8;
             let zero = if kind == WeightType::Int4 { INT4_ZERO } else { 0 };
             let nibble = |v: u8, group| if col(group) < cols { v } else { zero };
             let group = at / 64;
-            block[at] = match kind {
+            *quant = match kind {
                 WeightType::Int8 if col(group) < cols => byte,
                 WeightType::Int8 => 0,
                 _ => nibble(byte & 15, group) | nibble(byte >> 4, group + 4) << 4,
