@@ -76,7 +76,7 @@ fn errors_are_one_line_and_exit_2() {
 
 /// A model with one matrix of `rows` × 1024 zeros, which takes no space on disk.
 fn large(rows: u64) -> Source {
-    use std::io::{Seek, SeekFrom, Write};
+    use std::io::{Seek, Write};
     let source = Source::of("gqa");
     let width = 1024_u64;
     source.edit_json("config.json", |c| {
@@ -110,7 +110,7 @@ fn large(rows: u64) -> Source {
     let mut file = std::fs::File::create(source.join("model.safetensors")).unwrap();
     file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
     file.write_all(header.as_bytes()).unwrap();
-    let start = file.seek(SeekFrom::Current(0)).unwrap();
+    let start = file.stream_position().unwrap();
     file.set_len(start + offset).unwrap();
     source
 }
