@@ -139,3 +139,71 @@ impl Ring {
 fn segment_of(r: u64) -> u64 {
     r / SEGMENT
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rings of odd and even sizes, small enough to be gone round many times.
+    fn rings() -> impl Iterator<Item = (usize, usize, Ring)> {
+        let shapes = [(2, 0), (2, 1), (33, 4), (64, 32), (65, 32), (100, 50), (1100, 4)];
+        let with_slack = shapes.into_iter().flat_map(|(n, s)| [0, 1, 31, 63].map(|k| (n, s, k)));
+        with_slack.filter_map(|(n, s, slack)| Some((n, slack, Ring::new(n, s, slack)?)))
+    }
+
+    #[test]
+    fn what_a_chunk_must_see_is_still_stored() {
+        for (_, slack, ring) in rings() {
+            for first in 0..3000_u64 {
+                let newest = first + slack as u64;
+                let sinks = 0..ring.sinks_seen(first) as u64;
+                let window = ring.seen(first);
+                let (s, end) = (ring.sinks as u64, newest.saturating_sub(ring.sinks as u64) + 1);
+                assert!(end - window.start.min(end) <= ring.stored as u64);
+                assert!(
+                    sinks.end <= s
+                        && sinks.map(|i| ring.slot(i)).all(|slot| slot < ring.sink_slots || s == 0)
+                );
+                assert!(ring.remembers(first, newest));
+            }
+        }
+    }
+
+    #[test]
+    fn slots_stay_within_the_most_whatever_the_sinks() {
+        for context in 2..200 {
+            for (sinks, slack) in (0..=context / 2).flat_map(|s| [0, 1, 31, 63].map(|k| (s, k))) {
+                let most = Ring::most_slots(context, slack).unwrap_or(0);
+                assert!(
+                    Ring::new(context, sinks, slack)
+                        .is_some_and(|ring| ring.sink_slots + ring.stored <= most)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn runs_cover_what_is_seen_and_lie_where_the_slots_are() {
+        for (_, slack, ring) in rings() {
+            for first in (0..3000_u64).step_by(7) {
+                for span in [first..first + 1, first..first + slack as u64 + 1] {
+                    let seen = ring.seen_by(span.clone());
+                    let mut next = seen.start / TILE * TILE;
+                    for n in 0..ring.segments(span.clone()) {
+                        for run in ring.runs(span.clone(), n).into_iter().flatten() {
+                            assert_eq!(run.first, next);
+                            assert_eq!(run.slot, ring.slot(run.first + ring.sinks as u64));
+                            assert!(run.slot + run.slots <= ring.sink_slots + ring.stored);
+                            assert_eq!(
+                                run.first / SEGMENT,
+                                (run.first + run.slots as u64 - 1) / SEGMENT
+                            );
+                            next += run.slots as u64;
+                        }
+                    }
+                    assert!(next >= seen.end && next < seen.end.max(1) + TILE);
+                }
+            }
+        }
+    }
+}

@@ -1,22 +1,24 @@
 //! The loop: feed tokens, get logits, choose the next token.
 
-use core::fmt;
+mod error;
+mod memory;
 
-use crate::arena::{Arena, Measure, Source};
-use crate::attention::{AttentionShape, Span};
+use crate::arena::{Arena, Measure};
+use crate::attention::Span;
 use crate::block::block;
-use crate::cache::{Cache, CacheShape};
 use crate::embedding::embed;
 use crate::input::Rows;
 use crate::kernels::Machine;
-use crate::layout::TILE_ROWS;
 use crate::logits::logits;
 use crate::model::Model;
 use crate::options::{Options, OptionsError};
 use crate::ring::Ring;
 use crate::rope::Rope;
-use crate::sampler::{Candidate, Sampler};
+use crate::sampler::Sampler;
 use crate::work::{Buffers, Step};
+
+pub use error::{FeedError, TruncateError};
+use memory::Memory;
 
 /// A stream of tokens through a model, with its cache: all of it in the caller's slice.
 ///
@@ -36,52 +38,6 @@ pub struct Session<'a> {
     last: Option<usize>,
     /// Row of the logits that belongs to the last token, if one does.
     scored: Option<usize>,
-}
-
-/// Everything in the scratch slice.
-struct Memory<'a> {
-    work: Buffers<'a>,
-    /// (logit_rows, vocab_size), rows a stride apart
-    logits: &'a mut [f32],
-    logits_stride: usize,
-    /// (vocab_size)
-    candidates: &'a mut [Candidate],
-    /// (slots): the token in each slot of the cache
-    tokens: &'a mut [u32],
-    cache: Cache<'a>,
-}
-
-impl<'a> Memory<'a> {
-    /// The one list of buffers. The cache comes last: its far end is touched latest.
-    fn carve(source: &mut impl Source<'a>, model: &Model<'_>, options: &Options) -> Option<Self> {
-        let config = model.config();
-        let slots = Ring::most_slots(options.context, options.slack()?)?;
-        let attention = AttentionShape {
-            kv: options.kv,
-            n_kv_heads: config.n_kv_heads,
-            group: config.n_heads / config.n_kv_heads,
-            head_dim: config.head_dim,
-            pairs: config.rot_dim / 2,
-            chunk: options.chunk,
-            segments: Ring::most_segments(options.context),
-        };
-        let cache = CacheShape {
-            kv: options.kv,
-            n_layers: config.n_layers,
-            n_kv_heads: config.n_kv_heads,
-            head_dim: config.head_dim,
-            slots,
-        };
-        let logits_stride = config.vocab_size.checked_next_multiple_of(TILE_ROWS)?;
-        Some(Self {
-            work: Buffers::carve(source, model, attention, options.logit_rows)?,
-            logits: source.take(options.logit_rows.checked_mul(logits_stride))?,
-            logits_stride,
-            candidates: source.take(Some(config.vocab_size))?,
-            tokens: source.take(Some(slots))?,
-            cache: Cache::carve(source, cache)?,
-        })
-    }
 }
 
 impl<'a> Session<'a> {
@@ -156,7 +112,8 @@ impl<'a> Session<'a> {
         self.scored_logits()
     }
 
-    /// Chooses a token by the logits of the last one fed, not yet feeding it.
+    /// Chooses a token by the logits of the last one fed, not yet feeding it. Where there
+    /// are none ([`Session::logits`]) the choice means nothing.
     pub fn sample(&mut self, machine: &Machine<'_>, sampler: &mut Sampler) -> u32 {
         self.logits(machine);
         let Self { ring, memory, len, scored, model, .. } = self;
@@ -283,46 +240,3 @@ fn visible(ring: &Ring, tokens: &[u32], len: u64) -> impl Iterator<Item = u32> {
     let window = window.start + ring.sinks as u64..window.end + ring.sinks as u64;
     (0..sinks).chain(window).filter_map(|i| tokens.get(ring.slot(i)).copied())
 }
-
-/// Why tokens were not fed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum FeedError {
-    /// The vocabulary has no such token.
-    UnknownToken {
-        /// Its id.
-        id: u32,
-        /// Its index among the tokens to be fed.
-        index: usize,
-    },
-}
-
-impl fmt::Display for FeedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::UnknownToken { id, index } = self;
-        write!(f, "token {id} (at index {index}) is not in the vocabulary")
-    }
-}
-
-impl core::error::Error for FeedError {}
-
-/// Why tokens were not taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum TruncateError {
-    /// The stream is shorter than that.
-    NotReached,
-    /// What the next token would have to see has been overwritten.
-    Forgotten,
-}
-
-impl fmt::Display for TruncateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotReached => write!(f, "the stream is shorter than that"),
-            Self::Forgotten => write!(f, "that lies further back than the cache reaches"),
-        }
-    }
-}
-
-impl core::error::Error for TruncateError {}

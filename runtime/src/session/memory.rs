@@ -1,0 +1,61 @@
+//! Everything that a session keeps in the caller's slice.
+
+use crate::arena::Source;
+use crate::attention::AttentionShape;
+use crate::cache::{Cache, CacheShape};
+use crate::layout::TILE_ROWS;
+use crate::model::Model;
+use crate::options::Options;
+use crate::ring::Ring;
+use crate::sampler::Candidate;
+use crate::work::Buffers;
+
+/// Everything in the scratch slice.
+pub(super) struct Memory<'a> {
+    pub(super) work: Buffers<'a>,
+    /// (logit_rows, vocab_size), rows a stride apart
+    pub(super) logits: &'a mut [f32],
+    pub(super) logits_stride: usize,
+    /// (vocab_size)
+    pub(super) candidates: &'a mut [Candidate],
+    /// (slots): the token in each slot of the cache
+    pub(super) tokens: &'a mut [u32],
+    pub(super) cache: Cache<'a>,
+}
+
+impl<'a> Memory<'a> {
+    /// The one list of buffers. The cache comes last: its far end is touched latest.
+    pub(super) fn carve(
+        source: &mut impl Source<'a>,
+        model: &Model<'_>,
+        options: &Options,
+    ) -> Option<Self> {
+        let config = model.config();
+        let slots = Ring::most_slots(options.context, options.slack()?)?;
+        let attention = AttentionShape {
+            kv: options.kv,
+            n_kv_heads: config.n_kv_heads,
+            group: config.n_heads / config.n_kv_heads,
+            head_dim: config.head_dim,
+            pairs: config.rot_dim / 2,
+            chunk: options.chunk,
+            segments: Ring::most_segments(options.context),
+        };
+        let cache = CacheShape {
+            kv: options.kv,
+            n_layers: config.n_layers,
+            n_kv_heads: config.n_kv_heads,
+            head_dim: config.head_dim,
+            slots,
+        };
+        let logits_stride = config.vocab_size.checked_next_multiple_of(TILE_ROWS)?;
+        Some(Self {
+            work: Buffers::carve(source, model, attention, options.logit_rows)?,
+            logits: source.take(options.logit_rows.checked_mul(logits_stride))?,
+            logits_stride,
+            candidates: source.take(Some(config.vocab_size))?,
+            tokens: source.take(Some(slots))?,
+            cache: Cache::carve(source, cache)?,
+        })
+    }
+}
