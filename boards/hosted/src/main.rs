@@ -39,8 +39,14 @@ mod stream;
 mod texts;
 mod words;
 
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+compile_error!(
+    "oarlock runs on Linux and macOS; elsewhere, build a board of its own over `runtime`"
+);
+
 use std::panic;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use args::{Cli, Command};
 use commands::{bench, chat, detokenize, generate, inspect, logits, perplexity, tokenize, verify};
@@ -49,7 +55,7 @@ use errors::{Outcome, Stop, fault};
 fn main() -> ExitCode {
     signals::install();
     // Nothing here is meant to panic; if something does, that is said in our form too.
-    panic::set_hook(Box::new(|_| {}));
+    panic::set_hook(Box::new(remember_place));
     let outcome = panic::catch_unwind(run).unwrap_or_else(|payload| Err(internal(&*payload)));
     match outcome {
         Ok(()) => {
@@ -75,8 +81,19 @@ fn run() -> Outcome {
     }
 }
 
+/// Where the last panic was.
+static PLACE: Mutex<String> = Mutex::new(String::new());
+
+fn remember_place(panic: &panic::PanicHookInfo<'_>) {
+    if let (Some(place), Ok(mut last)) = (panic.location(), PLACE.lock()) {
+        *last = place.to_string();
+    }
+}
+
 fn internal(payload: &(dyn std::any::Any + Send)) -> Stop {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    fault("internal", text.unwrap_or("a panic"), "please report this, with the command line")
+    let place = PLACE.lock().map(|place| place.clone()).unwrap_or_default();
+    let what = format!("{} at {place}", text.unwrap_or("a panic"));
+    fault("internal", what, "please report this, with the command line")
 }
