@@ -89,24 +89,11 @@ fn describe(source: &GgufTokenizer<'_>) -> Result<Description, TokenizerError> {
     if vocab.len() != source.tokens.len() {
         return Err(malformed("tokenizer.ggml.tokens: the same token twice"));
     }
-    let alphabet = Alphabet::new();
-    let mut byte_ids = vec![None; 256];
-    let mut tokens = Vec::new();
-    for ((id, text), &kind) in (0..).zip(&source.tokens).zip(&types) {
-        let spelled = alphabet.spelled(text).filter(|_| kind != UNUSED);
-        if let (Some([byte]), NORMAL) = (spelled.as_deref(), kind) {
-            byte_ids[usize::from(*byte)] = Some(id);
-        }
-        let merged = spelled.is_some() && kind == NORMAL;
-        let end = kind == CONTROL && ENDS.contains(text);
-        let bytes = spelled.unwrap_or_else(|| text.as_bytes().to_vec());
-        tokens.push(Token { bytes, merged, end, special: false });
-    }
-    let id = |wanted: Option<bool>, id: Option<u32>| match wanted {
-        Some(true) => id.into_iter().collect(),
-        _ => Vec::new(),
-    };
+    let (tokens, byte_ids) = tokens(source, &types);
     let llama3 = splitter == Splitter::Llama3;
+    // Files of Llama 3 leave the key out and mean yes.
+    let add_bos = source.add_bos.unwrap_or(llama3);
+    let add_eos = source.add_eos.unwrap_or(false);
     Ok(Description {
         splitter,
         tokens,
@@ -114,10 +101,29 @@ fn describe(source: &GgufTokenizer<'_>) -> Result<Description, TokenizerError> {
         merges: merge_pairs(source, &vocab)?,
         ignore_merges: llama3,
         added: added(source, &types),
-        // Files of Llama 3 leave the key out and mean yes.
-        prefix: id(source.add_bos.or(llama3.then_some(true)), source.bos),
-        suffix: id(source.add_eos, source.eos),
+        prefix: source.bos.filter(|_| add_bos).into_iter().collect(),
+        suffix: source.eos.filter(|_| add_eos).into_iter().collect(),
     })
+}
+
+/// The tokens, and which of them stands for each byte.
+fn tokens(source: &GgufTokenizer<'_>, types: &[i32]) -> (Vec<Token>, Vec<Option<u32>>) {
+    let alphabet = Alphabet::new();
+    let mut byte_ids = vec![None; 256];
+    let mut tokens = Vec::new();
+    for ((id, text), &kind) in (0..).zip(&source.tokens).zip(types) {
+        let spelled = alphabet.spelled(text).filter(|_| kind != UNUSED);
+        if let (Some([byte]), NORMAL) = (spelled.as_deref(), kind) {
+            byte_ids[usize::from(*byte)] = Some(id);
+        }
+        tokens.push(Token {
+            merged: spelled.is_some() && kind == NORMAL,
+            bytes: spelled.unwrap_or_else(|| text.as_bytes().to_vec()),
+            end: kind == CONTROL && ENDS.contains(text),
+            special: false, // The added tokens say.
+        });
+    }
+    (tokens, byte_ids)
 }
 
 /// The type of each token; without any, those that the metadata names are control tokens.
