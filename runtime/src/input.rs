@@ -4,7 +4,7 @@ use crate::arena::Source;
 use crate::exec::for_each;
 use crate::format::{Config, Norm};
 use crate::kernels::Machine;
-use crate::kernels::{ActsMut, Input, rms_norm};
+use crate::kernels::{ActsMut, Input, Isa, rms_norm};
 use crate::layout::{BLOCK_COLS, blocks};
 use crate::model::Linear;
 
@@ -66,20 +66,14 @@ impl<'a> InputBuffers<'a> {
     ) -> Input<'_> {
         let Self { normed, quants, scales, sums } = self;
         let acts = wanted(matrices).then(|| ActsMut::new(x.n, x.cols, quants, scales, sums));
-        let (normed, each) =
-            (normed.get_mut(..x.n * x.cols).unwrap_or_default(), share(machine, x.n));
-        let mut acts = acts.flatten();
+        let (mut acts, each) = (acts.flatten(), share(machine, x.n));
+        let normed = normed.get_mut(..x.n * x.cols).unwrap_or_default();
         let rows = x.chunks(each).zip(normed.chunks_mut(each * x.cols));
         let parts = rows.zip(parts(acts.as_mut(), x.n, each));
         run(machine, x.n, parts, |((x_rows, normed), mut acts)| {
             let rows = x_rows.chunks(x.stride).zip(normed.chunks_exact_mut(x.cols));
             for (token, (row, normed)) in rows.enumerate() {
-                match config.norm {
-                    Norm::Rms => {
-                        let row = row.get(..x.cols).unwrap_or_default();
-                        rms_norm(machine.isa, row, gain, config.norm_eps, normed);
-                    }
-                }
+                norm_row(machine.isa, config, gain, row.get(..x.cols).unwrap_or_default(), normed);
                 if let Some(acts) = &mut acts {
                     acts.quantize(machine.isa, token, normed);
                 }
@@ -109,6 +103,13 @@ impl<'a> InputBuffers<'a> {
     }
 }
 
+/// `out = norm(x)`, all `(dim)`.
+fn norm_row(isa: Isa, config: &Config, gain: &[f32], x: &[f32], out: &mut [f32]) {
+    match config.norm {
+        Norm::Rms => rms_norm(isa, x, gain, config.norm_eps, out),
+    }
+}
+
 /// Whether any of the matrices takes quantized inputs.
 fn wanted<const M: usize>(matrices: [&Linear<'_>; M]) -> bool {
     matrices.iter().any(|linear| linear.weight.kind().is_quantized())
@@ -116,7 +117,7 @@ fn wanted<const M: usize>(matrices: [&Linear<'_>; M]) -> bool {
 
 /// Tokens to a part.
 fn share(machine: &Machine<'_>, n: usize) -> usize {
-    n.div_ceil(machine.exec.threads()).max(1)
+    n.div_ceil(machine.exec.threads().max(1)).max(1)
 }
 
 /// `acts` in parts of `each` tokens, or as many times nothing.

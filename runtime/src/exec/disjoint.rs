@@ -63,8 +63,8 @@ pub(crate) fn for_each<P: Send>(
         }
     };
     match len.min(exec.threads()) {
-        0 => {}
-        1 => drain(0),
+        // No piece, one piece, or an executor that has no threads.
+        0 | 1 => drain(0),
         parts => exec.run(parts, &drain),
     }
     pieces.for_each(&f);
