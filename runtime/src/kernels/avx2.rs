@@ -61,8 +61,6 @@ macro_rules! has {
 unsafe impl Simd for Avx2 {
     const LANES: usize = 8;
     const I8_OFFSET: i32 = 128;
-    /// Each token takes two sums and an accumulator, of 16 registers.
-    const TOKENS_8: usize = 3;
 
     type F = __m256;
     type I = __m256i;

@@ -302,7 +302,7 @@ fn tokens<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
     for tile in 0..product.tiles() {
         let mut token = 0;
         while token < product.n {
-            token += match W::together::<S>().min(product.n - token) {
+            token += match S::MATMUL_TOKENS.min(product.n - token) {
                 1 => group::<S, W, 1>(s, product, tile, token),
                 2 => group::<S, W, 2>(s, product, tile, token),
                 3 => group::<S, W, 3>(s, product, tile, token),

@@ -56,9 +56,7 @@ fn to_halves(v: &F) -> [[u8; 2]; 16] {
 // SAFETY: plain Rust needs nothing of the CPU.
 unsafe impl Simd for Scalar {
     const LANES: usize = 16;
-    const TOKENS_4: usize = 1;
-    const TOKENS_8: usize = 1;
-    const TOKENS_F: usize = 1;
+    const MATMUL_TOKENS: usize = 1;
 
     type F = F;
     type I = I;

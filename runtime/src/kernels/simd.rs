@@ -33,13 +33,10 @@ pub(crate) unsafe trait Simd: Copy {
     /// What [`Simd::dot_i8`] adds for each unit of activation, to be taken off with the
     /// block sum: 128 where the instruction wants unsigned weights, else 0.
     const I8_OFFSET: i32 = 0;
-    /// Tokens that a matmul takes per unpacking of a 4-bit tile, at most 4: what fits in
-    /// the registers beside one register of rows.
-    const TOKENS_4: usize = 4;
-    /// The same for int8.
-    const TOKENS_8: usize = 4;
-    /// The same for f32.
-    const TOKENS_F: usize = 4;
+    /// Tokens that a matmul takes per unpacking of a tile, 1 … 4: as many as leave their
+    /// sums in registers beside one register of rows. (Accumulators are touched once a
+    /// block, and may be in memory: with int8 on AVX2, 4 tokens beat 3 by a sixth.)
+    const MATMUL_TOKENS: usize = 4;
 
     /// [`Simd::LANES`] × f32.
     type F: Copy;

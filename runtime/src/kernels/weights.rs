@@ -55,9 +55,6 @@ impl Lines {
 pub(super) trait Weights {
     const KIND: WeightType;
 
-    /// Tokens that share the unpacking of a block.
-    fn together<S: Simd>() -> usize;
-
     /// Adds block `b` of a tile, which begins at `block`, to the accumulators of `T`
     /// tokens.
     ///
@@ -79,10 +76,6 @@ pub(super) struct Floats;
 
 impl Weights for Floats {
     const KIND: WeightType = WeightType::F32;
-
-    fn together<S: Simd>() -> usize {
-        S::TOKENS_F
-    }
 
     #[inline(always)]
     unsafe fn block<S: Simd, const T: usize>(
@@ -161,10 +154,6 @@ pub(super) struct Packed<Q>(PhantomData<Q>);
 
 impl<Q: Quants> Weights for Packed<Q> {
     const KIND: WeightType = Q::KIND;
-
-    fn together<S: Simd>() -> usize {
-        if Q::NIBBLES { S::TOKENS_4 } else { S::TOKENS_8 }
-    }
 
     #[inline(always)]
     unsafe fn block<S: Simd, const T: usize>(
