@@ -22,35 +22,21 @@ pub struct Synthetic {
 }
 
 impl Synthetic {
-    /// A model whose matrices are of `kind` and whose biases and other odd parts depend on
-    /// `seed`. `config.tied` and all dimensions are as given.
+    /// A model of these dimensions whose matrices are of `kind`. Layers 0, 2, … have
+    /// biases, the others none.
     pub fn new(config: Config, kind: WeightType, seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let phases: Vec<u64> = (0..config.rot_dim / 2)
-            .map(|pair| {
-                // About 10000^(−pair / pairs) radians, as a fraction of a turn.
-                let part = pair as f64 / (config.rot_dim / 2) as f64;
-                let turns = (-9.2 * part).exp() / std::f64::consts::TAU;
-                (turns * 18_446_744_073_709_551_616.0) as u64
-            })
-            .collect();
-        let attention_factor = 1.125;
-        let mut tensors = Vec::new();
-        let mut packed = Vec::new();
+        let (phases, attention_factor) = (phases(config.rot_dim / 2), 1.125);
+        let (mut tensors, mut packed) = (Vec::new(), Vec::new());
         for (role, layer) in roles(&config) {
             let (rows, cols) = role.shape(&config);
-            let (values, kind) = if role.is_vector() {
-                let middle = if role.is_bias() { 0.0 } else { 1.0 };
-                let values = normals(&mut random, rows * cols, middle, 0.3);
-                (values, TensorType::Vector)
-            } else {
-                let deviation = 1.0 / (cols as f64).sqrt();
-                (normals(&mut random, rows * cols, 0.0, deviation), TensorType::Matrix(kind))
-            };
+            let values = values(role, rows * cols, cols, &mut random);
+            let matrix = TensorType::Matrix(kind);
+            let kind = if role.is_vector() { TensorType::Vector } else { matrix };
             let bytes = match kind {
+                TensorType::Vector => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
                 TensorType::Matrix(WeightType::F32) => pack_f32(rows, cols, &values),
                 TensorType::Matrix(kind) => random_tiles(kind, rows, cols, &mut random),
-                _ => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
             };
             let name = format!("{} {layer:?}", role.name());
             packed.push((Spec { name, role, layer: layer.map(|l| l as u32), kind }, bytes));
@@ -86,6 +72,22 @@ fn roles(config: &Config) -> Vec<(Role, Option<usize>)> {
         all.push((Role::Output, None));
     }
     all
+}
+
+/// About 10000^(−pair / pairs) radians a position, as turns in units of 2⁻⁶⁴.
+fn phases(pairs: usize) -> Vec<u64> {
+    let turns = |pair| (-9.2 * pair as f64 / pairs as f64).exp() / std::f64::consts::TAU;
+    (0..pairs).map(|pair| (turns(pair) * 18_446_744_073_709_551_616.0) as u64).collect()
+}
+
+/// Norms near 1, biases near 0, and matrices that keep the size of what they multiply.
+fn values(role: Role, n: usize, cols: usize, random: &mut Random) -> Vec<f32> {
+    let (middle, deviation) = match (role.is_vector(), role.is_bias()) {
+        (true, true) => (0.0, 0.3),
+        (true, false) => (1.0, 0.3),
+        (false, _) => (0.0, 1.0 / (cols as f64).sqrt()),
+    };
+    normals(random, n, middle, deviation)
 }
 
 fn normals(random: &mut Random, n: usize, middle: f64, deviation: f64) -> Vec<f32> {
