@@ -1,7 +1,11 @@
 //! The same logits as `transformers`, from the same model directories.
 
+use std::process::Command;
+
 use oarlock::{KvType, Machine, Model, Options};
-use oarlock_tests::{Npy, Threads, fixture, isas, tiny, tiny_names, with_session};
+use oarlock_tests::{
+    Npy, Threads, bin, fixture, isas, real_model, run, tiny, tiny_names, with_session,
+};
 use serde_json::Value;
 
 /// f32 against f32: what two orders of summation differ by is near 2e-5.
@@ -70,4 +74,28 @@ fn tiny_llamas_have_the_logits_of_transformers() {
     for name in names {
         check(&name);
     }
+}
+
+/// The default model in 8-bit activations against itself in f32.
+#[test]
+fn the_default_model_predicts_as_in_f32() {
+    let Some(model) = real_model() else { return };
+    let text = std::fs::read_to_string(fixture("smollm2/perplexity.json")).expect("a fixture");
+    let golden: Value = serde_json::from_str(&text).expect("JSON");
+    let right = golden["nll_per_window"][0].as_f64().expect("a number");
+    let context = golden["context"].to_string();
+    let mut oarlock = Command::new(bin("oarlock"));
+    oarlock.args(["perplexity", "--json", "--windows", "1", "--context", &context, "-f"]);
+    oarlock.arg(fixture("text.txt")).arg("-m").arg(model);
+    let ours: Value = serde_json::from_str(&run(&mut oarlock, 300).ok().text()).expect("JSON");
+    let nll = ours["nll"].as_f64().expect("a number");
+    assert!((nll - right).abs() < 0.02, "mean negative log likelihood {nll}, in f32 {right}");
+}
+
+#[test]
+fn the_default_model_knows_the_capital_of_france() {
+    let Some(model) = real_model() else { return };
+    let mut oarlock = Command::new(bin("oarlock"));
+    oarlock.args(["chat", "-p", "What is the capital of France?", "--temp", "0", "-m"]).arg(model);
+    assert_eq!(run(&mut oarlock, 300).ok().text(), "The capital of France is Paris.\n");
 }
