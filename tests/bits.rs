@@ -9,16 +9,16 @@ use oarlock_tests::{Aligned, Random, Synthetic, Threads, isas};
 fn model(kind: WeightType) -> Synthetic {
     let config = Config {
         vocab_size: 83,
-        dim: 72,
+        dim: 40,
         n_layers: 2,
-        n_heads: 6,
+        n_heads: 4,
         n_kv_heads: 2,
-        head_dim: 40,
-        ffn_dim: 100,
+        head_dim: 36,
+        ffn_dim: 70,
         context: 4096,
-        rot_dim: 40,
+        rot_dim: 36,
         norm_eps: 1e-5,
-        score_scale: 0.158,
+        score_scale: 0.167,
         tied: kind == WeightType::Int8,
         ..Config::default()
     };
