@@ -106,7 +106,7 @@ impl Quantized {
 pub fn quantize(x: &[f32]) -> Quantized {
     let amax = x.iter().map(|x| x.to_bits() & 0x7fff_ffff).max().unwrap_or(0);
     let amax = f32::from_bits(amax);
-    if amax < 2_f32.powi(-100) || !(amax <= 2_f32.powi(100)) {
+    if !(2_f32.powi(-100)..=2_f32.powi(100)).contains(&amax) {
         return Quantized { q: vec![0; x.len()], scale: 0.0 };
     }
     let inverse = 127.0 / amax;
