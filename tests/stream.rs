@@ -233,10 +233,7 @@ fn quantized(head: &[f32]) -> (Vec<f32>, f32) {
         return (vec![0.0; head.len()], 0.0);
     }
     let inverse = 127.0 / most;
-    let q: Vec<f32> = head.iter().map(|v| rint(v * inverse).clamp(-127.0, 127.0)).collect();
-    let xq: f32 = head.iter().zip(&q).map(|(v, q)| v * q).sum();
-    let qq: f32 = q.iter().map(|q| q * q).sum();
-    (q, xq / qq)
+    (head.iter().map(|v| rint(v * inverse).clamp(-127.0, 127.0)).collect(), most * (1.0 / 127.0))
 }
 
 fn product(weights: &[f32], x: &[f32]) -> Vec<f32> {

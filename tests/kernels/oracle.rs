@@ -106,14 +106,12 @@ impl Quantized {
 pub fn quantize(x: &[f32]) -> Quantized {
     let amax = x.iter().map(|x| x.to_bits() & 0x7fff_ffff).max().unwrap_or(0);
     let amax = f32::from_bits(amax);
-    if !(2_f32.powi(-100)..=2_f32.powi(100)).contains(&amax) {
+    if amax < 2_f32.powi(-100) || !amax.is_finite() {
         return Quantized { q: vec![0; x.len()], scale: 0.0 };
     }
     let inverse = 127.0 / amax;
-    let round = |x: &f32| (x * inverse).round_ties_even().clamp(-127.0, 127.0);
-    let xq: f32 = x.iter().map(|x| x * round(x)).sum();
-    let qq: f32 = x.iter().map(|x| round(x) * round(x)).sum();
-    Quantized { q: x.iter().map(|x| round(x) as i32).collect(), scale: xq / qq }
+    let q = x.iter().map(|x| (x * inverse).round_ties_even().clamp(-127.0, 127.0) as i32).collect();
+    Quantized { q, scale: amax * (1.0 / 127.0) }
 }
 
 /// A weight matrix before it is packed.
