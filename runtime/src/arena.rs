@@ -16,15 +16,15 @@ const ALIGN: usize = 64;
 /// Every bit pattern must be a valid value, and the alignment at most 64.
 pub(crate) unsafe trait Plain: Copy {}
 
-// SAFETY: numbers of any bits are numbers.
+// SAFETY: every pattern is an f32 (some of them NaN), aligned to 4.
 unsafe impl Plain for f32 {}
-// SAFETY: as above.
+// SAFETY: every pattern is an integer, aligned to 4.
 unsafe impl Plain for i32 {}
-// SAFETY: as above.
+// SAFETY: every pattern is an integer, aligned to 4.
 unsafe impl Plain for u32 {}
-// SAFETY: as above.
+// SAFETY: every pattern is an integer, aligned to 1.
 unsafe impl Plain for i8 {}
-// SAFETY: as above.
+// SAFETY: every pattern is an integer, aligned to 1.
 unsafe impl Plain for u8 {}
 // SAFETY: a number and a number, in C's layout; what lies between them is never read.
 unsafe impl Plain for Candidate {}

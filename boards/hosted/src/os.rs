@@ -36,7 +36,7 @@ pub fn block_signals(signals: &[i32]) -> SignalSet {
 /// Lets all signals through to this thread again.
 pub fn unblock_signals() {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: as in `block_signals`.
+    // SAFETY: sigemptyset initialises the set before the mask is read from it.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
@@ -84,7 +84,7 @@ pub fn remember_terminal() {
     let mut now = MaybeUninit::<libc::termios>::zeroed();
     // SAFETY: the call fills `now`, for which zero is valid anyway.
     if unsafe { libc::tcgetattr(libc::STDIN_FILENO, now.as_mut_ptr()) } == 0 {
-        // SAFETY: just filled.
+        // SAFETY: tcgetattr returned 0, so it filled `now`.
         let _ = TERMINAL.set(unsafe { now.assume_init() });
     }
 }
@@ -105,7 +105,7 @@ pub fn free_space(path: &Path) -> Option<u64> {
     if unsafe { libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) } != 0 {
         return None;
     }
-    // SAFETY: just filled.
+    // SAFETY: statvfs returned 0, so it filled `stat`.
     let stat = unsafe { stat.assume_init() };
     #[allow(clippy::unnecessary_cast, reason = "narrower on macOS")]
     Some((stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64))

@@ -20,15 +20,43 @@ pub(super) trait Cache {
     /// The scores of the keys in `seen` (others may be left or computed) of a tile whose
     /// keys begin at `keys`, for `Q` queries from `first` on.
     ///
+    /// Here for floats, whose keys are rows: dot products by 16 strided partial sums. The
+    /// padding of a head is 0 on both sides. It can turn a partial sum of −0 into +0, where
+    /// skipping would not, but the sign of a score that is 0 is lost in exp(0) = 1.
+    ///
     /// # Safety
     /// The shapes have been checked; the tile exists and `seen` lies inside it.
+    #[inline(always)]
     unsafe fn scores<S: Simd, const Q: usize>(
         s: S,
         tile: Tile,
         queries: Rows,
         seen: Range<usize>,
         scores: &mut Scores<Q>,
-    );
+    ) {
+        for key in seen {
+            let mut sums = [[s.splat(0.0); MOST_PARTS]; Q];
+            for dim in (0..queries.dims).step_by(TILE_ROWS) {
+                for part in 0..S::PARTS {
+                    let dim = dim + part * S::LANES;
+                    // SAFETY: `dims` is a multiple of 16; the key is one of the tile's 32.
+                    unsafe {
+                        let k = Self::load(
+                            s,
+                            tile.keys.add((key * queries.dims + dim) * Self::KIND.bytes()),
+                        );
+                        for q in 0..Q {
+                            let x = s.load(queries.x.add(q * queries.dims + dim));
+                            sums[q][part] = s.fma(x, k, sums[q][part]);
+                        }
+                    }
+                }
+            }
+            for q in 0..Q {
+                scores[q][key] = s.sum16(sums[q]);
+            }
+        }
+    }
 
     /// Reads [`Simd::LANES`] values.
     ///
@@ -99,7 +127,7 @@ impl Cache for CacheInt8 {
 
     #[inline(always)]
     unsafe fn load<S: Simd>(s: S, from: *const u8) -> S::F {
-        // SAFETY: as the caller promises.
+        // SAFETY: `LANES` values exist, as the caller promises.
         unsafe { s.load_i8(from) }
     }
 }
@@ -110,20 +138,8 @@ impl Cache for CacheF16 {
     const KIND: KvType = KvType::F16;
 
     #[inline(always)]
-    unsafe fn scores<S: Simd, const Q: usize>(
-        s: S,
-        tile: Tile,
-        queries: Rows,
-        seen: Range<usize>,
-        scores: &mut Scores<Q>,
-    ) {
-        // SAFETY: as the caller promises.
-        unsafe { row_scores::<S, Self, Q>(s, tile, queries, seen, scores) }
-    }
-
-    #[inline(always)]
     unsafe fn load<S: Simd>(s: S, from: *const u8) -> S::F {
-        // SAFETY: as the caller promises.
+        // SAFETY: `LANES` values exist, as the caller promises.
         unsafe { s.load_f16(from) }
     }
 }
@@ -134,56 +150,8 @@ impl Cache for CacheF32 {
     const KIND: KvType = KvType::F32;
 
     #[inline(always)]
-    unsafe fn scores<S: Simd, const Q: usize>(
-        s: S,
-        tile: Tile,
-        queries: Rows,
-        seen: Range<usize>,
-        scores: &mut Scores<Q>,
-    ) {
-        // SAFETY: as the caller promises.
-        unsafe { row_scores::<S, Self, Q>(s, tile, queries, seen, scores) }
-    }
-
-    #[inline(always)]
     unsafe fn load<S: Simd>(s: S, from: *const u8) -> S::F {
-        // SAFETY: as the caller promises.
+        // SAFETY: `LANES` values exist, as the caller promises.
         unsafe { s.load(from.cast()) }
-    }
-}
-
-/// Dot products of rows by 16 strided partial sums.
-///
-/// The padding of a head is 0 on both sides. It can turn a partial sum of −0 into +0,
-/// where skipping would not, but the sign of a score that is 0 is lost in exp(0) = 1.
-///
-/// # Safety
-/// As [`Cache::scores`].
-#[inline(always)]
-unsafe fn row_scores<S: Simd, C: Cache, const Q: usize>(
-    s: S,
-    tile: Tile,
-    queries: Rows,
-    seen: Range<usize>,
-    scores: &mut Scores<Q>,
-) {
-    for key in seen {
-        let mut sums = [[s.splat(0.0); MOST_PARTS]; Q];
-        for dim in (0..queries.dims).step_by(TILE_ROWS) {
-            for part in 0..S::PARTS {
-                let dim = dim + part * S::LANES;
-                // SAFETY: `dims` is a multiple of 16; the key is one of the tile's 32.
-                unsafe {
-                    let k = C::load(s, tile.keys.add((key * queries.dims + dim) * C::KIND.bytes()));
-                    for q in 0..Q {
-                        let x = s.load(queries.x.add(q * queries.dims + dim));
-                        sums[q][part] = s.fma(x, k, sums[q][part]);
-                    }
-                }
-            }
-        }
-        for q in 0..Q {
-            scores[q][key] = s.sum16(sums[q]);
-        }
     }
 }
