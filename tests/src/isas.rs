@@ -15,5 +15,13 @@ pub fn isas() -> Vec<Isa> {
         // SAFETY: the three features that the constructor names were just found.
         all.push(unsafe { Isa::avx2() });
     }
+    #[cfg(target_arch = "aarch64")]
+    {
+        all.push(Isa::NEON);
+        if std::arch::is_aarch64_feature_detected!("dotprod") {
+            // SAFETY: the feature that the constructor names was just found.
+            all.push(unsafe { Isa::neon_dotprod() });
+        }
+    }
     all
 }

@@ -1,6 +1,9 @@
 //! What this CPU can do: the only place that asks, and the only one that makes an [`Isa`].
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::is_aarch64_feature_detected;
+
 use oarlock::Isa;
 
 use crate::errors::{Outcome, fault};
@@ -19,6 +22,15 @@ pub fn available() -> Vec<Isa> {
     {
         // SAFETY: the three features that the token vouches for were just found.
         found.push(unsafe { Isa::avx2() });
+    }
+    // The standard library asks Linux through the auxiliary vector and macOS through sysctl.
+    #[cfg(target_arch = "aarch64")]
+    {
+        found.push(Isa::NEON);
+        if is_aarch64_feature_detected!("dotprod") {
+            // SAFETY: the feature that the token vouches for was just found.
+            found.push(unsafe { Isa::neon_dotprod() });
+        }
     }
     found
 }

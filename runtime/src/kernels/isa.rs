@@ -5,12 +5,15 @@
 use super::avx2;
 use super::scalar::Scalar;
 use super::simd::Simd;
+#[cfg(target_arch = "aarch64")]
+use super::{neon_base, neon_dotprod};
 
 /// An instruction set that this CPU has.
 ///
-/// Only [`Isa::SCALAR`] can be had for nothing. Every other one comes from an `unsafe`
-/// constructor whose caller has asked the CPU, so whoever holds the token may use the
-/// instructions without asking again.
+/// [`Isa::SCALAR`] can be had for nothing, and on 64-bit ARM `Isa::NEON`, which is part of
+/// the targets that this builds for. Every other one comes from an `unsafe` constructor
+/// whose caller has asked the CPU, so whoever holds the token may use the instructions
+/// without asking again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Kind);
 
@@ -19,6 +22,10 @@ enum Kind {
     Scalar,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    #[cfg(target_arch = "aarch64")]
+    NeonDotprod,
 }
 
 /// An operation written once, over whatever registers there are.
@@ -41,6 +48,19 @@ impl Isa {
         Self(Kind::Avx2)
     }
 
+    /// NEON, which every 64-bit ARM has that this builds for.
+    #[cfg(target_arch = "aarch64")]
+    pub const NEON: Self = Self(Kind::Neon);
+
+    /// NEON with 8-bit dot products: Raspberry Pi 5, Apple M1.
+    ///
+    /// # Safety
+    /// The CPU must have the feature `dotprod`.
+    #[cfg(target_arch = "aarch64")]
+    pub const unsafe fn neon_dotprod() -> Self {
+        Self(Kind::NeonDotprod)
+    }
+
     /// Runs an operation with the registers of this ISA: the one place that picks.
     #[inline]
     pub(crate) fn run<O: Op>(self, op: O) -> O::Out {
@@ -49,6 +69,11 @@ impl Isa {
             // SAFETY: an `Isa` of this kind exists only where the features do.
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => unsafe { avx2::enter(op) },
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => neon_base::enter(op),
+            // SAFETY: an `Isa` of this kind exists only where the feature does.
+            #[cfg(target_arch = "aarch64")]
+            Kind::NeonDotprod => unsafe { neon_dotprod::enter(op) },
         }
     }
 
@@ -58,6 +83,10 @@ impl Isa {
             Kind::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Kind::NeonDotprod => "neon-dotprod",
         }
     }
 }

@@ -13,6 +13,14 @@ mod embedding;
 mod isa;
 mod machine;
 mod matmul;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_asm;
+#[cfg(target_arch = "aarch64")]
+mod neon_base;
+#[cfg(target_arch = "aarch64")]
+mod neon_dotprod;
 mod scalar;
 mod simd;
 mod vector;

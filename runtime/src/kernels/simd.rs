@@ -131,7 +131,8 @@ pub(crate) unsafe trait Simd: Copy {
     /// [`Simd::sum4`], activations within ±127.
     fn dot_u4(self, z: Self::Z4, w: Self::W, a: Self::A, g: usize) -> Self::Z4;
     /// Adds the dot product with activation group `g`, plus [`Simd::I8_OFFSET`] times the
-    /// group's sum; at most 8 groups before [`Simd::sum8`], activations within ±127.
+    /// group's sum: groups 0 … 7 in this order before [`Simd::sum8`], activations within
+    /// ±127.
     fn dot_i8(self, z: Self::Z8, w: Self::W8, a: Self::A, g: usize) -> Self::Z8;
     fn sum4(self, z: Self::Z4) -> Self::I;
     fn sum8(self, z: Self::Z8) -> Self::I;

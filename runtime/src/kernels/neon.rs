@@ -1,0 +1,250 @@
+//! NEON registers: 16 lanes are four of four.
+//!
+//! What the 64-bit ARMs differ in is the integer dot product, and only that is a parameter
+//! here ([`Dot`]): `neon_base.rs` has every one of them, `neon_dotprod.rs` those from 2018
+//! on (Pi 5, Apple M1), `neon_i8mm.rs` those from 2021 on (Apple M2).
+#![allow(unsafe_code)]
+
+use core::arch::aarch64::*;
+use core::arch::asm;
+
+use super::simd::{MOST_PARTS, Simd};
+
+#[cfg(not(all(target_endian = "little", target_feature = "neon")))]
+compile_error!("oarlock on 64-bit ARM needs a little-endian target with NEON");
+
+/// Proof of NEON, and of the instructions of `D`.
+#[derive(Clone, Copy)]
+pub(crate) struct Neon<D>(pub(super) D);
+
+/// The integer dot products of one generation of CPUs: see the methods of the same names
+/// of [`Simd`]. A value of the type is proof that the CPU has its instructions.
+pub(crate) trait Dot: Copy {
+    type Z4: Copy;
+    type Z8: Copy;
+    fn zero4(self) -> Self::Z4;
+    fn zero8(self) -> Self::Z8;
+    fn dot_u4(self, z: Self::Z4, w: int8x16_t, a: int8x16x2_t, g: usize) -> Self::Z4;
+    fn dot_i8(self, z: Self::Z8, w: int8x16_t, a: int8x16x2_t, g: usize) -> Self::Z8;
+    fn sum4(self, z: Self::Z4) -> int32x4_t;
+    fn sum8(self, z: Self::Z8) -> int32x4_t;
+}
+
+/// Uses instructions of NEON.
+macro_rules! neon {
+    ($e:expr) => {
+        // SAFETY: the target has NEON (see `compile_error` above). Where instructions touch
+        // memory, the caller of the (then unsafe) method vouches for the elements, and
+        // only forms without alignment are used.
+        unsafe { $e }
+    };
+}
+pub(super) use neon;
+
+/// The larger of two, lane by lane, as everywhere: `a > b ? a : b`.
+#[inline(always)]
+fn larger(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    neon!(vbslq_f32(vcgtq_f32(a, b), a, b))
+}
+
+// SAFETY: NEON is in the target, and a `Dot` is proof of what it uses beyond that.
+unsafe impl<D: Dot> Simd for Neon<D> {
+    const LANES: usize = 4;
+
+    type F = float32x4_t;
+    type I = int32x4_t;
+    type W = int8x16_t;
+    type W8 = int8x16_t;
+    type Z4 = D::Z4;
+    type Z8 = D::Z8;
+    type A = int8x16x2_t;
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> float32x4_t {
+        neon!(vld1q_f32(from))
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, v: float32x4_t) {
+        neon!(vst1q_f32(to, v))
+    }
+    #[inline(always)]
+    unsafe fn load_f16(self, from: *const u8) -> float32x4_t {
+        neon!(vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(from))))
+    }
+    #[inline(always)]
+    unsafe fn store_f16(self, to: *mut u8, v: float32x4_t) {
+        let (most, least) = (self.splat(65504.0), self.splat(-65504.0));
+        let v = self.select_lt(v, most, v, most);
+        let v = self.select_lt(v, least, least, v);
+        neon!(vst1_u8(to, vreinterpret_u8_f16(vcvt_f16_f32(v))))
+    }
+    #[inline(always)]
+    unsafe fn load_i8(self, from: *const u8) -> float32x4_t {
+        neon!({
+            let four = vcreate_s8(u64::from(from.cast::<u32>().read_unaligned()));
+            vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(four))))
+        })
+    }
+    #[inline(always)]
+    fn prefetch(self, from: *const u8) {
+        // SAFETY: a hint, which reads nothing and faults at no address. (The intrinsic is
+        // not stable.)
+        unsafe {
+            asm!("prfm pldl1keep, [{}]", in(reg) from, options(nomem, nostack, preserves_flags));
+        }
+    }
+
+    #[inline(always)]
+    fn splat(self, v: f32) -> float32x4_t {
+        neon!(vdupq_n_f32(v))
+    }
+    #[inline(always)]
+    fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        neon!(vaddq_f32(a, b))
+    }
+    #[inline(always)]
+    fn sub(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        neon!(vsubq_f32(a, b))
+    }
+    #[inline(always)]
+    fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        neon!(vmulq_f32(a, b))
+    }
+    #[inline(always)]
+    fn div(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        neon!(vdivq_f32(a, b))
+    }
+    #[inline(always)]
+    fn fma(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        neon!(vfmaq_f32(c, a, b))
+    }
+    #[inline(always)]
+    fn select_lt(
+        self,
+        a: float32x4_t,
+        b: float32x4_t,
+        x: float32x4_t,
+        y: float32x4_t,
+    ) -> float32x4_t {
+        neon!(vbslq_f32(vcltq_f32(a, b), x, y))
+    }
+    #[inline(always)]
+    fn abs(self, a: float32x4_t) -> float32x4_t {
+        neon!(vabsq_f32(a))
+    }
+    #[inline(always)]
+    fn exp2_magic(self, t: float32x4_t) -> float32x4_t {
+        neon!({
+            let shifted = vshlq_n_s32::<23>(vreinterpretq_s32_f32(t));
+            vreinterpretq_f32_s32(vaddq_s32(shifted, vdupq_n_s32(0x3f80_0000)))
+        })
+    }
+
+    #[inline(always)]
+    fn sum16(self, parts: [float32x4_t; MOST_PARTS]) -> f32 {
+        neon!({
+            let v = [vaddq_f32(parts[0], parts[2]), vaddq_f32(parts[1], parts[3])];
+            let v = vaddq_f32(v[0], v[1]);
+            let v = vadd_f32(vget_low_f32(v), vget_high_f32(v));
+            vget_lane_f32::<0>(vpadd_f32(v, v))
+        })
+    }
+    #[inline(always)]
+    fn max16(self, parts: [float32x4_t; MOST_PARTS]) -> f32 {
+        let v = larger(larger(parts[0], parts[2]), larger(parts[1], parts[3]));
+        neon!({
+            let v = larger(v, vextq_f32::<2>(v, v));
+            vgetq_lane_f32::<0>(larger(v, vextq_f32::<1>(v, v)))
+        })
+    }
+
+    #[inline(always)]
+    fn splat_i(self, v: i32) -> int32x4_t {
+        neon!(vdupq_n_s32(v))
+    }
+    #[inline(always)]
+    fn add_i(self, a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        neon!(vaddq_s32(a, b))
+    }
+    #[inline(always)]
+    fn sub_i(self, a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        neon!(vsubq_s32(a, b))
+    }
+    #[inline(always)]
+    fn to_f(self, v: int32x4_t) -> float32x4_t {
+        neon!(vcvtq_f32_s32(v))
+    }
+    #[inline(always)]
+    fn round(self, v: float32x4_t) -> int32x4_t {
+        neon!(vcvtnq_s32_f32(v))
+    }
+    #[inline(always)]
+    fn max_bits(self, m: int32x4_t, v: float32x4_t) -> int32x4_t {
+        neon!(vmaxq_s32(m, vreinterpretq_s32_f32(vabsq_f32(v))))
+    }
+    #[inline(always)]
+    fn reduce_max_i(self, v: int32x4_t) -> i32 {
+        neon!(vmaxvq_s32(v))
+    }
+    #[inline(always)]
+    fn reduce_add_i(self, v: int32x4_t) -> i32 {
+        neon!(vaddvq_s32(v))
+    }
+    #[inline(always)]
+    fn clamp_127(self, v: int32x4_t) -> int32x4_t {
+        neon!(vmaxq_s32(vminq_s32(v, vdupq_n_s32(127)), vdupq_n_s32(-127)))
+    }
+    #[inline(always)]
+    unsafe fn store_i8(self, to: *mut i8, v: int32x4_t) {
+        neon!({
+            let words = vmovn_s32(v);
+            let bytes = vreinterpret_u32_s8(vmovn_s16(vcombine_s16(words, words)));
+            to.cast::<u32>().write_unaligned(vget_lane_u32::<0>(bytes));
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn load_w(self, from: *const u8) -> int8x16_t {
+        neon!(vld1q_s8(from.cast()))
+    }
+    #[inline(always)]
+    fn nibbles(self, w: int8x16_t) -> (int8x16_t, int8x16_t) {
+        neon!({
+            let w = vreinterpretq_u8_s8(w);
+            let (low, high) = (vandq_u8(w, vdupq_n_u8(15)), vshrq_n_u8::<4>(w));
+            (vreinterpretq_s8_u8(low), vreinterpretq_s8_u8(high))
+        })
+    }
+    #[inline(always)]
+    fn ready_i8(self, w: int8x16_t) -> int8x16_t {
+        w
+    }
+    #[inline(always)]
+    unsafe fn acts(self, from: *const i8) -> int8x16x2_t {
+        neon!(int8x16x2_t(vld1q_s8(from), vld1q_s8(from.add(16))))
+    }
+    #[inline(always)]
+    fn zero4(self) -> D::Z4 {
+        self.0.zero4()
+    }
+    #[inline(always)]
+    fn zero8(self) -> D::Z8 {
+        self.0.zero8()
+    }
+    #[inline(always)]
+    fn dot_u4(self, z: D::Z4, w: int8x16_t, a: int8x16x2_t, g: usize) -> D::Z4 {
+        self.0.dot_u4(z, w, a, g)
+    }
+    #[inline(always)]
+    fn dot_i8(self, z: D::Z8, w: int8x16_t, a: int8x16x2_t, g: usize) -> D::Z8 {
+        self.0.dot_i8(z, w, a, g)
+    }
+    #[inline(always)]
+    fn sum4(self, z: D::Z4) -> int32x4_t {
+        self.0.sum4(z)
+    }
+    #[inline(always)]
+    fn sum8(self, z: D::Z8) -> int32x4_t {
+        self.0.sum8(z)
+    }
+}
