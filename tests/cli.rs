@@ -113,15 +113,17 @@ fn json_keys_are_fixed() {
     let tiny = Tiny::new();
     let bench = tiny.run("bench", &["--json", "-r", "2", "-n", "2", "--prompt-tokens", "3"]).ok();
     let bench = json(&bench.text());
-    let speeds = ["decode_tok_s", "first_token_s", "prefill_tok_s", "weight_gb_s"];
+    let speeds = ["decode_tok_s", "first_token_s", "prefill_tok_s", "read_gb_s", "weight_gb_s"];
     assert_eq!(
         keys(&bench),
         [
+            "cache",
             "chunk",
             "decode_tok_s",
             "first_token_s",
             "isa",
             "prefill_tok_s",
+            "read_gb_s",
             "threads",
             "weight_gb_s"
         ]
@@ -143,6 +145,12 @@ fn json_keys_are_fixed() {
             "tensors"
         ]
     );
+    let session_bytes = |lookup: &str| {
+        let inspect = json(&tiny.run("inspect", &["--json", "--lookup", lookup]).ok().text());
+        inspect["session_bytes"].as_u64().expect("a number")
+    };
+    assert_eq!(inspect["session_bytes"], session_bytes("0"));
+    assert!(session_bytes("0") < session_bytes("3"));
     assert_eq!(inspect["file_bytes"], fs::metadata(tiny.model()).unwrap().len());
     fs::write(tiny.join("text"), "some words to be predicted ".repeat(20)).unwrap();
     let args = ["--json", "-f", "text", "--context", "16", "--windows", "3"];
@@ -161,6 +169,9 @@ fn bench_reports_what_ran() {
         (&bench["isa"], &bench["threads"], &bench["chunk"]),
         (&"scalar".into(), &3.into(), &5.into())
     );
+    assert_eq!(bench["cache"], true);
+    let bench = json(&tiny.run("bench", &[&args[..], &["--no-cache"]].concat()).ok().text());
+    assert_eq!(bench["cache"], false);
 }
 
 #[test]

@@ -16,6 +16,7 @@ const ORDER: &[&str] = &[
     "sampler",
     "matrix",
     "ring",
+    "lookup",
     "rope",
     "arena",
     "kernels",
@@ -37,6 +38,7 @@ const ORDER: &[&str] = &[
 
 /// The files that may hold `unsafe`, and what for.
 const UNSAFE: &[(&str, &str)] = &[
+    ("boards/hosted/src/bandwidth.rs", "asks for memory ahead"),
     ("boards/hosted/src/detect.rs", "asks the CPU"),
     ("boards/hosted/src/map.rs", "maps the model"),
     ("boards/hosted/src/os.rs", "system calls"),

@@ -20,8 +20,7 @@ pub struct Options {
     /// Tokens that go through the layers together in prefill; at least 1. Speed and
     /// memory depend on it, bits do not.
     pub chunk: usize,
-    /// Tokens that may be drafted, fed and taken back by
-    /// [`Session::truncate`](crate::Session::truncate).
+    /// Tokens that [`Session::feed_ahead`](crate::Session::feed_ahead) may draft.
     pub draft: usize,
     /// Tokens whose logits are computed together by
     /// [`Session::feed_each`](crate::Session::feed_each); at least 1.
@@ -54,10 +53,23 @@ impl Options {
         }
     }
 
-    /// Slots of storage beyond the visible window, so that a chunk can be written before
-    /// it is attended, and drafts taken back. `None` if that overflows.
+    /// Tokens that go through the layers together at most: a chunk, or one token and the
+    /// drafts behind it. `None` if that overflows.
+    pub(crate) fn step(&self) -> Option<usize> {
+        Some(self.chunk.max(self.draft.checked_add(1)?))
+    }
+
+    /// Slots of storage beyond the visible window, so that a chunk can be written before it
+    /// is attended and taken back after that, drafts behind it or not. `None` if that
+    /// overflows.
     pub(crate) fn slack(&self) -> Option<usize> {
-        Some(self.chunk.max(self.draft.checked_add(1)?).saturating_sub(1))
+        self.chunk.saturating_sub(1).checked_add(self.draft)
+    }
+
+    /// Rows of logits that are computed together at most. `None` if that overflows.
+    pub(crate) fn scored(&self) -> Option<usize> {
+        let drafted = if self.draft == 0 { 0 } else { self.draft.checked_add(1)? };
+        Some(self.logit_rows.max(drafted))
     }
 
     /// Where tokens lie and what they see.

@@ -64,6 +64,18 @@ impl Ring {
         }
     }
 
+    /// The slots of the tokens that query `i` sees, in order: sinks, then the window, which
+    /// may wrap.
+    pub(crate) fn slots_seen(&self, i: u64) -> [Range<usize>; 3] {
+        let seen = self.seen(i);
+        let n = (seen.end - seen.start) as usize;
+        let first = (seen.start % self.stored as u64) as usize;
+        let before_wrap = n.min(self.stored - first);
+        let base = self.sink_slots;
+        let window = base + first..base + first + before_wrap;
+        [0..self.sinks_seen(i), window, base..base + n - before_wrap]
+    }
+
     /// How many sinks query `i` sees.
     pub(crate) fn sinks_seen(&self, i: u64) -> usize {
         (self.sinks as u64).min(i.saturating_add(1)) as usize
@@ -178,6 +190,18 @@ mod tests {
                     Ring::new(context, sinks, slack)
                         .is_some_and(|ring| ring.sink_slots + ring.stored <= most)
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn slots_seen_are_those_of_each_token() {
+        for (_, _, ring) in rings() {
+            for i in 0..3000_u64 {
+                let (sinks, window) = (0..ring.sinks_seen(i) as u64, ring.seen(i));
+                let window = window.start + ring.sinks as u64..window.end + ring.sinks as u64;
+                let one_by_one = sinks.chain(window).map(|i| ring.slot(i));
+                assert!(ring.slots_seen(i).into_iter().flatten().eq(one_by_one));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The loop: feed tokens, get logits, choose the next token.
 
+mod ahead;
 mod error;
 mod memory;
 
@@ -10,6 +11,7 @@ use crate::embedding::embed;
 use crate::input::Rows;
 use crate::kernels::Machine;
 use crate::logits::logits;
+use crate::lookup::Text;
 use crate::model::Model;
 use crate::options::{Options, OptionsError};
 use crate::ring::Ring;
@@ -17,6 +19,8 @@ use crate::rope::Rope;
 use crate::sampler::Sampler;
 use crate::work::{Buffers, Step};
 
+use ahead::Ahead;
+pub use ahead::Drafts;
 pub use error::{FeedError, TruncateError};
 use memory::Memory;
 
@@ -34,6 +38,8 @@ pub struct Session<'a> {
     /// Tokens in the stream when it was longest: what lies further back than the storage
     /// reaches from there has been overwritten, also if tokens were taken back since.
     longest: u64,
+    /// What was computed of tokens behind the end.
+    ahead: Ahead,
     /// Row of the residual stream that holds the last token, if it is still there.
     last: Option<usize>,
     /// Row of the logits that belongs to the last token, if one does.
@@ -65,14 +71,16 @@ impl<'a> Session<'a> {
         }
         let memory = Memory::carve(&mut Arena::new(scratch), &model, &options).ok_or(short)?;
         let ring = options.ring()?;
-        Ok(Self { model, options, ring, memory, len: 0, longest: 0, last: None, scored: None })
+        let (ahead, last, scored) = (Ahead::default(), None, None);
+        Ok(Self { model, options, ring, memory, len: 0, longest: 0, ahead, last, scored })
     }
 
     /// Appends `tokens` to the stream, [`Options::chunk`] at a time. On an error nothing
     /// was fed.
     pub fn feed(&mut self, machine: &Machine<'_>, tokens: &[u32]) -> Result<(), FeedError> {
         self.check(tokens)?;
-        for chunk in tokens.chunks(self.options.chunk) {
+        let known = self.accept(tokens);
+        for chunk in tokens.get(known..).unwrap_or_default().chunks(self.options.chunk) {
             self.forward(machine, chunk);
         }
         Ok(())
@@ -87,6 +95,7 @@ impl<'a> Session<'a> {
         each: &mut dyn FnMut(usize, &[f32]),
     ) -> Result<(), FeedError> {
         self.check(tokens)?;
+        self.drop_drafts();
         let vocab_size = self.model.config().vocab_size;
         let mut index = 0;
         for chunk in tokens.chunks(self.options.chunk) {
@@ -119,7 +128,7 @@ impl<'a> Session<'a> {
         let Self { ring, memory, len, scored, model, .. } = self;
         let Memory { logits, logits_stride, candidates, tokens, .. } = memory;
         let logits = row(logits, *scored, *logits_stride, model.config().vocab_size);
-        sampler.sample(logits, visible(ring, tokens, *len), candidates)
+        sampler.sample(logits, visible(ring, tokens, *len).tokens(), candidates)
     }
 
     /// Tokens in the stream, those out of sight included.
@@ -133,8 +142,8 @@ impl<'a> Session<'a> {
     }
 
     /// Takes back the tokens from index `len` on, as if they had never been fed: possible
-    /// for the last `max(chunk, draft + 1) − 1` tokens fed, and for more while nothing that
-    /// the next token must see has been overwritten.
+    /// for the last `chunk − 1` tokens fed, and for more while nothing that the next token
+    /// must see has been overwritten.
     pub fn truncate(&mut self, len: u64) -> Result<(), TruncateError> {
         if len > self.len {
             return Err(TruncateError::NotReached);
@@ -143,6 +152,7 @@ impl<'a> Session<'a> {
             return Err(TruncateError::Forgotten);
         }
         if len < self.len {
+            self.drop_drafts();
             (self.len, self.last, self.scored) = (len, None, None);
         }
         Ok(())
@@ -154,13 +164,14 @@ impl<'a> Session<'a> {
         options.check(&self.model)?;
         self.ring = options.ring()?;
         self.options = options;
+        self.ahead = self.ahead.anew();
         (self.len, self.longest, self.last, self.scored) = (0, 0, None, None);
         Ok(())
     }
 
     /// The tokens that the newest one sees, itself included: sinks, then the window.
     pub fn visible(&self) -> impl Iterator<Item = u32> {
-        visible(&self.ring, self.memory.tokens, self.len)
+        visible(&self.ring, self.memory.tokens, self.len).tokens()
     }
 
     /// What the session was asked to be; `sinks` as last reset.
@@ -232,11 +243,8 @@ fn row(logits: &[f32], row: Option<usize>, stride: usize, vocab_size: usize) -> 
     row.unwrap_or_default()
 }
 
-/// The tokens that the last of `len` sees.
-fn visible(ring: &Ring, tokens: &[u32], len: u64) -> impl Iterator<Item = u32> {
-    let newest = len.checked_sub(1);
-    let sinks = newest.map_or(0, |i| ring.sinks_seen(i)) as u64;
-    let window = newest.map_or(0..0, |i| ring.seen(i));
-    let window = window.start + ring.sinks as u64..window.end + ring.sinks as u64;
-    (0..sinks).chain(window).filter_map(|i| tokens.get(ring.slot(i)).copied())
+/// The text that the last of `len` tokens sees.
+fn visible<'t>(ring: &Ring, tokens: &'t [u32], len: u64) -> Text<'t> {
+    let slots = len.checked_sub(1).map(|newest| ring.slots_seen(newest)).unwrap_or_default();
+    Text(slots.map(|slots| tokens.get(slots).unwrap_or_default()))
 }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use oarlock::sampler::Sampler;
 use oarlock::tokenizer::Tokenizer;
-use oarlock::{Machine, Session};
+use oarlock::{Drafts, FeedError, Machine, Session};
 
 use crate::console;
-use crate::errors::{Outcome, fault};
+use crate::errors::{Outcome, Stop, fault};
 use crate::stream::TextStream;
 
 /// A session that answers.
@@ -50,6 +50,8 @@ pub struct Answer {
     pub tokens: u64,
     /// Time from the first to the last of them.
     pub time: Duration,
+    /// What drafting has brought: [`Session::feed_ahead`].
+    pub drafts: Drafts,
     /// Whether it was interrupted.
     pub interrupted: bool,
 }
@@ -62,13 +64,16 @@ impl Speaker<'_> {
     pub fn answer(&mut self, ids: &[u32], limits: &Limits<'_>) -> Outcome<Answer> {
         self.unfed.extend_from_slice(ids);
         let mut answer = Answer { prompt_tokens: self.unfed.len(), ..Answer::default() };
-        let start = Instant::now();
+        let (start, drafts) = (Instant::now(), self.session.drafts());
         if self.feed(limits)? {
             answer.prompt_time = start.elapsed();
             self.speak(limits, &mut answer)?;
         } else {
             answer.interrupted = true;
         }
+        let Drafts { drafted, accepted } = self.session.drafts();
+        answer.drafts.drafted = drafted - drafts.drafted;
+        answer.drafts.accepted = accepted - drafts.accepted;
         Ok(answer)
     }
 
@@ -80,12 +85,19 @@ impl Speaker<'_> {
                 return Ok(false);
             }
             let n = step.min(self.unfed.len());
-            self.session
-                .feed(&self.machine, &self.unfed[..n])
-                .map_err(|error| fault("tokens", error, "convert the model again"))?;
+            self.session.feed(&self.machine, &self.unfed[..n]).map_err(unknown_token)?;
             self.unfed.drain(..n);
         }
         Ok(true)
+    }
+
+    /// Feeds the last token, and drafts those after it that are still wanted.
+    fn feed_last(&mut self, wanted: u64) -> Outcome {
+        let [token] = self.unfed[..] else { return Ok(()) };
+        let most = usize::try_from(wanted - 1).unwrap_or(usize::MAX);
+        self.session.feed_ahead(&self.machine, token, most).map_err(unknown_token)?;
+        self.unfed.clear();
+        Ok(())
     }
 
     /// Samples and shows tokens. The last prompt token has been fed.
@@ -109,10 +121,10 @@ impl Speaker<'_> {
         while answer.tokens < limits.tokens && !text.stopped() {
             answer.interrupted = (limits.interrupted)();
             // The last token is in the stream only once the next one is wanted.
-            if answer.interrupted || !self.feed(limits)? {
-                answer.interrupted = true;
+            if answer.interrupted {
                 return Ok(());
             }
+            self.feed_last(limits.tokens - answer.tokens)?;
             let id = self.session.sample(&self.machine, &mut self.sampler);
             if self.tokenizer.is_end(id) && !limits.ignore_end {
                 return Ok(()); // The next turn begins by saying so itself.
@@ -125,6 +137,10 @@ impl Speaker<'_> {
         }
         Ok(())
     }
+}
+
+fn unknown_token(error: FeedError) -> Stop {
+    fault("tokens", error, "convert the model again")
 }
 
 fn show(text: &str) -> Outcome {
@@ -149,6 +165,8 @@ impl AddAssign for Answer {
         self.prompt_time += other.prompt_time;
         self.tokens += other.tokens;
         self.time += other.time;
+        self.drafts.drafted += other.drafts.drafted;
+        self.drafts.accepted += other.drafts.accepted;
         self.interrupted |= other.interrupted;
     }
 }
@@ -159,8 +177,13 @@ impl fmt::Display for Answer {
         let (prompt_speed, speed) = (self.prompt_speed(), self.speed());
         write!(
             f,
-            "[{tokens} tokens, {speed:.1} tok/s; prompt {prompt} tokens, {prompt_speed:.1} tok/s]"
-        )
+            "[{tokens} tokens, {speed:.1} tok/s; prompt {prompt} tokens, {prompt_speed:.1} tok/s"
+        )?;
+        let Drafts { drafted, accepted } = self.drafts;
+        if drafted > 0 {
+            write!(f, "; {accepted} of {drafted} drafts")?;
+        }
+        write!(f, "]")
     }
 }
 

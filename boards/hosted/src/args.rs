@@ -57,6 +57,9 @@ pub struct Chat {
     /// Tokens at most in an answer [default: 512 with -p, else no limit]
     #[arg(short = 'n', value_name = "N")]
     pub limit: Option<u64>,
+    /// Tokens drafted at a time where the text repeats itself; 0 for none
+    #[arg(long, value_name = "N", default_value_t = CHAT_LOOKUP, value_parser = lookup())]
+    pub lookup: u16,
     #[command(flatten)]
     pub sampling: Sampling,
     #[command(flatten)]
@@ -82,6 +85,9 @@ pub struct Generate {
     /// Put the text into the model's chat template, as a user's message
     #[arg(long)]
     pub chat: bool,
+    /// Tokens drafted at a time where the text repeats itself; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = lookup())]
+    pub lookup: u16,
     #[command(flatten)]
     pub sampling: Sampling,
     #[command(flatten)]
@@ -90,6 +96,13 @@ pub struct Generate {
 
 /// Tokens of an answer that nobody is there to stop.
 pub const DEFAULT_LIMIT: u64 = 512;
+
+/// With the token before them, drafts of a chat fill a tile of the matrix kernels.
+const CHAT_LOOKUP: u16 = 3;
+
+fn lookup() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(0..=256)
+}
 
 /// `oarlock tokenize`
 #[derive(Args, Debug)]
@@ -183,6 +196,9 @@ pub struct Bench {
     /// Position of the first token in its stream
     #[arg(long, default_value_t = 0)]
     pub position: u64,
+    /// Read everything anew for each token, as if there were no cache
+    #[arg(long)]
+    pub no_cache: bool,
     /// Runs of each kind
     #[arg(short, long, value_name = "R", default_value_t = 5)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
@@ -203,6 +219,9 @@ pub struct Inspect {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
+    /// Tokens drafted at a time, which take memory too
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = lookup())]
+    pub lookup: u16,
     #[command(flatten)]
     pub run: Run,
 }

@@ -16,12 +16,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Sets up what the command line asks for.
-    pub fn new(run: &args::Run, model: &Model<'_>) -> Outcome<Self> {
-        Self::with(run, model, |_| {})
-    }
-
-    /// As [`Self::new`], with options that the command itself sets.
+    /// Sets up what the command line asks for, with options that the command itself sets.
     pub fn with(
         run: &args::Run,
         model: &Model<'_>,

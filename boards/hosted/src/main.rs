@@ -18,6 +18,7 @@
 
 mod answer;
 mod args;
+mod bandwidth;
 mod chatting;
 mod commands;
 mod console;

@@ -34,6 +34,11 @@ impl ModelFile {
         &self.path
     }
 
+    /// All of it, as it is mapped.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+
     /// Its name, without folders and `.oar`.
     pub fn name(&self) -> String {
         let name = self.path.file_stem().unwrap_or(self.path.as_os_str());

@@ -13,13 +13,15 @@ use crate::work::Buffers;
 /// Everything in the scratch slice.
 pub(super) struct Memory<'a> {
     pub(super) work: Buffers<'a>,
-    /// (logit_rows, vocab_size), rows a stride apart
+    /// (rows scored together, vocab_size), rows a stride apart
     pub(super) logits: &'a mut [f32],
     pub(super) logits_stride: usize,
     /// (vocab_size)
     pub(super) candidates: &'a mut [Candidate],
     /// (slots): the token in each slot of the cache
     pub(super) tokens: &'a mut [u32],
+    /// (draft + 1): a token, and what may come after it
+    pub(super) guesses: &'a mut [u32],
     pub(super) cache: Cache<'a>,
 }
 
@@ -38,7 +40,7 @@ impl<'a> Memory<'a> {
             group: config.n_heads / config.n_kv_heads,
             head_dim: config.head_dim,
             pairs: config.rot_dim / 2,
-            chunk: options.chunk,
+            chunk: options.step()?,
             segments: Ring::most_segments(options.context),
         };
         let cache = CacheShape {
@@ -48,13 +50,15 @@ impl<'a> Memory<'a> {
             head_dim: config.head_dim,
             slots,
         };
+        let scored = options.scored()?;
         let logits_stride = config.vocab_size.checked_next_multiple_of(TILE_ROWS)?;
         Some(Self {
-            work: Buffers::carve(source, model, attention, options.logit_rows)?,
-            logits: source.take(options.logit_rows.checked_mul(logits_stride))?,
+            work: Buffers::carve(source, model, attention, scored)?,
+            logits: source.take(scored.checked_mul(logits_stride))?,
             logits_stride,
             candidates: source.take(Some(config.vocab_size))?,
             tokens: source.take(Some(slots))?,
+            guesses: source.take(options.draft.checked_add(1))?,
             cache: Cache::carve(source, cache)?,
         })
     }

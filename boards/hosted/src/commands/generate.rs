@@ -23,7 +23,8 @@ pub fn run(args: &args::Generate) -> Outcome {
     if ids.is_empty() {
         return Err(fault("prompt", "has no tokens", "give a text to continue"));
     }
-    let mut engine = Engine::new(&args.run, &model)?;
+    let drafts = usize::from(args.lookup);
+    let mut engine = Engine::with(&args.run, &model, |options| options.draft = drafts)?;
     let (session, machine) = engine.session(model)?;
     let sampler = sampling::sampler(&args.sampling, &model);
     let tokenizer = words.tokenizer;

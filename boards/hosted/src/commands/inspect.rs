@@ -15,7 +15,8 @@ pub fn run(args: &args::Inspect) -> Outcome {
     let path = args.file.as_deref().or(args.run.model.path.as_deref());
     let file = ModelFile::at(path)?;
     let model = file.model()?;
-    let options = engine::options(&args.run, &model);
+    let mut options = engine::options(&args.run, &model);
+    options.draft = usize::from(args.lookup);
     let session_bytes = engine::bytes_needed(&model, &options)?;
     let text = if args.json {
         as_json(&model, &options, session_bytes).to_string()

@@ -33,7 +33,8 @@ pub fn run(args: &args::Chat) -> Outcome {
     let model = file.model()?;
     let chat = chatting::program(&file, &model)?;
     let words = Words::new(file.tokenizer(&model)?);
-    let mut engine = Engine::new(&args.run, &model)?;
+    let drafts = usize::from(args.lookup);
+    let mut engine = Engine::with(&args.run, &model, |options| options.draft = drafts)?;
     let options = engine.options();
     let (session, machine) = engine.session(model)?;
     let interactive = message.is_none() && std::io::stdin().is_terminal();

@@ -1,5 +1,7 @@
 //! `oarlock bench`: how fast this machine runs the model.
 
+mod spread;
+
 use std::time::Instant;
 
 use oarlock::{Machine, Model, Options, Session};
@@ -9,7 +11,8 @@ use crate::answer::per_second;
 use crate::engine::Engine;
 use crate::errors::{Outcome, fault};
 use crate::model_file::ModelFile;
-use crate::{args, console};
+use crate::{args, bandwidth, console};
+use spread::Spread;
 
 /// Measures prefill and decode, each from an empty cache, and writes the speeds to stdout.
 pub fn run(args: &args::Bench) -> Outcome {
@@ -21,32 +24,43 @@ pub fn run(args: &args::Bench) -> Outcome {
     let (session, machine) = engine.session(model)?;
     let mut bench = Bench { session, machine, vocab_size: model.config().vocab_size };
     let prompt = count("--prompt-tokens", args.prompt_tokens)?;
-    let (depth, decode) = (count("--depth", args.depth)?, count("-n", args.limit)?);
+    let (depth, tokens) = (count("--depth", args.depth)?, count("-n", args.limit)?);
     // One run that nobody times brings the weights into memory and wakes the threads.
     bench.prefill(0, prompt.min(options.chunk))?;
-    let (mut prefill_tok_s, mut first_token_s, mut decode_tok_s) = (vec![], vec![], vec![]);
+    let (mut prefill, mut first, mut decoded, mut read) = (vec![], vec![], vec![], vec![]);
     for run in 0..args.repetitions {
         let (tok_s, first_s) = bench.prefill(depth, prompt)?;
-        prefill_tok_s.push(tok_s);
-        first_token_s.push(first_s);
-        decode_tok_s.push(bench.decode(depth, decode)?);
+        prefill.push(tok_s);
+        first.push(first_s);
+        let decode = if args.no_cache { Bench::decode_anew } else { Bench::decode };
+        decoded.push(decode(&mut bench, depth, tokens)?);
+        read.push(bandwidth::read(machine.exec, file.bytes()) / 1e9);
         console::progress(|| format!("run {} of {}", run + 1, args.repetitions));
     }
-    let weight_bytes = weight_bytes(&model) as f64;
+    let weight_gb = weight_bytes(&model) as f64 / 1e9;
     let report = Report {
         isa: machine.isa.name(),
         threads: machine.exec.threads(),
         options,
-        prefill_tok_s: Spread::of(prefill_tok_s),
-        weight_gb_s: Spread::of(decode_tok_s.iter().map(|s| s * weight_bytes / 1e9).collect()),
-        decode_tok_s: Spread::of(decode_tok_s),
-        first_token_s: Spread::of(first_token_s),
+        cache: !args.no_cache,
+        prefill_tok_s: Spread::of(prefill),
+        decode_tok_s: Spread::of(decoded.iter().map(|run| run.tok_s).collect()),
+        first_token_s: Spread::of(first),
+        weight_gb_s: Spread::of(decoded.iter().map(|run| run.passes_s * weight_gb).collect()),
+        read_gb_s: Spread::of(read),
     };
     console::put_line(&if args.json { report.json().to_string() } else { report.text() })
 }
 
 fn count(name: &str, value: u64) -> Outcome<usize> {
     usize::try_from(value).map_err(|_| fault(name, "is too much", "give less"))
+}
+
+/// How fast a run of decoding was.
+struct Decoded {
+    tok_s: f64,
+    /// Times in a second that the weights were read.
+    passes_s: f64,
 }
 
 struct Bench<'a> {
@@ -68,8 +82,8 @@ impl Bench<'_> {
         Ok((per_second(n as f64, prefill), start.elapsed().as_secs_f64()))
     }
 
-    /// Tokens in a second, one after the other, after `depth` others.
-    fn decode(&mut self, depth: usize, n: usize) -> Outcome<f64> {
+    /// One token after the other, after `depth` others.
+    fn decode(&mut self, depth: usize, n: usize) -> Outcome<Decoded> {
         self.start(depth)?;
         let mut next = self.tokens(depth as u64, 1);
         let start = Instant::now();
@@ -77,7 +91,25 @@ impl Bench<'_> {
             self.feed(&next)?;
             next[0] = self.choose();
         }
-        Ok(per_second(n as f64, start.elapsed()))
+        let tok_s = per_second(n as f64, start.elapsed());
+        Ok(Decoded { tok_s, passes_s: tok_s })
+    }
+
+    /// As [`Self::decode`], but nothing is remembered: every token is the end of a text that
+    /// is read from its beginning.
+    fn decode_anew(&mut self, depth: usize, n: usize) -> Outcome<Decoded> {
+        let mut text = self.tokens(0, depth + 1);
+        let (chunk, mut passes) = (self.session.options().chunk, 0);
+        let start = Instant::now();
+        for _ in 0..n {
+            self.start(0)?;
+            self.feed(&text)?;
+            passes += text.len().div_ceil(chunk);
+            text.push(self.choose());
+        }
+        let time = start.elapsed();
+        let tok_s = per_second(n as f64, time);
+        Ok(Decoded { tok_s, passes_s: per_second(passes as f64, time) })
     }
 
     /// An empty cache, then `depth` tokens in it.
@@ -115,39 +147,16 @@ fn weight_bytes(model: &Model<'_>) -> u64 {
     model.tensors().skip(skipped).map(|tensor| tensor.extent.len).sum()
 }
 
-/// Of several measurements of one thing.
-struct Spread {
-    min: f64,
-    median: f64,
-    max: f64,
-}
-
-impl Spread {
-    fn of(mut values: Vec<f64>) -> Self {
-        values.sort_unstable_by(f64::total_cmp);
-        let at = |i: usize| values.get(i).copied().unwrap_or(0.0);
-        let (low, high) = (values.len().saturating_sub(1) / 2, values.len() / 2);
-        let median = (at(low) + at(high)) / 2.0;
-        Self { min: at(0), median, max: at(values.len().saturating_sub(1)) }
-    }
-
-    fn json(&self) -> Value {
-        json!({ "min": self.min, "median": self.median, "max": self.max })
-    }
-
-    fn text(&self) -> String {
-        format!("{:10.3}  ({:.3} to {:.3})", self.median, self.min, self.max)
-    }
-}
-
 struct Report {
     isa: &'static str,
     threads: usize,
     options: Options,
+    cache: bool,
     prefill_tok_s: Spread,
     decode_tok_s: Spread,
     first_token_s: Spread,
     weight_gb_s: Spread,
+    read_gb_s: Spread,
 }
 
 impl Report {
@@ -156,36 +165,29 @@ impl Report {
             "isa": self.isa,
             "threads": self.threads,
             "chunk": self.options.chunk,
+            "cache": self.cache,
             "prefill_tok_s": self.prefill_tok_s.json(),
             "decode_tok_s": self.decode_tok_s.json(),
             "first_token_s": self.first_token_s.json(),
             "weight_gb_s": self.weight_gb_s.json(),
+            "read_gb_s": self.read_gb_s.json(),
         })
     }
 
     fn text(&self) -> String {
         let Self { isa, threads, options, .. } = self;
+        let cache = if self.cache { "" } else { ", no cache" };
         format!(
-            "isa {isa}, threads {threads}, chunk {}, context {}\n\
-             prefill tok/s  {}\ndecode tok/s   {}\nfirst token s  {}\nweights GB/s   {}",
+            "isa {isa}, threads {threads}, chunk {}, context {}{cache}\n\
+             prefill tok/s  {}\ndecode tok/s   {}\nfirst token s  {}\nweights GB/s   {}\n\
+             memory GB/s    {}",
             options.chunk,
             options.context,
             self.prefill_tok_s.text(),
             self.decode_tok_s.text(),
             self.first_token_s.text(),
             self.weight_gb_s.text(),
+            self.read_gb_s.text(),
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Spread;
-
-    #[test]
-    fn the_median_of_an_even_number_lies_between() {
-        let odd = Spread::of(vec![3.0, 1.0, 2.0]);
-        assert_eq!((odd.min, odd.median, odd.max), (1.0, 2.0, 3.0));
-        assert_eq!(Spread::of(vec![4.0, 1.0]).median, 2.5);
     }
 }
