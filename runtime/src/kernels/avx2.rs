@@ -2,10 +2,10 @@
 //!
 //! There is no signed byte product here, only unsigned × signed pairs summed in 16 bits
 //! (`vpmaddubsw`). Nibbles fit it eight groups deep: 15 · 127 · 2 · 8 = 30,480. Bytes do
-//! not: two products of 255 · 127 overflow. So an int8 weight is moved to 0 … 255 and
-//! split into nibbles, and its dot product is that of the low ones plus 16 times that of
-//! the high ones: two multiplications and two additions for 32 weights, where widening to
-//! 32 bits after each product takes one more, on the ports that multiply.
+//! not: two products of 255 · 127 overflow. So int8 weights and their activations are
+//! widened to 16 bits, once for many tokens and many tiles, and multiplied by `vpmaddwd`.
+//! Every way around that takes as many instructions for 32 weights, two multiplications and
+//! two additions (`docs/performance.md`), and then has to put sums together again.
 #![allow(unsafe_code, clippy::indexing_slicing)]
 
 use core::arch::asm;
@@ -13,6 +13,7 @@ use core::arch::x86_64::*;
 
 use super::isa::Op;
 use super::simd::{MOST_PARTS, Simd};
+use crate::layout::GROUPS;
 
 /// Proof of AVX2, FMA and F16C: made by [`enter`] alone.
 #[derive(Clone, Copy)]
@@ -24,27 +25,64 @@ pub(super) fn enter<O: Op>(op: O) -> O::Out {
     op.run(Avx2(()))
 }
 
-/// Adds the sums of neighbouring products to `z`, in 16 bits.
+/// Multiplies in pairs, and adds the sums of the pairs to `z`.
 ///
 /// In assembly, because a compiler that sees these additions reorders them into a tree
 /// and then has more sums alive than there are registers.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn add_products(z: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
-    let mut sum = z;
-    // SAFETY: two instructions of AVX2, which this function has, on registers alone.
-    unsafe {
+macro_rules! add_products {
+    ($multiply:literal, $add:literal, $z:expr, $w:expr, $a:expr) => {{
+        let mut sum = $z;
         asm!(
-            "vpmaddubsw {pairs}, {unsigned}, {signed}",
-            "vpaddw {sum}, {sum}, {pairs}",
+            concat!($multiply, " {pairs}, {w}, {a}"),
+            concat!($add, " {sum}, {sum}, {pairs}"),
             pairs = out(ymm_reg) _,
-            unsigned = in(ymm_reg) unsigned,
-            signed = in(ymm_reg) signed,
+            w = in(ymm_reg) $w,
+            a = in(ymm_reg) $a,
             sum = inout(ymm_reg) sum,
             options(pure, nomem, nostack, preserves_flags),
         );
-    }
-    sum
+        sum
+    }};
+}
+
+/// Unsigned bytes × signed bytes, summed in 16 bits.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_bytes(z: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
+    // SAFETY: two instructions of AVX2, which this function has, on registers alone.
+    unsafe { add_products!("vpmaddubsw", "vpaddw", z, unsigned, signed) }
+}
+
+/// Signed words × signed words, summed in 32 bits.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_words(z: __m256i, w: __m256i, a: __m256i) -> __m256i {
+    // SAFETY: as above.
+    unsafe { add_products!("vpmaddwd", "vpaddd", z, w, a) }
+}
+
+/// The even and the odd bytes of each 32-bit lane as words: of weights and activations
+/// alike, so that the pairs meet.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn widen(bytes: __m256i) -> (__m256i, __m256i) {
+    let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(bytes));
+    (even, _mm256_srai_epi16::<8>(bytes))
+}
+
+/// Activations by groups of 4, to be broadcast from memory, and what the dot products with
+/// nibbles start with.
+#[derive(Clone, Copy)]
+pub(crate) struct Bytes {
+    groups: [i32; GROUPS],
+    start: i32,
+}
+
+/// Activations widened, by groups.
+#[derive(Clone, Copy)]
+pub(crate) struct Words {
+    even: [i32; GROUPS],
+    odd: [i32; GROUPS],
 }
 
 /// Uses instructions from a method of [`Avx2`].
@@ -60,15 +98,15 @@ macro_rules! has {
 // SAFETY: `Avx2` exists only inside `enter`, which only runs where the features are.
 unsafe impl Simd for Avx2 {
     const LANES: usize = 8;
-    const I8_OFFSET: i32 = 128;
 
     type F = __m256;
     type I = __m256i;
     type W = __m256i;
     type W8 = (__m256i, __m256i);
     type Z4 = __m256i;
-    type Z8 = (__m256i, __m256i);
-    type A = *const i8;
+    type Z8 = __m256i;
+    type A4 = Bytes;
+    type A8 = Words;
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m256 {
@@ -171,10 +209,6 @@ unsafe impl Simd for Avx2 {
         has!(_mm256_add_epi32(a, b))
     }
     #[inline(always)]
-    fn sub_i(self, a: __m256i, b: __m256i) -> __m256i {
-        has!(_mm256_sub_epi32(a, b))
-    }
-    #[inline(always)]
     fn to_f(self, v: __m256i) -> __m256 {
         has!(_mm256_cvtepi32_ps(v))
     }
@@ -232,41 +266,52 @@ unsafe impl Simd for Avx2 {
     }
     #[inline(always)]
     fn ready_i8(self, w: __m256i) -> (__m256i, __m256i) {
-        self.nibbles(has!(_mm256_xor_si256(w, _mm256_set1_epi8(-128))))
+        has!(widen(w))
     }
     #[inline(always)]
-    unsafe fn acts(self, from: *const i8) -> *const i8 {
-        from
+    unsafe fn acts4(self, from: *const i8, less: i32) -> Bytes {
+        // The upper word starts at 0: either then holds its half of the dot product, and the
+        // lower one minus what was to be taken off. Both stay within 16 bits: a half of the
+        // products less its own 8 · sum is at most 7 or 8 · 127 · 16 = 16,256, and the other
+        // half's 8 · sum as much again.
+        // SAFETY: the caller vouches for 32 elements.
+        Bytes { groups: unsafe { from.cast::<[i32; 8]>().read_unaligned() }, start: -less & 0xffff }
     }
     #[inline(always)]
-    fn zero4(self) -> __m256i {
-        has!(_mm256_setzero_si256())
+    unsafe fn acts8(self, from: *const i8, _nothing: i32) -> Words {
+        let mut words = Words { even: [0; GROUPS], odd: [0; GROUPS] };
+        has!({
+            let (even, odd) = widen(_mm256_loadu_si256(from.cast()));
+            _mm256_storeu_si256(words.even.as_mut_ptr().cast(), even);
+            _mm256_storeu_si256(words.odd.as_mut_ptr().cast(), odd);
+        });
+        words
     }
     #[inline(always)]
-    fn zero8(self) -> (__m256i, __m256i) {
-        (self.zero4(), self.zero4())
+    fn start4(self, a: &Bytes) -> __m256i {
+        self.splat_i(a.start)
     }
     #[inline(always)]
-    fn dot_u4(self, z: __m256i, w: __m256i, a: *const i8, g: usize) -> __m256i {
-        has!(add_products(z, w, _mm256_set1_epi32(a.cast::<i32>().add(g).read_unaligned())))
+    fn start8(self, _a: &Words) -> __m256i {
+        self.splat_i(0)
     }
     #[inline(always)]
-    fn dot_i8(
-        self,
-        z: (__m256i, __m256i),
-        w: (__m256i, __m256i),
-        a: *const i8,
-        g: usize,
-    ) -> (__m256i, __m256i) {
-        (self.dot_u4(z.0, w.0, a, g), self.dot_u4(z.1, w.1, a, g))
+    fn dot_u4(self, z: __m256i, w: __m256i, a: &Bytes, g: usize) -> __m256i {
+        has!(add_bytes(z, w, _mm256_set1_epi32(a.groups[g])))
+    }
+    #[inline(always)]
+    fn dot_i8(self, z: __m256i, w: (__m256i, __m256i), a: &Words, g: usize) -> __m256i {
+        has!({
+            let z = add_words(z, w.0, _mm256_set1_epi32(a.even[g]));
+            add_words(z, w.1, _mm256_set1_epi32(a.odd[g]))
+        })
     }
     #[inline(always)]
     fn sum4(self, z: __m256i) -> __m256i {
         has!(_mm256_madd_epi16(z, _mm256_set1_epi16(1)))
     }
     #[inline(always)]
-    fn sum8(self, z: (__m256i, __m256i)) -> __m256i {
-        let low = self.sum4(z.0);
-        has!(_mm256_add_epi32(low, _mm256_madd_epi16(z.1, _mm256_set1_epi16(16))))
+    fn sum8(self, z: __m256i) -> __m256i {
+        z
     }
 }

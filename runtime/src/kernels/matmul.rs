@@ -6,14 +6,15 @@
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
+use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use super::Machine;
 use super::acts::Acts;
 use super::isa::{Isa, Op};
 use super::simd::{MOST_PARTS, Simd};
-use super::vector::silu_times;
-use super::weights::{Floats, Int4, Int4a, Int8, Lines, Packed, Parts, Rows, Weights};
+use super::vector::{load_some, silu_times};
+use super::weights::{Floats, Int4, Int4a, Int8, Lines, Packed, Rows, Sums, Weights, load};
 use crate::exec::{Block, MOST_PIECES, for_each};
 use crate::layout::{TILE_ROWS, WeightType, blocks, tiles};
 use crate::matrix::Linear;
@@ -214,124 +215,186 @@ impl<'a, 'b, W: Weights> Product<'a, 'b, W> {
         self.bytes.len().checked_div(self.tile_bytes).unwrap_or(0)
     }
 
-    /// Adds the bias to a register of products and sends it to the output.
+    /// Adds the bias to the products of a tile with a token and sends them to the output.
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, s: S, tile: usize, token: usize, part: usize, acc: S::F) {
-        let row = tile * TILE_ROWS + part * S::LANES;
-        let mut y = acc;
-        if let Some(bias) = self.bias {
-            let bias = bias.get(row..).unwrap_or(&[]);
-            y = s.add(y, super::vector::load_some(s, &bias[..bias.len().min(S::LANES)]));
+    fn finish<S: Simd>(&mut self, s: S, tile: usize, token: usize, products: Rows<S>) {
+        for part in 0..S::PARTS {
+            let row = tile * TILE_ROWS + part * S::LANES;
+            let mut y = products[part];
+            if let Some(bias) = self.bias {
+                let bias = bias.get(row..).unwrap_or(&[]);
+                y = s.add(y, load_some(s, &bias[..bias.len().min(S::LANES)]));
+            }
+            let out = &mut self.out.row(token)[row..row + S::LANES];
+            // SAFETY: the slice has `LANES` elements.
+            unsafe {
+                let y = match self.then {
+                    Then::Store => y,
+                    Then::Add => s.add(s.load(out.as_ptr()), y),
+                    Then::GatedBy => silu_times(s, s.load(out.as_ptr()), y),
+                };
+                s.store(out.as_mut_ptr(), y);
+            }
         }
-        let out = &mut self.out.row(token)[row..row + S::LANES];
-        // SAFETY: the slice has `LANES` elements.
-        unsafe {
-            let y = match self.then {
-                Then::Store => y,
-                Then::Add => s.add(s.load(out.as_ptr()), y),
-                Then::GatedBy => silu_times(s, s.load(out.as_ptr()), y),
-            };
-            s.store(out.as_mut_ptr(), y);
+    }
+
+    /// The products of `N` tiles with all tokens.
+    #[inline(always)]
+    fn group<S: Simd, const N: usize>(&mut self, s: S, tiles: [usize; N]) {
+        if self.n == 1 {
+            return one_token::<S, W, N>(s, self, tiles);
+        }
+        for first in (0..self.n).step_by(MOST_TOKENS) {
+            let tokens = first..self.n.min(first + MOST_TOKENS);
+            several_tokens::<S, W, N>(s, self, tiles, tokens);
         }
     }
 }
+
+/// Tiles that one thread goes through at a time, each a stream of its own: a single
+/// sequential stream reaches less than half of the memory's bandwidth.
+const STREAMS: usize = 4;
 
 impl<W: Weights> Op for Product<'_, '_, W> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        if self.n == 1 { one_token(s, &mut self) } else { tokens(s, &mut self) }
+        let tiles = self.tiles();
+        let each = tiles / STREAMS;
+        for i in 0..each {
+            self.group::<S, STREAMS>(s, [i, each + i, 2 * each + i, 3 * each + i]);
+        }
+        match tiles - each * STREAMS {
+            0 => {}
+            1 => self.group::<S, 1>(s, [tiles - 1]),
+            2 => self.group::<S, 2>(s, [tiles - 2, tiles - 1]),
+            _ => self.group::<S, 3>(s, [tiles - 3, tiles - 2, tiles - 1]),
+        }
     }
 }
 
-/// Tile rows that one thread reads at a time: a single sequential stream reaches less
-/// than half of the memory's bandwidth.
-const STREAMS: usize = 4;
 /// How far ahead each stream is prefetched. At the end of a tile this reaches the next
 /// one, which the same stream reads next.
 const PREFETCH: usize = 3072;
 const CACHE_LINE: usize = 64;
 
-/// Decode: four streams, each a quarter of the piece.
 #[inline(always)]
-fn one_token<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
-    let tiles = product.tiles();
-    let each = tiles / STREAMS;
-    for i in 0..each {
-        streams::<S, W, STREAMS>(s, product, [i, each + i, 2 * each + i, 3 * each + i]);
-    }
-    match tiles - each * STREAMS {
-        0 => {}
-        1 => streams::<S, W, 1>(s, product, [tiles - 1]),
-        2 => streams::<S, W, 2>(s, product, [tiles - 2, tiles - 1]),
-        _ => streams::<S, W, 3>(s, product, [tiles - 3, tiles - 2, tiles - 1]),
+fn prefetch<S: Simd, W: Weights>(s: S, block: *const u8) {
+    for line in 0..W::KIND.block_bytes().div_ceil(CACHE_LINE) {
+        s.prefetch(block.wrapping_add(PREFETCH + line * CACHE_LINE));
     }
 }
 
-/// The products of `N` tiles with one token, block by block in turns.
+/// Decode: block by block in turns, sums in registers.
 #[inline(always)]
-fn streams<S: Simd, W: Weights, const N: usize>(
+fn one_token<S: Simd, W: Weights, const N: usize>(
     s: S,
     product: &mut Product<'_, '_, W>,
     tiles: [usize; N],
 ) {
-    let all = Parts { first: 0, count: S::PARTS };
     let mut at = tiles.map(|tile| product.bytes[tile * product.tile_bytes..].as_ptr());
-    let mut acc = [[[s.splat(0.0); MOST_PARTS]; 1]; N];
+    let mut acc = [[s.splat(0.0); MOST_PARTS]; N];
     for b in 0..product.lines.blocks {
+        // SAFETY: `check` saw the inputs.
+        let acts = unsafe { W::acts(s, product.lines, 0, b) };
         for i in 0..N {
-            for line in 0..W::KIND.block_bytes().div_ceil(CACHE_LINE) {
-                s.prefetch(at[i].wrapping_add(PREFETCH + line * CACHE_LINE));
-            }
-            // SAFETY: block `b` of a tile of this piece; `check` saw the inputs.
-            unsafe { W::block::<S, 1>(s, at[i], b, product.lines, all, &mut acc[i]) };
+            prefetch::<S, W>(s, at[i]);
+            // SAFETY: block `b` of a tile of this piece.
+            unsafe { W::add_one(s, at[i], &acts, &mut acc[i]) };
             at[i] = at[i].wrapping_add(W::KIND.block_bytes());
         }
     }
     for i in 0..N {
-        for part in 0..S::PARTS {
-            product.finish(s, tiles[i], 0, part, acc[i][0][part]);
+        product.finish(s, tiles[i], 0, acc[i]);
+    }
+}
+
+/// Tokens that share what is made ready. It all lies on the stack, 25 KiB of it, and in the
+/// first cache.
+const MOST_TOKENS: usize = 64;
+
+/// Prefill: a block's activations are made ready once for `N` tiles, its weights once for
+/// all tokens; the sums of tiles × tokens wait in memory meanwhile, which costs nothing
+/// beside the 32 columns added in registers.
+#[inline(always)]
+fn several_tokens<S: Simd, W: Weights, const N: usize>(
+    s: S,
+    product: &mut Product<'_, '_, W>,
+    tiles: [usize; N],
+    tokens: Range<usize>,
+) {
+    let mut at = tiles.map(|tile| product.bytes[tile * product.tile_bytes..].as_ptr());
+    let mut acts = [const { MaybeUninit::<W::Acts<S>>::uninit() }; MOST_TOKENS];
+    let mut sums = [const { [const { MaybeUninit::<Sums>::uninit() }; MOST_TOKENS] }; N];
+    for sums in sums.iter_mut().flat_map(|sums| &mut sums[..tokens.len()]) {
+        sums.write([0.0; TILE_ROWS]);
+    }
+    for b in 0..product.lines.blocks {
+        for (token, acts) in tokens.clone().zip(&mut acts) {
+            // SAFETY: `check` saw the inputs.
+            acts.write(unsafe { W::acts(s, product.lines, token, b) });
+        }
+        for i in 0..N {
+            prefetch::<S, W>(s, at[i]);
+            // SAFETY: block `b` of a tile of this piece, and inputs and sums of as many
+            // tokens as there are; both were written above.
+            unsafe {
+                let (acts, sums) = (acts.as_ptr().cast(), sums[i].as_mut_ptr().cast());
+                add_block::<S, W>(s, at[i], tokens.len(), acts, sums);
+            }
+            at[i] = at[i].wrapping_add(W::KIND.block_bytes());
+        }
+    }
+    for i in 0..N {
+        for (token, sums) in tokens.clone().zip(&sums[i]) {
+            // SAFETY: written above.
+            product.finish(s, tiles[i], token, load(s, unsafe { sums.assume_init_ref() }));
         }
     }
 }
 
-/// Prefill: a register of rows at a time, unpacked once for several tokens.
+/// Adds one block's products with `n` tokens to their sums.
+///
+/// # Safety
+/// `block` points to a whole block, `acts` and `sums` to `n` values each.
 #[inline(always)]
-fn tokens<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
-    for tile in 0..product.tiles() {
-        let mut token = 0;
-        while token < product.n {
-            token += match S::MATMUL_TOKENS.min(product.n - token) {
-                1 => group::<S, W, 1>(s, product, tile, token),
-                2 => group::<S, W, 2>(s, product, tile, token),
-                3 => group::<S, W, 3>(s, product, tile, token),
-                _ => group::<S, W, 4>(s, product, tile, token),
+unsafe fn add_block<S: Simd, W: Weights>(
+    s: S,
+    block: *const u8,
+    n: usize,
+    acts: *const W::Acts<S>,
+    sums: *mut Sums,
+) {
+    let mut t = 0;
+    // SAFETY: as many tokens as are left, as the caller promises.
+    unsafe {
+        let ready = W::ready(s, block);
+        while t < n {
+            let (acts, sums) = (acts.add(t), sums.add(t));
+            t += match S::MATMUL_TOKENS.min(n - t) {
+                1 => add::<S, W, 1>(s, &ready, acts, sums),
+                2 => add::<S, W, 2>(s, &ready, acts, sums),
+                3 => add::<S, W, 3>(s, &ready, acts, sums),
+                4..=7 => add::<S, W, 4>(s, &ready, acts, sums),
+                _ => add::<S, W, 8>(s, &ready, acts, sums),
             };
         }
     }
 }
 
-/// The products of one tile with `T` tokens; gives `T`.
+/// [`Weights::add`] by pointers; gives `T`.
+///
+/// # Safety
+/// `acts` and `sums` point to `T` values each.
 #[inline(always)]
-fn group<S: Simd, W: Weights, const T: usize>(
+unsafe fn add<S: Simd, W: Weights, const T: usize>(
     s: S,
-    product: &mut Product<'_, '_, W>,
-    tile: usize,
-    token: usize,
+    ready: &W::Ready<S>,
+    acts: *const W::Acts<S>,
+    sums: *mut Sums,
 ) -> usize {
-    let start = product.bytes[tile * product.tile_bytes..].as_ptr();
-    let lines = product.lines.from(token);
-    for part in 0..S::PARTS {
-        let mut acc: [Rows<S>; T] = [[s.splat(0.0); MOST_PARTS]; T];
-        for b in 0..lines.blocks {
-            let block = start.wrapping_add(b * W::KIND.block_bytes());
-            // SAFETY: block `b` of a tile of this piece; `check` saw the inputs.
-            unsafe { W::block(s, block, b, lines, Parts { first: part, count: 1 }, &mut acc) };
-        }
-        for (t, acc) in acc.iter().enumerate() {
-            product.finish(s, tile, token + t, part, acc[0]);
-        }
-    }
+    // SAFETY: as the caller promises.
+    unsafe { W::add(s, ready, &*acts.cast::<[W::Acts<S>; T]>(), &mut *sums.cast::<[Sums; T]>()) };
     T
 }

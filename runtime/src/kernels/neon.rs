@@ -17,13 +17,24 @@ compile_error!("oarlock on 64-bit ARM needs a little-endian target with NEON");
 #[derive(Clone, Copy)]
 pub(crate) struct Neon<D>(pub(super) D);
 
+/// The activations of a block, and what is to be taken off their dot products.
+#[derive(Clone, Copy)]
+pub(crate) struct Acts {
+    q: int8x16x2_t,
+    less: i32,
+}
+
 /// The integer dot products of one generation of CPUs: see the methods of the same names
 /// of [`Simd`]. A value of the type is proof that the CPU has its instructions.
 pub(crate) trait Dot: Copy {
     type Z4: Copy;
     type Z8: Copy;
-    fn zero4(self) -> Self::Z4;
-    fn zero8(self) -> Self::Z8;
+    /// As [`Simd::TOGETHER`]
+    const TOGETHER: usize;
+    /// Minus `less`, a multiple of 8 within ±32,512 = 8 · 127 · 32, in the dot product of each
+    /// row.
+    fn start4(self, less: i32) -> Self::Z4;
+    fn start8(self) -> Self::Z8;
     fn dot_u4(self, z: Self::Z4, w: int8x16_t, a: int8x16x2_t, g: usize) -> Self::Z4;
     fn dot_i8(self, z: Self::Z8, w: int8x16_t, a: int8x16x2_t, g: usize) -> Self::Z8;
     fn sum4(self, z: Self::Z4) -> int32x4_t;
@@ -50,6 +61,7 @@ fn larger(a: float32x4_t, b: float32x4_t) -> float32x4_t {
 // SAFETY: NEON is in the target, and a `Dot` is proof of what it uses beyond that.
 unsafe impl<D: Dot> Simd for Neon<D> {
     const LANES: usize = 4;
+    const TOGETHER: usize = D::TOGETHER;
 
     type F = float32x4_t;
     type I = int32x4_t;
@@ -57,7 +69,8 @@ unsafe impl<D: Dot> Simd for Neon<D> {
     type W8 = int8x16_t;
     type Z4 = D::Z4;
     type Z8 = D::Z8;
-    type A = int8x16x2_t;
+    type A4 = Acts;
+    type A8 = int8x16x2_t;
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> float32x4_t {
@@ -167,10 +180,6 @@ unsafe impl<D: Dot> Simd for Neon<D> {
         neon!(vaddq_s32(a, b))
     }
     #[inline(always)]
-    fn sub_i(self, a: int32x4_t, b: int32x4_t) -> int32x4_t {
-        neon!(vsubq_s32(a, b))
-    }
-    #[inline(always)]
     fn to_f(self, v: int32x4_t) -> float32x4_t {
         neon!(vcvtq_f32_s32(v))
     }
@@ -220,24 +229,29 @@ unsafe impl<D: Dot> Simd for Neon<D> {
         w
     }
     #[inline(always)]
-    unsafe fn acts(self, from: *const i8) -> int8x16x2_t {
+    unsafe fn acts4(self, from: *const i8, less: i32) -> Acts {
+        // SAFETY: the caller vouches for 32 elements.
+        Acts { q: unsafe { self.acts8(from, 0) }, less }
+    }
+    #[inline(always)]
+    unsafe fn acts8(self, from: *const i8, _nothing: i32) -> int8x16x2_t {
         neon!(int8x16x2_t(vld1q_s8(from), vld1q_s8(from.add(16))))
     }
     #[inline(always)]
-    fn zero4(self) -> D::Z4 {
-        self.0.zero4()
+    fn start4(self, a: &Acts) -> D::Z4 {
+        self.0.start4(a.less)
     }
     #[inline(always)]
-    fn zero8(self) -> D::Z8 {
-        self.0.zero8()
+    fn start8(self, _a: &int8x16x2_t) -> D::Z8 {
+        self.0.start8()
     }
     #[inline(always)]
-    fn dot_u4(self, z: D::Z4, w: int8x16_t, a: int8x16x2_t, g: usize) -> D::Z4 {
-        self.0.dot_u4(z, w, a, g)
+    fn dot_u4(self, z: D::Z4, w: int8x16_t, a: &Acts, g: usize) -> D::Z4 {
+        self.0.dot_u4(z, w, a.q, g)
     }
     #[inline(always)]
-    fn dot_i8(self, z: D::Z8, w: int8x16_t, a: int8x16x2_t, g: usize) -> D::Z8 {
-        self.0.dot_i8(z, w, a, g)
+    fn dot_i8(self, z: D::Z8, w: int8x16_t, a: &int8x16x2_t, g: usize) -> D::Z8 {
+        self.0.dot_i8(z, w, *a, g)
     }
     #[inline(always)]
     fn sum4(self, z: D::Z4) -> int32x4_t {

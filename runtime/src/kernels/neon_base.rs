@@ -60,14 +60,21 @@ impl Dot for Base {
     type Z4 = Products;
     type Z8 = Bytes;
 
+    const TOGETHER: usize = 1;
+
     #[inline(always)]
-    fn zero4(self) -> Products {
-        neon!((vdupq_n_s16(0), vdupq_n_s16(0)))
+    fn start4(self, less: i32) -> Products {
+        // A quarter for each lane of a row. With the offset 8, two neighbours of 16 columns
+        // are within 8 · 127 · 16 of their half of it, and that is as much again at most.
+        neon!({
+            let quarter = vdupq_n_s16((-less / 4) as i16);
+            (quarter, quarter)
+        })
     }
     #[inline(always)]
-    fn zero8(self) -> Bytes {
+    fn start8(self) -> Bytes {
         let zero = neon!(vdupq_n_s32(0));
-        Bytes { pair: self.zero4(), sums: (zero, zero) }
+        Bytes { pair: self.start4(0), sums: (zero, zero) }
     }
     #[inline(always)]
     fn dot_u4(self, z: Products, w: int8x16_t, a: int8x16x2_t, g: usize) -> Products {

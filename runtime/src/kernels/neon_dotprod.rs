@@ -21,13 +21,15 @@ impl Dot for Dotprod {
     type Z4 = int32x4_t;
     type Z8 = int32x4_t;
 
+    const TOGETHER: usize = 4;
+
     #[inline(always)]
-    fn zero4(self) -> int32x4_t {
-        neon!(vdupq_n_s32(0))
+    fn start4(self, less: i32) -> int32x4_t {
+        neon!(vdupq_n_s32(-less))
     }
     #[inline(always)]
-    fn zero8(self) -> int32x4_t {
-        self.zero4()
+    fn start8(self) -> int32x4_t {
+        self.start4(0)
     }
     #[inline(always)]
     fn dot_u4(self, z: int32x4_t, w: int8x16_t, a: int8x16x2_t, g: usize) -> int32x4_t {

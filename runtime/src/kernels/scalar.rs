@@ -13,6 +13,13 @@ pub(crate) struct Scalar;
 type F = [f32; 16];
 type I = [i32; 16];
 
+/// The activations of a block, and what their dot products are to be lessened by.
+#[derive(Clone, Copy)]
+pub(crate) struct Acts {
+    q: [i8; 32],
+    less: i32,
+}
+
 // What is long stays a function of its own: inlined sixteen lanes deep into every kernel,
 // it would make a megabyte of code that nobody runs for its speed.
 
@@ -64,7 +71,8 @@ unsafe impl Simd for Scalar {
     type W8 = [u8; 64];
     type Z4 = I;
     type Z8 = I;
-    type A = [i8; 32];
+    type A4 = Acts;
+    type A8 = Acts;
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> F {
@@ -157,10 +165,6 @@ unsafe impl Simd for Scalar {
         from_fn(|i| a[i].wrapping_add(b[i]))
     }
     #[inline(always)]
-    fn sub_i(self, a: I, b: I) -> I {
-        from_fn(|i| a[i].wrapping_sub(b[i]))
-    }
-    #[inline(always)]
     fn to_f(self, v: I) -> F {
         v.map(|v| v as f32)
     }
@@ -204,25 +208,30 @@ unsafe impl Simd for Scalar {
         w
     }
     #[inline(always)]
-    unsafe fn acts(self, from: *const i8) -> [i8; 32] {
+    unsafe fn acts4(self, from: *const i8, less: i32) -> Acts {
         // SAFETY: the caller vouches for 32 elements.
-        unsafe { from.cast::<[i8; 32]>().read_unaligned() }
+        Acts { q: unsafe { from.cast::<[i8; 32]>().read_unaligned() }, less }
     }
     #[inline(always)]
-    fn zero4(self) -> I {
-        [0; 16]
+    unsafe fn acts8(self, from: *const i8, less: i32) -> Acts {
+        // SAFETY: the caller vouches for 32 elements.
+        unsafe { self.acts4(from, less) }
     }
     #[inline(always)]
-    fn zero8(self) -> I {
-        [0; 16]
+    fn start4(self, a: &Acts) -> I {
+        [-a.less; 16]
     }
     #[inline(always)]
-    fn dot_u4(self, z: I, w: [u8; 64], a: [i8; 32], g: usize) -> I {
-        dot(&z, &w, i32::from, &a, g)
+    fn start8(self, a: &Acts) -> I {
+        [-a.less; 16]
     }
     #[inline(always)]
-    fn dot_i8(self, z: I, w: [u8; 64], a: [i8; 32], g: usize) -> I {
-        dot(&z, &w, |w| i32::from(w.cast_signed()), &a, g)
+    fn dot_u4(self, z: I, w: [u8; 64], a: &Acts, g: usize) -> I {
+        dot(&z, &w, i32::from, &a.q, g)
+    }
+    #[inline(always)]
+    fn dot_i8(self, z: I, w: [u8; 64], a: &Acts, g: usize) -> I {
+        dot(&z, &w, |w| i32::from(w.cast_signed()), &a.q, g)
     }
     #[inline(always)]
     fn sum4(self, z: I) -> I {

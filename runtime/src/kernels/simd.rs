@@ -30,12 +30,13 @@ pub(crate) unsafe trait Simd: Copy {
     const LANES: usize;
     /// Registers for 16 lanes.
     const PARTS: usize = TILE_ROWS / Self::LANES;
-    /// What [`Simd::dot_i8`] adds for each unit of activation, to be taken off with the
-    /// block sum: 128 where the instruction wants unsigned weights, else 0.
+    /// What [`Simd::dot_i8`] adds for each unit of activation, to be taken off at the start:
+    /// 128 where the instruction wants unsigned weights, else 0.
     const I8_OFFSET: i32 = 0;
-    /// Tokens that a matmul takes per unpacking of a tile, 1 … 4: as many as leave their
-    /// sums in registers beside one register of rows. (Accumulators are touched once a
-    /// block, and may be in memory: with int8 on AVX2, 4 tokens beat 3 by a sixth.)
+    /// Registers of rows that are computed together, 1, 2 or all.
+    const TOGETHER: usize = Self::PARTS;
+    /// Tokens that meet a line of weights together, 1 … 4 or 8: as many as leave their running
+    /// sums in registers beside those of [`Simd::TOGETHER`].
     const MATMUL_TOKENS: usize = 4;
 
     /// [`Simd::LANES`] × f32.
@@ -44,14 +45,18 @@ pub(crate) unsafe trait Simd: Copy {
     type I: Copy;
     /// [`Simd::LANES`] × 4 bytes of weights: one register of a line.
     type W: Copy;
-    /// A line of int8 weights, made ready for several tokens.
+    /// A register of a line of int8 weights, made ready for several tokens.
     type W8: Copy;
     /// The running dot products of one block with unsigned nibbles.
     type Z4: Copy;
     /// The running dot products of one block with int8.
     type Z8: Copy;
-    /// The 32 quantized activations of a block, ready to be broadcast in groups of 4.
-    type A: Copy;
+    /// The 32 quantized activations of a block, made ready to meet nibbles, and where their
+    /// running dot products start. (Made once, it is read for every tile: from memory, where
+    /// it does not fit registers.)
+    type A4: Copy;
+    /// The same to meet int8.
+    type A8: Copy;
 
     // Memory.
 
@@ -99,7 +104,6 @@ pub(crate) unsafe trait Simd: Copy {
 
     fn splat_i(self, v: i32) -> Self::I;
     fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
-    fn sub_i(self, a: Self::I, b: Self::I) -> Self::I;
     /// Nearest even; exact for |v| ≤ 2^24.
     fn to_f(self, v: Self::I) -> Self::F;
     /// Nearest even; `v` lies within ±2^31.
@@ -123,17 +127,20 @@ pub(crate) unsafe trait Simd: Copy {
     fn nibbles(self, w: Self::W) -> (Self::W, Self::W);
     /// Takes signed bytes.
     fn ready_i8(self, w: Self::W) -> Self::W8;
-    /// Takes the 32 activations of a block; they stay where they are while the value lives.
-    unsafe fn acts(self, from: *const i8) -> Self::A;
-    fn zero4(self) -> Self::Z4;
-    fn zero8(self) -> Self::Z8;
-    /// Adds the dot product with activation group `g` (0 … 7); at most 8 groups before
-    /// [`Simd::sum4`], activations within ±127.
-    fn dot_u4(self, z: Self::Z4, w: Self::W, a: Self::A, g: usize) -> Self::Z4;
+    /// Makes 32 activations, each within ±127, ready; `less`, which is to be taken off each
+    /// of their dot products, is a multiple of 8 within ±32,512 = 8 · 127 · 32.
+    unsafe fn acts4(self, from: *const i8, less: i32) -> Self::A4;
+    /// The same; `less` is a multiple of [`Simd::I8_OFFSET`].
+    unsafe fn acts8(self, from: *const i8, less: i32) -> Self::A8;
+    /// Minus what is to be taken off, in each lane.
+    fn start4(self, a: &Self::A4) -> Self::Z4;
+    fn start8(self, a: &Self::A8) -> Self::Z8;
+    /// Adds the dot product with activation group `g` (0 … 7); each group once before
+    /// [`Simd::sum4`].
+    fn dot_u4(self, z: Self::Z4, w: Self::W, a: &Self::A4, g: usize) -> Self::Z4;
     /// Adds the dot product with activation group `g`, plus [`Simd::I8_OFFSET`] times the
-    /// group's sum: groups 0 … 7 in this order before [`Simd::sum8`], activations within
-    /// ±127.
-    fn dot_i8(self, z: Self::Z8, w: Self::W8, a: Self::A, g: usize) -> Self::Z8;
+    /// group's sum: groups 0 … 7 in this order before [`Simd::sum8`].
+    fn dot_i8(self, z: Self::Z8, w: Self::W8, a: &Self::A8, g: usize) -> Self::Z8;
     fn sum4(self, z: Self::Z4) -> Self::I;
     fn sum8(self, z: Self::Z8) -> Self::I;
 }

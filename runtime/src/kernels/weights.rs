@@ -1,24 +1,19 @@
 //! What differs between weight types, and nothing else: how one block of a tile adds to
-//! the accumulators of several tokens.
+//! the accumulators of one token or several.
 #![allow(unsafe_code, clippy::indexing_slicing)]
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 
 use super::simd::{MOST_PARTS, Simd};
-use crate::layout::{BLOCK_COLS, GROUPS, LINE, TILE_ROWS, WeightType};
+use crate::layout::{BLOCK_COLS, GROUPS, INT4_ZERO, LINE, TILE_ROWS, WeightType};
 
 /// The registers of 16 rows: the first [`Simd::PARTS`] are used.
 pub(super) type Rows<S> = [<S as Simd>::F; MOST_PARTS];
-
-/// Which registers of a tile's 16 rows are computed together. Results are counted from
-/// `first`: an array indexed by what the compiler cannot know would live in memory.
-#[derive(Clone, Copy)]
-pub(super) struct Parts {
-    pub first: usize,
-    pub count: usize,
-}
+/// The sums of 16 rows in memory, where they wait from block to block.
+pub(super) type Sums = [f32; TILE_ROWS];
 
 /// The inputs of a run of tokens, as pointers to the first of them.
 #[derive(Clone, Copy)]
@@ -36,219 +31,426 @@ pub(super) struct Lines {
     pub blocks: usize,
 }
 
-impl Lines {
-    /// The inputs from `token` on.
-    #[inline(always)]
-    pub fn from(self, token: usize) -> Self {
-        let blocks = token * self.blocks;
-        Self {
-            x: self.x.wrapping_add(token * self.stride),
-            q: self.q.wrapping_add(blocks * BLOCK_COLS),
-            scale: self.scale.wrapping_add(blocks),
-            sum: self.sum.wrapping_add(blocks),
-            ..self
-        }
-    }
-}
-
 /// A weight type, as the kernels see it.
 pub(super) trait Weights {
     const KIND: WeightType;
+    /// The inputs of one token to one block, made ready for every tile.
+    type Acts<S: Simd>: Copy;
+    /// The weights of one block of a tile, made ready for many tokens.
+    type Ready<S: Simd>;
 
-    /// Adds block `b` of a tile, which begins at `block`, to the accumulators of `T`
-    /// tokens.
+    /// # Safety
+    /// `lines` has this token and this block, quantized if the type wants that.
+    unsafe fn acts<S: Simd>(s: S, lines: Lines, token: usize, b: usize) -> Self::Acts<S>;
+
+    /// # Safety
+    /// `block` points to a whole block that outlives what is made of it.
+    unsafe fn ready<S: Simd>(s: S, block: *const u8) -> Self::Ready<S>;
+
+    /// Adds the products with `T` tokens to their sums.
     ///
     /// # Safety
-    /// `block` points to a whole block; `lines` to the inputs of `T` tokens, quantized if
-    /// the type wants that; `b` is one of its blocks.
-    unsafe fn block<S: Simd, const T: usize>(
+    /// The block and the inputs that all this was made of are still there.
+    unsafe fn add<S: Simd, const T: usize>(
         s: S,
-        block: *const u8,
-        b: usize,
-        lines: Lines,
-        parts: Parts,
-        acc: &mut [Rows<S>; T],
+        ready: &Self::Ready<S>,
+        acts: &[Self::Acts<S>; T],
+        sums: &mut [Sums; T],
     );
+
+    /// Adds the products with one token, straight from the packed block.
+    ///
+    /// # Safety
+    /// `block` points to a whole block; the inputs are still there.
+    unsafe fn add_one<S: Simd>(s: S, block: *const u8, acts: &Self::Acts<S>, acc: &mut Rows<S>);
 }
 
 /// f32 weights: a chain of fma over the columns.
 pub(super) struct Floats;
 
+/// Columns from `x` on.
+#[derive(Clone, Copy)]
+pub(super) struct Columns {
+    x: *const f32,
+    len: usize,
+}
+
 impl Weights for Floats {
     const KIND: WeightType = WeightType::F32;
+    type Acts<S: Simd> = Columns;
+    type Ready<S: Simd> = *const u8;
 
     #[inline(always)]
-    unsafe fn block<S: Simd, const T: usize>(
-        s: S,
-        block: *const u8,
-        b: usize,
-        lines: Lines,
-        parts: Parts,
-        acc: &mut [Rows<S>; T],
-    ) {
+    unsafe fn acts<S: Simd>(_s: S, lines: Lines, token: usize, b: usize) -> Columns {
         let first = b * BLOCK_COLS;
-        for c in 0..BLOCK_COLS.min(lines.cols - first) {
-            for part in 0..parts.count {
-                // SAFETY: column `c < 32` of the block, and column `first + c < cols` of
-                // `T` tokens.
-                unsafe {
-                    let row = (parts.first + part) * S::LANES;
-                    let w = s.load(block.cast::<f32>().add(c * TILE_ROWS + row));
-                    for (t, acc) in acc.iter_mut().enumerate() {
-                        let x = *lines.x.add(t * lines.stride + first + c);
-                        acc[part] = s.fma(w, s.splat(x), acc[part]);
-                    }
+        let x = lines.x.wrapping_add(token * lines.stride + first);
+        Columns { x, len: BLOCK_COLS.min(lines.cols - first) }
+    }
+
+    #[inline(always)]
+    unsafe fn ready<S: Simd>(_s: S, block: *const u8) -> *const u8 {
+        block
+    }
+
+    #[inline(always)]
+    unsafe fn add<S: Simd, const T: usize>(
+        s: S,
+        block: &*const u8,
+        acts: &[Columns; T],
+        sums: &mut [Sums; T],
+    ) {
+        let mut acc = [[s.splat(0.0); MOST_PARTS]; T];
+        for t in 0..T {
+            acc[t] = load(s, &sums[t]);
+        }
+        // SAFETY: as the caller promises. All tokens have as many columns.
+        unsafe { add_floats(s, *block, acts, &mut acc) };
+        for t in 0..T {
+            store(s, &mut sums[t], acc[t]);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_one<S: Simd>(s: S, block: *const u8, acts: &Columns, acc: &mut Rows<S>) {
+        let mut one = [*acc];
+        // SAFETY: as the caller promises.
+        unsafe { add_floats(s, block, &[*acts], &mut one) };
+        [*acc] = one;
+    }
+}
+
+/// # Safety
+/// `block` points to a whole block; every token has the columns of the first.
+#[inline(always)]
+unsafe fn add_floats<S: Simd, const T: usize>(
+    s: S,
+    block: *const u8,
+    acts: &[Columns; T],
+    acc: &mut [Rows<S>; T],
+) {
+    for c in 0..acts[0].len {
+        for part in 0..S::PARTS {
+            // SAFETY: column `c` of 32 in the block, and of the `T` tokens.
+            unsafe {
+                let w = s.load(block.cast::<f32>().add(c * TILE_ROWS + part * S::LANES));
+                for t in 0..T {
+                    acc[t][part] = s.fma(w, s.splat(*acts[t].x.add(c)), acc[t][part]);
                 }
             }
         }
     }
 }
 
-/// The constants of an integer weight type.
+#[inline(always)]
+pub(super) fn load<S: Simd>(s: S, sums: &Sums) -> Rows<S> {
+    let mut rows = [s.splat(0.0); MOST_PARTS];
+    for part in 0..S::PARTS {
+        // SAFETY: `PARTS · LANES` is 16.
+        rows[part] = unsafe { s.load(sums.as_ptr().add(part * S::LANES)) };
+    }
+    rows
+}
+
+#[inline(always)]
+fn store<S: Simd>(s: S, sums: &mut Sums, rows: Rows<S>) {
+    for part in 0..S::PARTS {
+        // SAFETY: `PARTS · LANES` is 16.
+        unsafe { s.store(sums.as_mut_ptr().add(part * S::LANES), rows[part]) };
+    }
+}
+
+/// An integer weight type: the registers of its dot products.
 pub(super) trait Quants {
     const KIND: WeightType;
-    /// Whether a byte holds two weights.
-    const NIBBLES: bool;
-    /// What a stored value exceeds the weight by; for int8, what the instruction adds.
-    fn offset<S: Simd>() -> i32;
+    /// Lines of a block: registers with a column group of every row, or two of them.
+    const LINES: usize;
     /// Whether a minimum is added for each unit of activation.
     const MINIMUM: bool;
+    /// One register of a line, made ready.
+    type Line<S: Simd>: Copy;
+    /// 32 activations, made ready.
+    type Acts<S: Simd>: Copy;
+    /// Running dot products.
+    type Dots<S: Simd>: Copy;
+
+    /// What a stored value exceeds the weight by; for int8, what the instruction adds.
+    fn offset<S: Simd>() -> i32;
+    /// # Safety
+    /// 32 activations are there.
+    unsafe fn acts<S: Simd>(s: S, q: *const i8, less: i32) -> Self::Acts<S>;
+    fn line<S: Simd>(s: S, packed: S::W) -> Self::Line<S>;
+    fn start<S: Simd>(s: S, acts: &Self::Acts<S>) -> Self::Dots<S>;
+    fn add<S: Simd>(
+        s: S,
+        dots: Self::Dots<S>,
+        line: Self::Line<S>,
+        acts: &Self::Acts<S>,
+        number: usize,
+    ) -> Self::Dots<S>;
+    fn finish<S: Simd>(s: S, dots: Self::Dots<S>) -> S::I;
 }
 
 pub(super) struct Int8;
-pub(super) struct Int4;
-pub(super) struct Int4a;
 
 impl Quants for Int8 {
     const KIND: WeightType = WeightType::Int8;
-    const NIBBLES: bool = false;
+    const LINES: usize = GROUPS;
+    const MINIMUM: bool = false;
+    type Line<S: Simd> = S::W8;
+    type Acts<S: Simd> = S::A8;
+    type Dots<S: Simd> = S::Z8;
+
     #[inline(always)]
     fn offset<S: Simd>() -> i32 {
         S::I8_OFFSET
     }
-    const MINIMUM: bool = false;
+    #[inline(always)]
+    unsafe fn acts<S: Simd>(s: S, q: *const i8, less: i32) -> S::A8 {
+        // SAFETY: as the caller promises.
+        unsafe { s.acts8(q, less) }
+    }
+    #[inline(always)]
+    fn line<S: Simd>(s: S, packed: S::W) -> S::W8 {
+        s.ready_i8(packed)
+    }
+    #[inline(always)]
+    fn start<S: Simd>(s: S, acts: &S::A8) -> S::Z8 {
+        s.start8(acts)
+    }
+    #[inline(always)]
+    fn add<S: Simd>(s: S, dots: S::Z8, line: S::W8, acts: &S::A8, number: usize) -> S::Z8 {
+        s.dot_i8(dots, line, acts, number)
+    }
+    #[inline(always)]
+    fn finish<S: Simd>(s: S, dots: S::Z8) -> S::I {
+        s.sum8(dots)
+    }
 }
 
-impl Quants for Int4 {
-    const KIND: WeightType = WeightType::Int4;
-    const NIBBLES: bool = true;
-    #[inline(always)]
-    fn offset<S: Simd>() -> i32 {
-        crate::layout::INT4_ZERO as i32
-    }
-    const MINIMUM: bool = false;
-}
+/// Nibbles, with or without minima instead of an offset.
+pub(super) struct Nibbles<const MINIMUM: bool>;
 
-impl Quants for Int4a {
-    const KIND: WeightType = WeightType::Int4a;
-    const NIBBLES: bool = true;
+pub(super) type Int4 = Nibbles<false>;
+pub(super) type Int4a = Nibbles<true>;
+
+impl<const MINIMUM: bool> Quants for Nibbles<MINIMUM> {
+    const KIND: WeightType = if MINIMUM { WeightType::Int4a } else { WeightType::Int4 };
+    const LINES: usize = GROUPS / 2;
+    const MINIMUM: bool = MINIMUM;
+    type Line<S: Simd> = (S::W, S::W);
+    type Acts<S: Simd> = S::A4;
+    type Dots<S: Simd> = S::Z4;
+
     #[inline(always)]
     fn offset<S: Simd>() -> i32 {
-        0
+        if MINIMUM { 0 } else { INT4_ZERO.into() }
     }
-    const MINIMUM: bool = true;
+    #[inline(always)]
+    unsafe fn acts<S: Simd>(s: S, q: *const i8, less: i32) -> S::A4 {
+        // SAFETY: as the caller promises.
+        unsafe { s.acts4(q, less) }
+    }
+    #[inline(always)]
+    fn line<S: Simd>(s: S, packed: S::W) -> (S::W, S::W) {
+        s.nibbles(packed)
+    }
+    #[inline(always)]
+    fn start<S: Simd>(s: S, acts: &S::A4) -> S::Z4 {
+        s.start4(acts)
+    }
+    #[inline(always)]
+    fn add<S: Simd>(
+        s: S,
+        dots: S::Z4,
+        (low, high): (S::W, S::W),
+        acts: &S::A4,
+        number: usize,
+    ) -> S::Z4 {
+        let dots = s.dot_u4(dots, low, acts, number);
+        s.dot_u4(dots, high, acts, number + GROUPS / 2)
+    }
+    #[inline(always)]
+    fn finish<S: Simd>(s: S, dots: S::Z4) -> S::I {
+        s.sum4(dots)
+    }
 }
 
 /// Integer weights: an exact dot product a block, then one fma (two with a minimum).
 pub(super) struct Packed<Q>(PhantomData<Q>);
 
+/// Activations with their scale and sum.
+#[derive(Clone, Copy)]
+pub(super) struct Scaled<A> {
+    acts: A,
+    scale: f32,
+    sum: f32,
+}
+
+/// The lines of a block and, in floats, its scales and minima.
+pub(super) struct Unpacked<S: Simd, L> {
+    lines: [MaybeUninit<L>; GROUPS * MOST_PARTS],
+    scales: Rows<S>,
+    minima: Rows<S>,
+}
+
 impl<Q: Quants> Weights for Packed<Q> {
     const KIND: WeightType = Q::KIND;
+    type Acts<S: Simd> = Scaled<Q::Acts<S>>;
+    type Ready<S: Simd> = Unpacked<S, Q::Line<S>>;
 
     #[inline(always)]
-    unsafe fn block<S: Simd, const T: usize>(
-        s: S,
-        block: *const u8,
-        b: usize,
-        lines: Lines,
-        parts: Parts,
-        acc: &mut [Rows<S>; T],
-    ) {
-        // SAFETY: as the caller promises; scales and minima lie inside the block.
+    unsafe fn acts<S: Simd>(s: S, lines: Lines, token: usize, b: usize) -> Self::Acts<S> {
+        let at = token * lines.blocks + b;
+        // SAFETY: token and block are there, as the caller promises.
         unsafe {
-            let q = lines.q.add(b * BLOCK_COLS);
-            let dots = dots::<S, Q, T>(s, block, q, lines.blocks * BLOCK_COLS, parts);
-            for part in 0..parts.count {
-                let row = (parts.first + part) * S::LANES;
-                let scales = block.add(Q::KIND.quant_bytes() + 2 * row);
-                let minima = block.add(Q::KIND.minimum_offset() + 2 * row);
-                let w_scale = s.load_f16(scales);
-                for t in 0..T {
-                    let scale = s.splat(*lines.scale.add(t * lines.blocks + b));
-                    let sum = s.splat(*lines.sum.add(t * lines.blocks + b));
-                    let mut dot = s.to_f(dots[t][part]);
-                    if Q::offset::<S>() != 0 {
-                        // Every term and the result are integers below 2^24: exact.
-                        dot = s.fma(sum, s.splat(-Q::offset::<S>() as f32), dot);
+            let (scale, sum) = (*lines.scale.add(at), *lines.sum.add(at));
+            let less = if Q::offset::<S>() == 0 { 0 } else { Q::offset::<S>() * sum as i32 };
+            Scaled { acts: Q::acts(s, lines.q.add(at * BLOCK_COLS), less), scale, sum }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn ready<S: Simd>(s: S, block: *const u8) -> Self::Ready<S> {
+        let mut lines = [const { MaybeUninit::uninit() }; GROUPS * MOST_PARTS];
+        // SAFETY: the lines, scales and minima of one block.
+        unsafe {
+            for line in 0..Q::LINES {
+                for part in 0..S::PARTS {
+                    lines[line * S::PARTS + part].write(packed_line::<S, Q>(s, block, line, part));
+                }
+            }
+            let (scales, minima) = scales::<S, Q>(s, block);
+            Unpacked { lines, scales, minima }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add<S: Simd, const T: usize>(
+        s: S,
+        ready: &Self::Ready<S>,
+        acts: &[Self::Acts<S>; T],
+        sums: &mut [Sums; T],
+    ) {
+        // SAFETY: `ready` wrote every line.
+        let line =
+            |line: usize, part: usize| unsafe { ready.lines[line * S::PARTS + part].assume_init() };
+        let mut quants = [&acts[0].acts; T];
+        for t in 1..T {
+            quants[t] = &acts[t].acts;
+        }
+        for first in (0..S::PARTS).step_by(S::TOGETHER) {
+            let dots = dots::<S, Q, T>(s, line, quants, first);
+            for t in 0..T {
+                for part in 0..S::TOGETHER {
+                    let scales = (ready.scales[first + part], ready.minima[first + part]);
+                    let sums = sums[t].as_mut_ptr().wrapping_add((first + part) * S::LANES);
+                    // SAFETY: `PARTS · LANES` is 16.
+                    unsafe {
+                        s.store(
+                            sums,
+                            scaled::<S, Q>(s, dots[t][part], &acts[t], scales, s.load(sums)),
+                        );
                     }
-                    acc[t][part] = s.fma(dot, s.mul(w_scale, scale), acc[t][part]);
-                    if Q::MINIMUM {
-                        let minimum = s.mul(s.load_f16(minima), scale);
-                        acc[t][part] = s.fma(sum, minimum, acc[t][part]);
-                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_one<S: Simd>(s: S, block: *const u8, acts: &Self::Acts<S>, acc: &mut Rows<S>) {
+        // SAFETY: the lines, scales and minima of one block.
+        unsafe {
+            let line = |line, part| packed_line::<S, Q>(s, block, line, part);
+            let (scales, minima) = scales::<S, Q>(s, block);
+            for first in (0..S::PARTS).step_by(S::TOGETHER) {
+                let [dots] = dots::<S, Q, 1>(s, line, [&acts.acts], first);
+                for part in 0..S::TOGETHER {
+                    let row = first + part;
+                    let scales = (scales[row], minima[row]);
+                    acc[row] = scaled::<S, Q>(s, dots[part], acts, scales, acc[row]);
                 }
             }
         }
     }
 }
 
-/// The integer dot products of a block's rows with `T` tokens, offsets included; parts
-/// counted from the first.
+/// A register of a packed line, made ready.
 ///
 /// # Safety
-/// `quants` points to the quants of a block, `q` to 32 activations of each of `T` tokens
-/// that are `stride` apart.
+/// `quants` points to the quants of a block that has this line.
 #[inline(always)]
-pub(super) unsafe fn dots<S: Simd, Q: Quants, const T: usize>(
+pub(super) unsafe fn packed_line<S: Simd, Q: Quants>(
     s: S,
     quants: *const u8,
-    q: *const i8,
-    stride: usize,
-    parts: Parts,
-) -> [[S::I; MOST_PARTS]; T] {
-    let at = |line: usize, part: usize| {
-        quants.wrapping_add(line * LINE + (parts.first + part) * 4 * S::LANES)
-    };
-    let mut sums = [[s.splat_i(0); MOST_PARTS]; T];
-    // SAFETY: `line < 4` or `8` of the block, and 32 activations, as the caller promises.
-    unsafe {
-        let mut acts = [s.acts(q); T];
-        for (t, acts) in acts.iter_mut().enumerate() {
-            *acts = s.acts(q.add(t * stride));
-        }
-        if Q::NIBBLES {
-            let mut z = [[s.zero4(); MOST_PARTS]; T];
-            for line in 0..GROUPS / 2 {
-                for part in 0..parts.count {
-                    let w = s.load_w(at(line, part));
-                    let (low, high) = s.nibbles(w);
-                    for t in 0..T {
-                        z[t][part] = s.dot_u4(z[t][part], low, acts[t], line);
-                        z[t][part] = s.dot_u4(z[t][part], high, acts[t], line + GROUPS / 2);
-                    }
-                }
-            }
-            for t in 0..T {
-                for part in 0..parts.count {
-                    sums[t][part] = s.sum4(z[t][part]);
-                }
-            }
-        } else {
-            let mut z = [[s.zero8(); MOST_PARTS]; T];
-            for line in 0..GROUPS {
-                for part in 0..parts.count {
-                    let w = s.ready_i8(s.load_w(at(line, part)));
-                    for t in 0..T {
-                        z[t][part] = s.dot_i8(z[t][part], w, acts[t], line);
-                    }
-                }
-            }
-            for t in 0..T {
-                for part in 0..parts.count {
-                    sums[t][part] = s.sum8(z[t][part]);
-                }
+    line: usize,
+    part: usize,
+) -> Q::Line<S> {
+    // SAFETY: `part` is one of the parts of 64 bytes.
+    Q::line(s, unsafe { s.load_w(quants.add(line * LINE + part * 4 * S::LANES)) })
+}
+
+/// The scales of a block, and the minima where there are some.
+///
+/// # Safety
+/// `block` points to a whole block.
+#[inline(always)]
+unsafe fn scales<S: Simd, Q: Quants>(s: S, block: *const u8) -> (Rows<S>, Rows<S>) {
+    let mut all = ([s.splat(0.0); MOST_PARTS], [s.splat(0.0); MOST_PARTS]);
+    for part in 0..S::PARTS {
+        let row = part * S::LANES;
+        // SAFETY: 16 scales, and as many minima where the type has them.
+        unsafe {
+            all.0[part] = s.load_f16(block.add(Q::KIND.quant_bytes() + 2 * row));
+            if Q::MINIMUM {
+                all.1[part] = s.load_f16(block.add(Q::KIND.minimum_offset() + 2 * row));
             }
         }
     }
+    all
+}
+
+/// The integer dot products of a block's rows with `T` tokens, offsets taken off:
+/// [`Simd::TOGETHER`] parts, counted from `first`. (An array indexed by what the compiler
+/// cannot know would live in memory.)
+#[inline(always)]
+pub(super) fn dots<S: Simd, Q: Quants, const T: usize>(
+    s: S,
+    ready: impl Fn(usize, usize) -> Q::Line<S>,
+    acts: [&Q::Acts<S>; T],
+    first: usize,
+) -> [[S::I; MOST_PARTS]; T] {
+    let mut running = [[Q::start(s, acts[0]); MOST_PARTS]; T];
+    for t in 1..T {
+        running[t] = [Q::start(s, acts[t]); MOST_PARTS];
+    }
+    for line in 0..Q::LINES {
+        for part in 0..S::TOGETHER {
+            let weights = ready(line, first + part);
+            for t in 0..T {
+                running[t][part] = Q::add(s, running[t][part], weights, acts[t], line);
+            }
+        }
+    }
+    let mut sums = [[s.splat_i(0); MOST_PARTS]; T];
+    for t in 0..T {
+        for part in 0..S::TOGETHER {
+            sums[t][part] = Q::finish(s, running[t][part]);
+        }
+    }
     sums
+}
+
+/// A register of sums after this block: its dot products with one token, scaled, and the
+/// minima for each unit of activation.
+#[inline(always)]
+fn scaled<S: Simd, Q: Quants>(
+    s: S,
+    dots: S::I,
+    acts: &Scaled<Q::Acts<S>>,
+    (scales, minima): (S::F, S::F),
+    sums: S::F,
+) -> S::F {
+    let scale = s.splat(acts.scale);
+    let sums = s.fma(s.to_f(dots), s.mul(scales, scale), sums);
+    if Q::MINIMUM { s.fma(s.splat(acts.sum), s.mul(minima, scale), sums) } else { sums }
 }

@@ -6,7 +6,7 @@
 use core::ops::Range;
 
 use crate::kernels::simd::{MOST_PARTS, Simd};
-use crate::kernels::weights::{Int8, Parts, Quants, dots};
+use crate::kernels::weights::{Int8, Quants, dots, packed_line};
 use crate::kv::{KvType, TILE_KEYS};
 use crate::layout::{BLOCK_COLS, GROUPS, LINE, TILE_ROWS};
 
@@ -84,6 +84,22 @@ pub(super) struct Rows {
     pub(super) sum: *const i32,
 }
 
+impl Rows {
+    /// Block `b` of query `q`, made ready; what the keys' offset adds to the whole of a
+    /// query is taken off with its first block.
+    ///
+    /// # Safety
+    /// There are this query and this block.
+    #[inline(always)]
+    unsafe fn block<S: Simd>(&self, s: S, q: usize, b: usize) -> S::A8 {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let less = if b == 0 { Int8::offset::<S>() * *self.sum.add(q) } else { 0 };
+            s.acts8(self.q.add(q * self.dims + b * BLOCK_COLS), less)
+        }
+    }
+}
+
 pub(super) struct CacheInt8;
 
 impl Cache for CacheInt8 {
@@ -98,28 +114,38 @@ impl Cache for CacheInt8 {
         _seen: Range<usize>,
         scores: &mut Scores<Q>,
     ) {
-        for part in 0..TILE_KEYS / S::LANES {
-            let (half, part) = (part / S::PARTS, part % S::PARTS);
-            let parts = Parts { first: part, count: 1 };
-            let mut sums = [s.splat_i(0); Q];
-            // SAFETY: the tile has two halves of `dims / 32` blocks; each query has as
-            // many blocks of activations, a scale and a sum.
-            unsafe {
-                let keys = tile.keys.add(half * TILE_ROWS * queries.dims);
-                for b in 0..queries.dims / BLOCK_COLS {
-                    let (keys, q) = (keys.add(b * GROUPS * LINE), queries.q.add(b * BLOCK_COLS));
-                    let dots = dots::<S, Int8, Q>(s, keys, q, queries.dims, parts);
-                    for q in 0..Q {
-                        sums[q] = s.add_i(sums[q], dots[q][0]);
+        for together in 0..TILE_KEYS / (S::TOGETHER * S::LANES) {
+            let at = together * S::TOGETHER * S::LANES;
+            let (half, first) = (at / TILE_ROWS, at % TILE_ROWS / S::LANES);
+            let mut sums = [[s.splat_i(0); MOST_PARTS]; Q];
+            for b in 0..queries.dims / BLOCK_COLS {
+                // SAFETY: each query has as many blocks of activations.
+                let mut acts = [unsafe { queries.block(s, 0, b) }; Q];
+                for q in 1..Q {
+                    // SAFETY: as above.
+                    acts[q] = unsafe { queries.block(s, q, b) };
+                }
+                let keys = tile.keys.wrapping_add(half * TILE_ROWS * queries.dims);
+                let keys = keys.wrapping_add(b * GROUPS * LINE);
+                // SAFETY: the tile has two halves of `dims / 32` blocks.
+                let line = |line, part| unsafe { packed_line::<S, Int8>(s, keys, line, part) };
+                let dots = dots::<S, Int8, Q>(s, line, acts.each_ref(), first);
+                for q in 0..Q {
+                    for part in 0..S::TOGETHER {
+                        sums[q][part] = s.add_i(sums[q][part], dots[q][part]);
                     }
                 }
-                let at = half * TILE_ROWS + part * S::LANES;
-                let key_scales = s.load(tile.key_scales.add(at));
-                for q in 0..Q {
-                    let offset = Int8::offset::<S>() * *queries.sum.add(q);
-                    let dot = s.to_f(s.sub_i(sums[q], s.splat_i(offset)));
-                    let scale = s.mul(s.splat(*queries.scale.add(q)), key_scales);
-                    s.store(scores[q].as_mut_ptr().add(at), s.mul(dot, scale));
+            }
+            for part in 0..S::TOGETHER {
+                let at = at + part * S::LANES;
+                // SAFETY: the tile has 32 scales, a query has one, and as many scores.
+                unsafe {
+                    let key_scales = s.load(tile.key_scales.add(at));
+                    for q in 0..Q {
+                        let scale = s.mul(s.splat(*queries.scale.add(q)), key_scales);
+                        let score = s.mul(s.to_f(sums[q][part]), scale);
+                        s.store(scores[q].as_mut_ptr().add(at), score);
+                    }
                 }
             }
         }
