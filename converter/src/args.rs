@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use oarlock::layout::WeightType;
-use oarlock_convert::{ConvertOptions, Error, Head, Weights};
+use oarlock_convert::{Board, ConvertOptions, Error, Head, ImageOptions, Weights};
 
 /// Converts a model to .oar
 #[derive(Debug, Parser)]
@@ -30,6 +30,28 @@ struct Convert {
     head: Option<String>,
 }
 
+/// Puts a program and a model together into one thing that runs on another machine
+#[derive(Debug, Parser)]
+#[command(
+    name = "oarlock-convert image",
+    version,
+    override_usage = "oarlock-convert image --board B --model M.oar [--program FILE] -o OUT"
+)]
+struct Image {
+    /// Where it is to run
+    #[arg(long, value_name = "B", value_parser = boards())]
+    board: String,
+    /// The model
+    #[arg(short, long, value_name = "M.oar")]
+    model: PathBuf,
+    /// The board's oarlock [default: the one built beside this program]
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// The file (for apple: the folder) to write
+    #[arg(short, long = "output", value_name = "OUT")]
+    out: PathBuf,
+}
+
 /// What the user asked for.
 #[derive(Debug)]
 pub enum Command {
@@ -42,6 +64,8 @@ pub enum Command {
         /// How.
         options: ConvertOptions,
     },
+    /// Make an image.
+    Image(ImageOptions),
     /// Print this and be done.
     Print(String),
 }
@@ -51,14 +75,35 @@ pub enum Command {
 /// A first argument that names a command selects it; `convert` may be left out.
 pub fn parse(args: impl Iterator<Item = std::ffi::OsString>) -> Result<Command, Error> {
     let mut args: Vec<_> = args.collect();
-    if args.get(1).is_some_and(|arg| arg == "convert") {
+    let command = args.get(1).filter(|arg| *arg == "convert" || *arg == "image").cloned();
+    if command.is_some() {
         args.remove(1);
     }
-    match Convert::try_parse_from(args) {
-        Ok(convert) => convert.command(),
+    let parsed = match command {
+        Some(name) if name == "image" => {
+            Image::try_parse_from(args).map(|image| Ok(image.command()))
+        }
+        _ => Convert::try_parse_from(args).map(Convert::command),
+    };
+    match parsed {
+        Ok(command) => command,
         Err(e) if !e.use_stderr() => Ok(Command::Print(e.render().to_string())),
         Err(e) => Err(usage(&e.render().to_string())),
     }
+}
+
+impl Image {
+    fn command(self) -> Command {
+        let named = Board::ALL.into_iter().find(|board| board.name() == self.board);
+        // clap has seen the name.
+        let board = named.unwrap_or(Board::LinuxX86_64);
+        let Self { model, program, out, .. } = self;
+        Command::Image(ImageOptions { board, model, program, out })
+    }
+}
+
+fn boards() -> PossibleValuesParser {
+    Board::ALL.map(Board::name).into_iter().collect::<Vec<_>>().into()
 }
 
 impl Convert {
@@ -132,9 +177,20 @@ mod tests {
     }
 
     #[test]
+    fn an_image_has_a_board_a_model_and_a_place() {
+        let all = ["image", "--board", "apple", "--model", "m.oar", "--program", "p", "-o", "x"];
+        let Ok(Command::Image(options)) = run(&all) else { panic!() };
+        let (model, program) = ("m.oar".into(), Some("p".into()));
+        let expected = ImageOptions { board: Board::Apple, model, program, out: "x".into() };
+        assert_eq!(options, expected);
+    }
+
+    #[test]
     fn usage_errors_are_one_line() {
         let cases = [
-            (&[][..], "SRC"),
+            (&["image", "--board", "toaster", "--model", "m", "-o", "x"][..], "'toaster'"),
+            (&["image", "--board", "apple", "-o", "x"], "--model"),
+            (&[], "SRC"),
             (&["m", "--weights", "int5"], "'int5'"),
             (&["m", "--bits", "4"], "'--bits'"),
             (&["m", "n"], "'n'"),

@@ -14,6 +14,7 @@ mod convert;
 mod error;
 mod files;
 pub mod gguf;
+pub mod image;
 mod map;
 mod names;
 mod output;
@@ -33,5 +34,6 @@ pub mod write;
 
 pub use convert::{ConvertOptions, Head, Report, convert};
 pub use error::{Error, Fault, Result};
+pub use image::{Board, ImageOptions, image};
 pub use plan::Weights;
 pub use progress::{Progress, Silent};

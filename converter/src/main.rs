@@ -12,13 +12,19 @@ use std::process::ExitCode;
 
 use args::Command;
 use indicatif::{ProgressBar, ProgressStyle};
-use oarlock_convert::{ConvertOptions, Error, Progress, convert};
+use oarlock_convert::{ConvertOptions, Error, Progress, convert, image};
 
 fn main() -> ExitCode {
     signals::catch();
     let command = args::parse(std::env::args_os());
     let done = command.and_then(|command| match command {
         Command::Convert { source, out, options } => run(&source, &out, &options),
+        Command::Image(options) => {
+            let terminal = Terminal::new();
+            let done = image(&options, &terminal);
+            terminal.bar.finish_and_clear();
+            done
+        }
         Command::Print(text) => {
             print(&text);
             Ok(())

@@ -3,7 +3,7 @@
 //! The runtime wants four things of a board, and each has a file here:
 //!
 //! ```text
-//! the model's bytes     model_file  map, and fetch for the default model
+//! the model's bytes     model_file  map; carried or fetched if none is named
 //! a scratch slice       scratch     pages that cost nothing until they are touched
 //! proof of the CPU      detect      the only place that asks it
 //! parallel regions      pool        threads that spin, then sleep
@@ -19,6 +19,7 @@
 mod answer;
 mod args;
 mod bandwidth;
+mod carried;
 mod chatting;
 mod commands;
 mod console;

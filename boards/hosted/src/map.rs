@@ -2,13 +2,13 @@
 #![allow(unsafe_code)]
 
 use std::fs::File;
-use std::path::Path;
 
-use memmap2::{Advice, Mmap};
+use memmap2::{Advice, Mmap, MmapOptions};
 
+use crate::carried::Place;
 use crate::errors::{Outcome, fault, file_fault};
 
-/// Maps a model file read-only.
+/// Maps a model read-only.
 ///
 /// Pages come in as they are touched. They are asked for ahead of that, which costs
 /// nothing when they are in memory already and lets a cold start read in long runs;
@@ -17,7 +17,8 @@ use crate::errors::{Outcome, fault, file_fault};
 /// **If another process truncates the file while it is mapped, touching the lost pages
 /// kills this process with SIGBUS**: no check here could prevent it. Replace a model by
 /// renaming a new file over it, as the converter does, never by writing into it.
-pub fn model(path: &Path) -> Outcome<Mmap> {
+pub fn model(place: &Place) -> Outcome<Mmap> {
+    let path = place.path.as_path();
     let file = File::open(path).map_err(|error| file_fault(path, &error))?;
     let meta = file.metadata().map_err(|error| file_fault(path, &error))?;
     if !meta.is_file() {
@@ -26,9 +27,14 @@ pub fn model(path: &Path) -> Outcome<Mmap> {
     if meta.len() == 0 {
         return Err(fault(path.display(), "is empty", "convert the model again"));
     }
+    let mut options = MmapOptions::new();
+    if let Some(part) = &place.part {
+        // A file of so many bytes was mapped by what found the part: its length fits.
+        options.offset(part.start).len((part.end - part.start) as usize);
+    }
     // SAFETY: the map is read-only and private to this value; that nobody else changes the
     // file meanwhile cannot be had from the system, and is said above and in docs/cli.md.
-    let map = unsafe { Mmap::map(&file) }.map_err(|error| file_fault(path, &error))?;
+    let map = unsafe { options.map(&file) }.map_err(|error| file_fault(path, &error))?;
     // Advice is only that: a system that does not take it still runs.
     let _ = map.advise(Advice::WillNeed);
     Ok(map)

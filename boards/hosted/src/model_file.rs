@@ -1,18 +1,19 @@
-//! The model of a command: named with `-m`, or the default one.
+//! The model of a command: named with `-m`, come with the program, or the default one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use memmap2::Mmap;
 use oarlock::Model;
 use oarlock::format::OpenError;
 use oarlock::tokenizer::Tokenizer;
 
+use crate::carried::Place;
 use crate::errors::{Outcome, Stop, fault};
-use crate::{args, fetch, map};
+use crate::{args, carried, fetch, map};
 
 /// A mapped model file; [`ModelFile::model`] borrows from it.
 pub struct ModelFile {
-    path: PathBuf,
+    place: Place,
     map: Mmap,
 }
 
@@ -22,16 +23,20 @@ impl ModelFile {
         Self::at(args.path.as_deref())
     }
 
-    /// Maps the model at `path`, or the default one.
+    /// Maps the model at `path`; without one, what came with the program, or the default.
     pub fn at(path: Option<&Path>) -> Outcome<Self> {
-        let path = path.map_or_else(fetch::default_model, |path| Ok(path.to_path_buf()))?;
-        let map = map::model(&path)?;
-        Ok(Self { path, map })
+        let whole = |path| Place { path, part: None };
+        let place = match path.map(Path::to_path_buf).map(whole).or_else(carried::model) {
+            Some(place) => place,
+            None => whole(fetch::default_model()?),
+        };
+        let map = map::model(&place)?;
+        Ok(Self { place, map })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.place.path
     }
 
     /// All of it, as it is mapped.
@@ -41,7 +46,7 @@ impl ModelFile {
 
     /// Its name, without folders and `.oar`.
     pub fn name(&self) -> String {
-        let name = self.path.file_stem().unwrap_or(self.path.as_os_str());
+        let name = self.place.path.file_stem().unwrap_or(self.place.path.as_os_str());
         name.to_string_lossy().into_owned()
     }
 
@@ -68,11 +73,13 @@ impl ModelFile {
 
     /// What is wrong with this file, and what to do about it.
     pub fn fault(&self, what: impl std::fmt::Display) -> Stop {
-        fault(self.path.display(), what, self.remedy())
+        fault(self.place.path.display(), what, self.remedy())
     }
 
     fn remedy(&self) -> &'static str {
-        if fetch::is_default(&self.path) {
+        if self.place.part.is_some() {
+            "make the image again with oarlock-convert image"
+        } else if fetch::is_default(&self.place.path) {
             "delete it and run again: it is fetched anew"
         } else if matches!(Model::open(&self.map), Err(OpenError::Magic)) {
             "convert a model with oarlock-convert"

@@ -1,0 +1,169 @@
+//! Images: a program and a model as one thing that is copied onto a machine and runs.
+//!
+//! For Linux that is one executable with the model behind it, which the program maps where
+//! it lies. A Mac's signature covers the whole of an executable, so there it is a folder
+//! with both. Nothing but the two files goes in: the same files give the same bytes.
+
+mod board;
+pub mod tail;
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use oarlock::Model;
+
+pub use board::Board;
+
+use crate::error::{Error, Result};
+use crate::map::map;
+use crate::output::Output;
+use crate::progress::Progress;
+use tail::{MODEL_ALIGN, TAIL_BYTES};
+
+/// What to make an image of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageOptions {
+    /// Where it is to run.
+    pub board: Board,
+    /// The `.oar` file.
+    pub model: PathBuf,
+    /// The board's `oarlock`; else the one that was built beside this converter.
+    pub program: Option<PathBuf>,
+    /// The file (for [`Board::Apple`]: the folder) to write.
+    pub out: PathBuf,
+}
+
+/// Makes an image.
+///
+/// # Errors
+/// If program or model are not what they should be, or the output cannot be written.
+pub fn image(options: &ImageOptions, progress: &dyn Progress) -> Result<()> {
+    let program = match &options.program {
+        Some(program) => program.clone(),
+        None => options.board.find_program()?,
+    };
+    options.board.check(&program)?;
+    check_model(&options.model)?;
+    progress.start(bytes(&program)? + bytes(&options.model)?);
+    match options.board {
+        Board::LinuxArm64 | Board::LinuxX86_64 => {
+            executable(&program, &options.model, &options.out, progress)
+        }
+        Board::Apple => folder(&program, &options.model, &options.out, progress),
+    }
+}
+
+fn bytes(path: &Path) -> Result<u64> {
+    Ok(fs::metadata(path).map_err(|e| Error::read(path, &e))?.len())
+}
+
+fn check_model(path: &Path) -> Result<()> {
+    let todo = "make one with oarlock-convert";
+    let bytes = map(path)?;
+    let model = Model::open(&bytes).map_err(|what| Error::new(path.display(), what, todo))?;
+    if model.file_len() != bytes.len() {
+        return Err(Error::new(path.display(), "something follows the end of the model", todo));
+    }
+    Ok(())
+}
+
+/// Where the model of a file lies, if it is a program that carries one.
+pub fn appended(file: &mut File) -> io::Result<Option<std::ops::Range<u64>>> {
+    let len = file.seek(SeekFrom::End(0))?;
+    let Some(at) = len.checked_sub(TAIL_BYTES as u64) else { return Ok(None) };
+    let mut bytes = [0; TAIL_BYTES];
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(&mut bytes)?;
+    Ok(tail::read(&bytes, len))
+}
+
+/// Program, zeros up to the next page, model, tail.
+fn executable(program: &Path, model: &Path, out: &Path, progress: &dyn Progress) -> Result<()> {
+    let mut source = open(program)?;
+    if appended(&mut source).map_err(|e| Error::read(program, &e))?.is_some() {
+        let (what, todo) = ("it carries a model already", "give the program as it was built");
+        return Err(Error::new(program.display(), what, todo));
+    }
+    let output = Output::create(out)?;
+    let fail = |e: io::Error| Error::write(output.target(), &e);
+    let len = copy(program, &output, progress)?;
+    let start = len.next_multiple_of(MODEL_ALIGN);
+    output.file().write_all(&vec![0; (start - len) as usize]).map_err(fail)?;
+    let end = start + copy(model, &output, progress)?;
+    output.file().write_all(&tail::write(&(start..end))).map_err(fail)?;
+    executable_by_all(output.file()).map_err(fail)?;
+    output.commit()
+}
+
+/// What the folder for a Mac says about itself.
+const README: &str = include_str!("../../boards/apple/README.txt");
+
+/// `chat`, `chat.oar` and a page to read. The folder appears when it is complete.
+fn folder(program: &Path, model: &Path, out: &Path, progress: &dyn Progress) -> Result<()> {
+    if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) || out.is_file() {
+        return Err(Error::new(out.display(), "it exists already", "remove it, or give another"));
+    }
+    let staging = Staging::create(out)?;
+    for (from, name) in [(program, "chat"), (model, "chat.oar")] {
+        let output = Output::create(&staging.path.join(name))?;
+        copy(from, &output, progress)?;
+        if name == "chat" {
+            executable_by_all(output.file()).map_err(|e| Error::write(out, &e))?;
+        }
+        output.commit()?;
+    }
+    fs::write(staging.path.join("README.txt"), README).map_err(|e| Error::write(out, &e))?;
+    fs::rename(&staging.path, out).map_err(|e| Error::write(out, &e))
+}
+
+/// A folder in the making, removed unless it was renamed.
+struct Staging {
+    path: PathBuf,
+}
+
+impl Staging {
+    fn create(out: &Path) -> Result<Self> {
+        let name = out.file_name().ok_or_else(|| {
+            Error::new(out.display(), "not the name of a folder", "give one with -o")
+        })?;
+        let name = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
+        let path = out.with_file_name(name);
+        fs::create_dir(&path).map_err(|e| Error::write(out, &e))?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(|e| Error::read(path, &e))
+}
+
+/// Appends the file at `from`; gives its length.
+fn copy(from: &Path, output: &Output, progress: &dyn Progress) -> Result<u64> {
+    let (mut source, mut total) = (open(from)?, 0);
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        if progress.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let n = source.read(&mut buffer).map_err(|e| Error::read(from, &e))?;
+        if n == 0 {
+            return Ok(total);
+        }
+        let part = output.file().write_all(&buffer[..n]);
+        part.map_err(|e| Error::write(output.target(), &e))?;
+        total += n as u64;
+        progress.advance(n as u64);
+    }
+}
+
+fn executable_by_all(file: &File) -> io::Result<()> {
+    file.set_permissions(fs::Permissions::from_mode(0o755))
+}

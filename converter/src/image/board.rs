@@ -1,0 +1,144 @@
+//! What an image can be made for, and which programs run there.
+
+use std::path::{Path, PathBuf};
+
+use byteorder::{ByteOrder, LittleEndian};
+
+use crate::error::{Error, Result};
+
+/// Where an image runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Board {
+    /// Linux on 64-bit ARM: Raspberry Pi OS.
+    LinuxArm64,
+    /// Linux on x86-64.
+    LinuxX86_64,
+    /// macOS on Apple Silicon.
+    Apple,
+}
+
+impl Board {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::LinuxArm64, Self::LinuxX86_64, Self::Apple];
+
+    /// The name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LinuxArm64 => "linux-arm64",
+            Self::LinuxX86_64 => "linux-x86_64",
+            Self::Apple => "apple",
+        }
+    }
+
+    /// What Rust calls the target of its program.
+    pub const fn triple(self) -> &'static str {
+        match self {
+            Self::LinuxArm64 => "aarch64-unknown-linux-gnu",
+            Self::LinuxX86_64 => "x86_64-unknown-linux-gnu",
+            Self::Apple => "aarch64-apple-darwin",
+        }
+    }
+
+    /// The board's program, if it was built beside the running converter: in the same folder
+    /// for this machine, else in the folder of its target.
+    pub fn find_program(self) -> Result<PathBuf> {
+        let own = std::env::current_exe().ok();
+        let folder = own.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+        let of_target = |up: &str| folder.join(up).join(self.triple()).join("release/oarlock");
+        let candidates = [folder.join("oarlock"), of_target(".."), of_target("../..")];
+        let found = candidates.into_iter().find(|path| self.check(path).is_ok());
+        found.ok_or_else(|| {
+            let target = self.triple();
+            let todo = format!(
+                "build it with cargo build --release -p oarlock-hosted --target {target}, see \
+                 docs/boards.md, and give it with --program target/{target}/release/oarlock"
+            );
+            Error::new(format!("--board {}", self.name()), "its program is not at hand", todo)
+        })
+    }
+
+    /// Whether the file at `path` is a program that runs on this board.
+    pub fn check(self, path: &Path) -> Result<()> {
+        let bytes = crate::map::map(path)?;
+        let done = match self {
+            Self::LinuxArm64 => elf(&bytes, 183),
+            Self::LinuxX86_64 => elf(&bytes, 62),
+            Self::Apple => mach_o(&bytes),
+        };
+        done.map_err(|what| {
+            let todo = format!("give the oarlock built for {}, as it was built", self.triple());
+            Error::new(path.display(), what, todo)
+        })
+    }
+}
+
+/// A 64-bit little-endian ELF executable for `machine`.
+fn elf(bytes: &[u8], machine: u16) -> std::result::Result<(), &'static str> {
+    let header = bytes.get(..64).ok_or("not an ELF program")?;
+    if !header.starts_with(b"\x7fELF\x02\x01") {
+        return Err("not a 64-bit ELF program");
+    }
+    // An executable, or one that can lie anywhere.
+    let kind = LittleEndian::read_u16(&header[16..18]);
+    if kind != 2 && kind != 3 {
+        return Err("not an executable");
+    }
+    if LittleEndian::read_u16(&header[18..20]) != machine {
+        return Err("a program for another machine");
+    }
+    Ok(())
+}
+
+const MH_MAGIC_64: u32 = 0xFEED_FACF;
+const CPU_TYPE_ARM64: u32 = 0x0100_000C;
+const MH_EXECUTE: u32 = 2;
+const LC_CODE_SIGNATURE: u32 = 0x1D;
+
+/// A signed arm64 Mach-O executable (Apple's `mach-o/loader.h`): an unsigned one is killed
+/// when it starts.
+fn mach_o(bytes: &[u8]) -> std::result::Result<(), &'static str> {
+    let word = |at: usize| bytes.get(at..at + 4).map(LittleEndian::read_u32);
+    if word(0) != Some(MH_MAGIC_64) {
+        return Err("not a 64-bit Mach-O program");
+    }
+    if word(4) != Some(CPU_TYPE_ARM64) || word(12) != Some(MH_EXECUTE) {
+        return Err("not an executable for Apple Silicon");
+    }
+    let mut at = 32_usize;
+    for _ in 0..word(16).unwrap_or(0) {
+        match (word(at), word(at + 4)) {
+            (Some(LC_CODE_SIGNATURE), _) => return Ok(()),
+            (Some(_), Some(size)) if size >= 8 => at = at.saturating_add(size as usize),
+            _ => return Err("a damaged Mach-O program"),
+        }
+    }
+    Err("not signed (codesign -s - FILE signs it)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_told_apart() {
+        let mut program = vec![0; 64];
+        program[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        (program[16], program[18]) = (3, 183);
+        assert!(elf(&program, 183).is_ok() && elf(&program, 62).is_err());
+        program[16] = 1;
+        assert!(elf(&program, 183).is_err(), "an object file");
+        assert!(elf(&program[..40], 183).is_err() && mach_o(&program).is_err());
+    }
+
+    #[test]
+    fn an_apple_program_is_signed() {
+        let words = [MH_MAGIC_64, CPU_TYPE_ARM64, 0, MH_EXECUTE, 2, 0, 0, 0];
+        let commands = [0x19, 16, 0, 0, LC_CODE_SIGNATURE, 16, 0, 0];
+        let bytes = |words: &[u32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>();
+        let signed = [&words[..], &commands].concat();
+        assert!(mach_o(&bytes(&signed)).is_ok());
+        let unsigned = [&words[..], &commands[..4], &[0x19, 16, 0, 0]].concat();
+        assert_eq!(mach_o(&bytes(&unsigned)), Err("not signed (codesign -s - FILE signs it)"));
+        assert!(mach_o(&bytes(&signed[..12])).is_err(), "cut short");
+    }
+}
