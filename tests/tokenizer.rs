@@ -1,5 +1,6 @@
 //! The tokenizer against Hugging Face's: the same ids for hard strings, and the bytes back.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use oarlock::Model;
@@ -186,6 +187,48 @@ fn long_words_merge_as_short_ones_do() {
         let (ids, _) = encode(&tokenizer, &" ".repeat(len), Special::All);
         let expected = [two.repeat(len / 2), one.repeat(len % 2)].concat();
         assert_eq!(ids, expected, "{len} spaces");
+    }
+}
+
+/// BPE as it is defined: the pair of lowest rank, the leftmost of them, until there is none.
+fn merged_plainly(ranks: &HashMap<(String, String), usize>, word: &str) -> Vec<String> {
+    let mut symbols: Vec<String> = word.chars().map(String::from).collect();
+    let rank = |pair: &[String]| ranks.get(&(pair[0].clone(), pair[1].clone())).copied();
+    while let Some((_, at)) =
+        symbols.windows(2).enumerate().filter_map(|(at, pair)| Some((rank(pair)?, at))).min()
+    {
+        let right = symbols.remove(at + 1);
+        symbols[at] += &right;
+    }
+    symbols
+}
+
+#[test]
+fn long_words_merge_by_the_definition() {
+    let golden = golden("gpt2/tokenizer.json");
+    let section = compiled(&golden);
+    let tokenizer = Tokenizer::new(&section).expect("a section");
+    let pairs = golden["model"]["merges"].as_array().expect("a list");
+    let ranks = pairs.iter().enumerate().map(|(rank, pair)| {
+        let part = |i: usize| pair[i].as_str().expect("a pair").to_owned();
+        ((part(0), part(1)), rank)
+    });
+    let ranks: HashMap<_, _> = ranks.collect();
+    let mut random = Random::new(5);
+    for alphabet in ["e", "th", "aent", "eatinos", "abcdefghijklmnopqrstuvwxyz"] {
+        for _ in 0..60 {
+            let len = 41 + random.below(160);
+            let letters = (0..len).map(|_| {
+                // Runs of one letter and of pairs, as well as any order.
+                let i = random.below(alphabet.len() * 2);
+                alphabet.as_bytes()[i.min(alphabet.len() - 1)] as char
+            });
+            let word: String = letters.collect();
+            let expected = merged_plainly(&ranks, &word);
+            let (ids, _) = encode(&tokenizer, &word, Special::All);
+            let found = ids.iter().map(|&id| tokenizer.bytes(id));
+            assert!(found.eq(expected.iter().map(String::as_bytes)), "{word}");
+        }
     }
 }
 

@@ -96,7 +96,7 @@ impl Line<'_, '_> {
             self.play(node);
         }
         while let Some(at) = self.lowest() {
-            self.merge_at(at);
+            self.merge_run(at);
         }
         let mut at = 0;
         while let Some(symbol) = self.symbols.get(at) {
@@ -115,22 +115,41 @@ impl Line<'_, '_> {
         (self.get(at).rank != NONE).then_some(at)
     }
 
-    /// Merges the symbol at `at` with the next one.
-    fn merge_at(&mut self, at: usize) {
-        let left = self.get(at);
-        let next = at + left.len();
-        let right = self.get(next);
-        let Some(merge) = self.tables.merge(left.id, right.id) else {
-            return self.set_rank(at, NONE);
+    /// Merges the pair that begins at `first`, and with it the equal pairs right behind it
+    /// that would be next: a long run of spaces is merged in a few sweeps, and not in as
+    /// many tournaments as it has spaces.
+    fn merge_run(&mut self, first: usize) {
+        let left = self.get(first);
+        let merge = self.tables.merge(left.id, self.get(first + left.len()).id);
+        let before =
+            first.checked_sub(1).map(|last| (last + 1).saturating_sub(self.get(last).len()));
+        let (from, mut before, mut at) = (before.unwrap_or(first), before, first);
+        let Some(merge) = merge else {
+            self.set_rank(first, NONE);
+            return self.replay(first, first + 1);
         };
-        let len = left.len() + right.len();
-        self.update(at, |symbol| (symbol.id, symbol.len) = (merge.id, len as u32));
-        self.update(at + len - 1, |symbol| symbol.len = len as u32);
-        self.set_rank(next, NONE);
-        self.rank(at);
-        if let Some(before) = at.checked_sub(1) {
-            self.rank((before + 1).saturating_sub(self.get(before).len()));
+        loop {
+            let end = self.join(at, merge.id);
+            let next = self.get(end).rank;
+            let behind = self.rank(at);
+            let ahead = before.map_or(NONE, |before| self.rank(before));
+            // What has just been made possible may come first.
+            if next != merge.rank || behind.min(ahead) <= merge.rank {
+                return self.replay(from, end);
+            }
+            (before, at) = (Some(at), end);
         }
+    }
+
+    /// Makes one symbol of the pair that begins at `at`; returns where it ends.
+    fn join(&mut self, at: usize, id: u32) -> usize {
+        let next = at + self.get(at).len();
+        let end = next + self.get(next).len();
+        let len = (end - at) as u32;
+        self.set_rank(next, NONE);
+        self.update(end - 1, |symbol| symbol.len = len);
+        self.update(at, |symbol| (symbol.id, symbol.len) = (id, len));
+        end
     }
 
     fn update(&mut self, at: usize, change: impl FnOnce(&mut Symbol)) {
@@ -140,18 +159,26 @@ impl Line<'_, '_> {
     }
 
     /// Ranks the pair that begins at `at` anew.
-    fn rank(&mut self, at: usize) {
+    fn rank(&mut self, at: usize) -> u32 {
         let symbol = self.get(at);
         let next = self.symbols.get(at + symbol.len());
-        self.set_rank(at, next.map_or(NONE, |next| rank(self.tables, symbol.id, next.id)));
+        let rank = next.map_or(NONE, |next| rank(self.tables, symbol.id, next.id));
+        self.set_rank(at, rank);
+        rank
     }
 
     fn set_rank(&mut self, at: usize, rank: u32) {
         self.update(at, |symbol| symbol.rank = rank);
-        let mut node = (at + self.symbols.len()) / 2;
-        while node > 0 {
-            self.play(node);
-            node /= 2;
+    }
+
+    /// Decides the tournament anew where ranks from `from` to `end` have changed.
+    fn replay(&mut self, from: usize, end: usize) {
+        let (mut low, mut high) = (from + self.symbols.len(), end - 1 + self.symbols.len());
+        while high > 1 {
+            (low, high) = ((low / 2).max(1), high / 2);
+            for node in (low..=high).rev() {
+                self.play(node);
+            }
         }
     }
 
