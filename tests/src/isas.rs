@@ -14,6 +14,18 @@ pub fn isas() -> Vec<Isa> {
     {
         // SAFETY: the three features that the constructor names were just found.
         all.push(unsafe { Isa::avx2() });
+        if is_x86_feature_detected!("avxvnni") {
+            // SAFETY: the three features, and the fourth that the constructor names.
+            all.push(unsafe { Isa::avx_vnni() });
+        }
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni")
+        {
+            // SAFETY: the three features, and the four more that the constructor names.
+            all.push(unsafe { Isa::avx512_vnni() });
+        }
     }
     #[cfg(target_arch = "aarch64")]
     {

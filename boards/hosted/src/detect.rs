@@ -22,6 +22,18 @@ pub fn available() -> Vec<Isa> {
     {
         // SAFETY: the three features that the token vouches for were just found.
         found.push(unsafe { Isa::avx2() });
+        if is_x86_feature_detected!("avxvnni") {
+            // SAFETY: the three features, and the fourth that the token vouches for.
+            found.push(unsafe { Isa::avx_vnni() });
+        }
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni")
+        {
+            // SAFETY: the three features, and the four more that the token vouches for.
+            found.push(unsafe { Isa::avx512_vnni() });
+        }
     }
     // The standard library asks Linux through the auxiliary vector and macOS through sysctl.
     #[cfg(target_arch = "aarch64")]

@@ -1,91 +1,45 @@
 //! AVX2 registers: 16 lanes are two of eight.
 //!
-//! There is no signed byte product here, only unsigned × signed pairs summed in 16 bits
-//! (`vpmaddubsw`). Nibbles fit it eight groups deep: 15 · 127 · 2 · 8 = 30,480. Bytes do
-//! not: two products of 255 · 127 overflow. So int8 weights and their activations are
-//! widened to 16 bits, once for many tokens and many tiles, and multiplied by `vpmaddwd`.
-//! Every way around that takes as many instructions for 32 weights, two multiplications and
-//! two additions (`docs/performance.md`), and then has to put sums together again.
-#![allow(unsafe_code, clippy::indexing_slicing)]
+//! What the CPUs that have them differ in is the integer dot product, and only that is a
+//! parameter here ([`Dot`]): `avx2_madd.rs` is for every one of them, `avx_vnni.rs` for
+//! those from 2021 on (Alder Lake, N100, Zen 5).
+#![allow(unsafe_code)]
 
-use core::arch::asm;
 use core::arch::x86_64::*;
 
-use super::isa::Op;
 use super::simd::{MOST_PARTS, Simd};
-use crate::layout::GROUPS;
 
-/// Proof of AVX2, FMA and F16C: made by [`enter`] alone.
+/// Proof of AVX2, FMA and F16C, and of the instructions of `D`.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2(());
+pub(crate) struct Avx2<D>(D);
 
-/// Runs an operation with these registers.
-#[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn enter<O: Op>(op: O) -> O::Out {
-    op.run(Avx2(()))
+impl<D: Dot> Avx2<D> {
+    /// # Safety
+    /// The CPU has AVX2, FMA and F16C.
+    #[inline(always)]
+    pub(super) unsafe fn new(dot: D) -> Self {
+        Self(dot)
+    }
 }
 
-/// Multiplies in pairs, and adds the sums of the pairs to `z`.
-///
-/// In assembly, because a compiler that sees these additions reorders them into a tree
-/// and then has more sums alive than there are registers.
-macro_rules! add_products {
-    ($multiply:literal, $add:literal, $z:expr, $w:expr, $a:expr) => {{
-        let mut sum = $z;
-        asm!(
-            concat!($multiply, " {pairs}, {w}, {a}"),
-            concat!($add, " {sum}, {sum}, {pairs}"),
-            pairs = out(ymm_reg) _,
-            w = in(ymm_reg) $w,
-            a = in(ymm_reg) $a,
-            sum = inout(ymm_reg) sum,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-        sum
-    }};
+/// The integer dot products of one generation of CPUs: see the items of the same names of
+/// [`Simd`]. A value of the type is proof that the CPU has its instructions.
+pub(crate) trait Dot: Copy {
+    const I8_OFFSET: i32;
+    type W8: Copy;
+    type A4: Copy;
+    type A8: Copy;
+    fn ready_i8(self, w: __m256i) -> Self::W8;
+    unsafe fn acts4(self, from: *const i8, less: i32) -> Self::A4;
+    unsafe fn acts8(self, from: *const i8, less: i32) -> Self::A8;
+    fn start4(self, a: &Self::A4) -> __m256i;
+    fn start8(self, a: &Self::A8) -> __m256i;
+    fn dot_u4(self, z: __m256i, w: __m256i, a: &Self::A4, g: usize) -> __m256i;
+    fn dot_i8(self, z: __m256i, w: Self::W8, a: &Self::A8, g: usize) -> __m256i;
+    fn sum4(self, z: __m256i) -> __m256i;
 }
 
-/// Unsigned bytes × signed bytes, summed in 16 bits.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn add_bytes(z: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
-    // SAFETY: two instructions of AVX2, which this function has, on registers alone.
-    unsafe { add_products!("vpmaddubsw", "vpaddw", z, unsigned, signed) }
-}
-
-/// Signed words × signed words, summed in 32 bits.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn add_words(z: __m256i, w: __m256i, a: __m256i) -> __m256i {
-    // SAFETY: as above.
-    unsafe { add_products!("vpmaddwd", "vpaddd", z, w, a) }
-}
-
-/// The even and the odd bytes of each 32-bit lane as words: of weights and activations
-/// alike, so that the pairs meet.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn widen(bytes: __m256i) -> (__m256i, __m256i) {
-    let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(bytes));
-    (even, _mm256_srai_epi16::<8>(bytes))
-}
-
-/// Activations by groups of 4, to be broadcast from memory, and what the dot products with
-/// nibbles start with.
-#[derive(Clone, Copy)]
-pub(crate) struct Bytes {
-    groups: [i32; GROUPS],
-    start: i32,
-}
-
-/// Activations widened, by groups.
-#[derive(Clone, Copy)]
-pub(crate) struct Words {
-    even: [i32; GROUPS],
-    odd: [i32; GROUPS],
-}
-
-/// Uses instructions from a method of [`Avx2`].
+/// Uses instructions from a method of something that is proof of them.
 macro_rules! has {
     ($e:expr) => {
         // SAFETY: `self` is proof that the CPU has the instructions. Where they touch
@@ -94,19 +48,21 @@ macro_rules! has {
         unsafe { $e }
     };
 }
+pub(super) use has;
 
-// SAFETY: `Avx2` exists only inside `enter`, which only runs where the features are.
-unsafe impl Simd for Avx2 {
+// SAFETY: whoever made this value vouched for the features.
+unsafe impl<D: Dot> Simd for Avx2<D> {
     const LANES: usize = 8;
+    const I8_OFFSET: i32 = D::I8_OFFSET;
 
     type F = __m256;
     type I = __m256i;
     type W = __m256i;
-    type W8 = (__m256i, __m256i);
+    type W8 = D::W8;
     type Z4 = __m256i;
     type Z8 = __m256i;
-    type A4 = Bytes;
-    type A8 = Words;
+    type A4 = D::A4;
+    type A8 = D::A8;
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m256 {
@@ -265,50 +221,38 @@ unsafe impl Simd for Avx2 {
         })
     }
     #[inline(always)]
-    fn ready_i8(self, w: __m256i) -> (__m256i, __m256i) {
-        has!(widen(w))
+    fn ready_i8(self, w: __m256i) -> D::W8 {
+        self.0.ready_i8(w)
     }
     #[inline(always)]
-    unsafe fn acts4(self, from: *const i8, less: i32) -> Bytes {
-        // The upper word starts at 0: either then holds its half of the dot product, and the
-        // lower one minus what was to be taken off. Both stay within 16 bits: a half of the
-        // products less its own 8 · sum is at most 7 or 8 · 127 · 16 = 16,256, and the other
-        // half's 8 · sum as much again.
-        // SAFETY: the caller vouches for 32 elements.
-        Bytes { groups: unsafe { from.cast::<[i32; 8]>().read_unaligned() }, start: -less & 0xffff }
+    unsafe fn acts4(self, from: *const i8, less: i32) -> D::A4 {
+        // SAFETY: as the caller promises.
+        unsafe { self.0.acts4(from, less) }
     }
     #[inline(always)]
-    unsafe fn acts8(self, from: *const i8, _nothing: i32) -> Words {
-        let mut words = Words { even: [0; GROUPS], odd: [0; GROUPS] };
-        has!({
-            let (even, odd) = widen(_mm256_loadu_si256(from.cast()));
-            _mm256_storeu_si256(words.even.as_mut_ptr().cast(), even);
-            _mm256_storeu_si256(words.odd.as_mut_ptr().cast(), odd);
-        });
-        words
+    unsafe fn acts8(self, from: *const i8, less: i32) -> D::A8 {
+        // SAFETY: as the caller promises.
+        unsafe { self.0.acts8(from, less) }
     }
     #[inline(always)]
-    fn start4(self, a: &Bytes) -> __m256i {
-        self.splat_i(a.start)
+    fn start4(self, a: &D::A4) -> __m256i {
+        self.0.start4(a)
     }
     #[inline(always)]
-    fn start8(self, _a: &Words) -> __m256i {
-        self.splat_i(0)
+    fn start8(self, a: &D::A8) -> __m256i {
+        self.0.start8(a)
     }
     #[inline(always)]
-    fn dot_u4(self, z: __m256i, w: __m256i, a: &Bytes, g: usize) -> __m256i {
-        has!(add_bytes(z, w, _mm256_set1_epi32(a.groups[g])))
+    fn dot_u4(self, z: __m256i, w: __m256i, a: &D::A4, g: usize) -> __m256i {
+        self.0.dot_u4(z, w, a, g)
     }
     #[inline(always)]
-    fn dot_i8(self, z: __m256i, w: (__m256i, __m256i), a: &Words, g: usize) -> __m256i {
-        has!({
-            let z = add_words(z, w.0, _mm256_set1_epi32(a.even[g]));
-            add_words(z, w.1, _mm256_set1_epi32(a.odd[g]))
-        })
+    fn dot_i8(self, z: __m256i, w: D::W8, a: &D::A8, g: usize) -> __m256i {
+        self.0.dot_i8(z, w, a, g)
     }
     #[inline(always)]
     fn sum4(self, z: __m256i) -> __m256i {
-        has!(_mm256_madd_epi16(z, _mm256_set1_epi16(1)))
+        self.0.sum4(z)
     }
     #[inline(always)]
     fn sum8(self, z: __m256i) -> __m256i {

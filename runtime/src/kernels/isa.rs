@@ -1,10 +1,10 @@
 //! The `Isa` token: a value of this type is proof that the CPU can.
 #![allow(unsafe_code)]
 
-#[cfg(target_arch = "x86_64")]
-use super::avx2;
 use super::scalar::Scalar;
 use super::simd::Simd;
+#[cfg(target_arch = "x86_64")]
+use super::{avx_vnni, avx2_madd, avx512_vnni};
 #[cfg(target_arch = "aarch64")]
 use super::{neon_base, neon_dotprod};
 
@@ -22,6 +22,10 @@ enum Kind {
     Scalar,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
     #[cfg(target_arch = "aarch64")]
     Neon,
     #[cfg(target_arch = "aarch64")]
@@ -48,6 +52,25 @@ impl Isa {
         Self(Kind::Avx2)
     }
 
+    /// AVX2 with the dot products of AVX-VNNI: Intel since 2021 (N100), AMD since 2024.
+    ///
+    /// # Safety
+    /// The CPU must have the features `avx2`, `fma`, `f16c` and `avxvnni`.
+    #[cfg(target_arch = "x86_64")]
+    pub const unsafe fn avx_vnni() -> Self {
+        Self(Kind::AvxVnni)
+    }
+
+    /// AVX-512 with VNNI: Intel's servers since 2019, AMD since 2022 (Zen 4).
+    ///
+    /// # Safety
+    /// The CPU must have the features `avx2`, `fma`, `f16c`, `avx512f`, `avx512bw`,
+    /// `avx512vl` and `avx512vnni`.
+    #[cfg(target_arch = "x86_64")]
+    pub const unsafe fn avx512_vnni() -> Self {
+        Self(Kind::Avx512Vnni)
+    }
+
     /// NEON, which every 64-bit ARM has that this builds for.
     #[cfg(target_arch = "aarch64")]
     pub const NEON: Self = Self(Kind::Neon);
@@ -68,7 +91,13 @@ impl Isa {
             Kind::Scalar => op.run(Scalar),
             // SAFETY: an `Isa` of this kind exists only where the features do.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => unsafe { avx2::enter(op) },
+            Kind::Avx2 => unsafe { avx2_madd::enter(op) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::AvxVnni => unsafe { avx_vnni::enter(op) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni => unsafe { avx512_vnni::enter(op) },
             #[cfg(target_arch = "aarch64")]
             Kind::Neon => neon_base::enter(op),
             // SAFETY: an `Isa` of this kind exists only where the feature does.
@@ -83,6 +112,10 @@ impl Isa {
             Kind::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::AvxVnni => "avx-vnni",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni => "avx512-vnni",
             #[cfg(target_arch = "aarch64")]
             Kind::Neon => "neon",
             #[cfg(target_arch = "aarch64")]

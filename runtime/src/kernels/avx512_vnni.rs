@@ -1,0 +1,232 @@
+//! AVX-512 registers with VNNI: 16 lanes are one.
+//!
+//! `vpdpbusd` is four products a lane of unsigned × signed bytes, in 32 bits. int8 weights
+//! are moved to 0 … 255, and 128 times the sum of the activations is taken off at the start.
+#![allow(unsafe_code, clippy::indexing_slicing)]
+
+use core::arch::x86_64::*;
+
+use super::avx_vnni::Acts;
+use super::avx2::has;
+use super::isa::Op;
+use super::simd::{MOST_PARTS, Simd};
+
+/// Proof of AVX-512 F, BW, VL and VNNI: made by [`enter`] alone.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+/// Runs an operation with these registers.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn enter<O: Op>(op: O) -> O::Out {
+    op.run(Avx512(()))
+}
+
+// SAFETY: `Avx512` exists only inside `enter`, which only runs where the features are.
+unsafe impl Simd for Avx512 {
+    const LANES: usize = 16;
+    const I8_OFFSET: i32 = 128;
+    const MATMUL_TOKENS: usize = 8;
+
+    type F = __m512;
+    type I = __m512i;
+    type W = __m512i;
+    type W8 = __m512i;
+    type Z4 = __m512i;
+    type Z8 = __m512i;
+    type A4 = Acts;
+    type A8 = Acts;
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> __m512 {
+        has!(_mm512_loadu_ps(from))
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, v: __m512) {
+        has!(_mm512_storeu_ps(to, v))
+    }
+    #[inline(always)]
+    unsafe fn load_f16(self, from: *const u8) -> __m512 {
+        has!(_mm512_cvtph_ps(_mm256_loadu_si256(from.cast())))
+    }
+    #[inline(always)]
+    unsafe fn store_f16(self, to: *mut u8, v: __m512) {
+        let (most, least) = (self.splat(65504.0), self.splat(-65504.0));
+        has!({
+            let v = _mm512_max_ps(_mm512_min_ps(v, most), least);
+            let halves = _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v);
+            _mm256_storeu_si256(to.cast(), halves);
+        })
+    }
+    #[inline(always)]
+    unsafe fn load_i8(self, from: *const u8) -> __m512 {
+        has!(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))))
+    }
+    #[inline(always)]
+    fn prefetch(self, from: *const u8) {
+        has!(_mm_prefetch::<_MM_HINT_T0>(from.cast()))
+    }
+
+    #[inline(always)]
+    fn splat(self, v: f32) -> __m512 {
+        has!(_mm512_set1_ps(v))
+    }
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        has!(_mm512_add_ps(a, b))
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        has!(_mm512_sub_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        has!(_mm512_mul_ps(a, b))
+    }
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        has!(_mm512_div_ps(a, b))
+    }
+    #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        has!(_mm512_fmadd_ps(a, b, c))
+    }
+    #[inline(always)]
+    fn select_lt(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
+        has!(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), y, x))
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        has!(_mm512_max_ps(a, b))
+    }
+    #[inline(always)]
+    fn abs(self, a: __m512) -> __m512 {
+        has!(_mm512_abs_ps(a))
+    }
+    #[inline(always)]
+    fn exp2_magic(self, t: __m512) -> __m512 {
+        has!({
+            let shifted = _mm512_slli_epi32::<23>(_mm512_castps_si512(t));
+            _mm512_castsi512_ps(_mm512_add_epi32(shifted, _mm512_set1_epi32(0x3f80_0000)))
+        })
+    }
+
+    #[inline(always)]
+    fn sum16(self, parts: [__m512; MOST_PARTS]) -> f32 {
+        has!({
+            let (low, high) = halves(parts[0]);
+            let v = _mm256_add_ps(low, high);
+            let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+            _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
+        })
+    }
+    #[inline(always)]
+    fn max16(self, parts: [__m512; MOST_PARTS]) -> f32 {
+        has!({
+            let (low, high) = halves(parts[0]);
+            let v = _mm256_max_ps(low, high);
+            let v = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let v = _mm_max_ps(v, _mm_movehl_ps(v, v));
+            _mm_cvtss_f32(_mm_max_ss(v, _mm_movehdup_ps(v)))
+        })
+    }
+
+    #[inline(always)]
+    fn splat_i(self, v: i32) -> __m512i {
+        has!(_mm512_set1_epi32(v))
+    }
+    #[inline(always)]
+    fn add_i(self, a: __m512i, b: __m512i) -> __m512i {
+        has!(_mm512_add_epi32(a, b))
+    }
+    #[inline(always)]
+    fn to_f(self, v: __m512i) -> __m512 {
+        has!(_mm512_cvtepi32_ps(v))
+    }
+    #[inline(always)]
+    fn round(self, v: __m512) -> __m512i {
+        has!(_mm512_cvtps_epi32(v))
+    }
+    #[inline(always)]
+    fn max_bits(self, m: __m512i, v: __m512) -> __m512i {
+        let bits = self.abs(v);
+        has!(_mm512_max_epi32(m, _mm512_castps_si512(bits)))
+    }
+    #[inline(always)]
+    fn reduce_max_i(self, v: __m512i) -> i32 {
+        has!(_mm512_reduce_max_epi32(v))
+    }
+    #[inline(always)]
+    fn reduce_add_i(self, v: __m512i) -> i32 {
+        has!(_mm512_reduce_add_epi32(v))
+    }
+    #[inline(always)]
+    fn clamp_127(self, v: __m512i) -> __m512i {
+        has!({
+            let v = _mm512_min_epi32(v, _mm512_set1_epi32(127));
+            _mm512_max_epi32(v, _mm512_set1_epi32(-127))
+        })
+    }
+    #[inline(always)]
+    unsafe fn store_i8(self, to: *mut i8, v: __m512i) {
+        has!(_mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(v)))
+    }
+
+    #[inline(always)]
+    unsafe fn load_w(self, from: *const u8) -> __m512i {
+        has!(_mm512_loadu_si512(from.cast()))
+    }
+    #[inline(always)]
+    fn nibbles(self, w: __m512i) -> (__m512i, __m512i) {
+        has!({
+            let low = _mm512_set1_epi8(15);
+            (_mm512_and_si512(w, low), _mm512_and_si512(_mm512_srli_epi16::<4>(w), low))
+        })
+    }
+    #[inline(always)]
+    fn ready_i8(self, w: __m512i) -> __m512i {
+        has!(_mm512_xor_si512(w, _mm512_set1_epi8(-128)))
+    }
+    #[inline(always)]
+    unsafe fn acts4(self, from: *const i8, less: i32) -> Acts {
+        // SAFETY: the caller vouches for 32 elements.
+        unsafe { Acts::new(from, less) }
+    }
+    #[inline(always)]
+    unsafe fn acts8(self, from: *const i8, less: i32) -> Acts {
+        // SAFETY: the caller vouches for 32 elements.
+        unsafe { Acts::new(from, less) }
+    }
+    #[inline(always)]
+    fn start4(self, a: &Acts) -> __m512i {
+        self.splat_i(a.start)
+    }
+    #[inline(always)]
+    fn start8(self, a: &Acts) -> __m512i {
+        self.splat_i(a.start)
+    }
+    #[inline(always)]
+    fn dot_u4(self, z: __m512i, w: __m512i, a: &Acts, g: usize) -> __m512i {
+        has!(_mm512_dpbusd_epi32(z, w, _mm512_set1_epi32(a.groups[g])))
+    }
+    #[inline(always)]
+    fn dot_i8(self, z: __m512i, w: __m512i, a: &Acts, g: usize) -> __m512i {
+        self.dot_u4(z, w, a, g)
+    }
+    #[inline(always)]
+    fn sum4(self, z: __m512i) -> __m512i {
+        z
+    }
+    #[inline(always)]
+    fn sum8(self, z: __m512i) -> __m512i {
+        z
+    }
+}
+
+/// Lanes 0 … 7 and 8 … 15.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn halves(v: __m512) -> (__m256, __m256) {
+    let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(v));
+    (_mm512_castps512_ps256(v), _mm256_castpd_ps(high))
+}
