@@ -14,7 +14,8 @@ use oarlock_tests::{Aligned, Random, Synthetic};
 struct History {
     keys: Vec<Vec<f32>>,
     values: Vec<Vec<f32>>,
-    key_scales: Vec<f32>,
+    /// Of each key, one for each 32 dimensions.
+    key_scales: Vec<Vec<f32>>,
     value_scales: Vec<f32>,
 }
 
@@ -80,13 +81,13 @@ impl<'m> Oracle<'m> {
         let here = self.options.base_position.wrapping_add(self.len);
         for head in 0..c.n_kv_heads {
             let of = |all: &[f32]| all[head * c.head_dim..][..c.head_dim].to_vec();
-            let (key, key_scale) = self.stored(&self.turned(&of(&k), here));
-            let (value, value_scale) = self.stored(&of(&v));
+            let (key, key_scales) = self.stored(&self.turned(&of(&k), here), 32);
+            let (value, value_scales) = self.stored(&of(&v), c.head_dim);
             let history = &mut self.history[layer][head];
             history.keys.push(key);
             history.values.push(value);
-            history.key_scales.push(key_scale);
-            history.value_scales.push(value_scale);
+            history.key_scales.push(key_scales);
+            history.value_scales.push(value_scales[0]);
         }
         let group = c.n_heads / c.n_kv_heads;
         let heads = q.chunks(c.head_dim).enumerate();
@@ -118,7 +119,7 @@ impl<'m> Oracle<'m> {
     fn segment(
         &self,
         history: &History,
-        q: &(Vec<f32>, f32),
+        q: &(Vec<f32>, Vec<f32>),
         keys: Range<u64>,
         origin: u64,
         total: Option<Softmax>,
@@ -141,7 +142,7 @@ impl<'m> Oracle<'m> {
     fn tile(
         &self,
         history: &History,
-        (q, q_scale): &(Vec<f32>, f32),
+        (q, q_scales): &(Vec<f32>, Vec<f32>),
         keys: &[(usize, usize)],
         before: Option<Softmax>,
     ) -> Softmax {
@@ -149,9 +150,12 @@ impl<'m> Oracle<'m> {
             .iter()
             .map(|&(j, _)| {
                 if self.options.kv == KvType::Int8 {
-                    let products =
-                        q.iter().zip(&history.keys[j]).map(|(a, b)| *a as i32 * *b as i32);
-                    products.sum::<i32>() as f32 * (q_scale * history.key_scales[j])
+                    let blocks = q.chunks(32).zip(history.keys[j].chunks(32));
+                    let scales = q_scales.iter().zip(&history.key_scales[j]);
+                    blocks.zip(scales).fold(0.0, |acc, ((q, k), (q_scale, k_scale))| {
+                        let products = q.iter().zip(k).map(|(q, k)| *q as i32 * *k as i32);
+                        fma(products.sum::<i32>() as f32, q_scale * k_scale, acc)
+                    })
                 } else {
                     strided(q.iter().copied().zip(history.keys[j].iter().copied()))
                 }
@@ -192,17 +196,18 @@ impl<'m> Oracle<'m> {
         out
     }
 
-    /// A query, scaled, with the scale of its quants where there are such.
-    fn scaled(&self, q: &[f32]) -> (Vec<f32>, f32) {
+    /// A query, scaled, with the scales of its quants where there are such.
+    fn scaled(&self, q: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let scaled: Vec<f32> = q.iter().map(|q| q * self.model.config.score_scale).collect();
-        if self.options.kv == KvType::Int8 { quantized(&scaled) } else { (scaled, 1.0) }
+        if self.options.kv == KvType::Int8 { quantized(&scaled, 32) } else { (scaled, vec![1.0]) }
     }
 
-    fn stored(&self, head: &[f32]) -> (Vec<f32>, f32) {
+    /// A key or value as cached, with the scale of each `block` dimensions.
+    fn stored(&self, head: &[f32], block: usize) -> (Vec<f32>, Vec<f32>) {
         match self.options.kv {
-            KvType::Int8 => quantized(head),
-            KvType::F16 => (head.iter().map(|v| f16_to_f32(f32_to_f16(*v))).collect(), 1.0),
-            KvType::F32 => (head.to_vec(), 1.0),
+            KvType::Int8 => quantized(head, block),
+            KvType::F16 => (head.iter().map(|v| f16_to_f32(f32_to_f16(*v))).collect(), vec![1.0]),
+            KvType::F32 => (head.to_vec(), vec![1.0]),
         }
     }
 }
@@ -227,7 +232,14 @@ fn max(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
-fn quantized(head: &[f32]) -> (Vec<f32>, f32) {
+/// Quants, and the scale of each `block` of them.
+fn quantized(head: &[f32], block: usize) -> (Vec<f32>, Vec<f32>) {
+    let blocks: Vec<_> = head.chunks(block).map(quantized_block).collect();
+    let quants = blocks.iter().flat_map(|(quants, _)| quants).copied().collect();
+    (quants, blocks.iter().map(|(_, scale)| *scale).collect())
+}
+
+fn quantized_block(head: &[f32]) -> (Vec<f32>, f32) {
     let most = head.iter().map(|v| v.abs()).fold(0.0, max);
     if most < 2.0_f32.powi(-100) {
         return (vec![0.0; head.len()], 0.0);

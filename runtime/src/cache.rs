@@ -31,9 +31,14 @@ impl CacheShape {
         self.n_layers.checked_mul(self.n_kv_heads)
     }
 
-    /// Scales of one kv head of one layer.
-    fn head_scales(&self) -> usize {
-        if self.kv.has_scales() { self.slots } else { 0 }
+    /// Key scales of one kv head of one layer.
+    fn head_key_scales(&self) -> Option<usize> {
+        self.slots.checked_mul(self.kv.key_scales(self.head_dim))
+    }
+
+    /// Value scales of one kv head of one layer.
+    fn head_value_scales(&self) -> usize {
+        self.slots * self.kv.value_scales()
     }
 }
 
@@ -44,7 +49,7 @@ pub(crate) struct Cache<'a> {
     keys: &'a mut [u8],
     /// (n_layers, n_kv_heads, slots, padded) of the type
     values: &'a mut [u8],
-    /// (n_layers, n_kv_heads, slots), if the type has scales
+    /// (n_layers, n_kv_heads, slots, padded / 32), in tiles, if the type has scales
     key_scales: &'a mut [f32],
     /// (n_layers, n_kv_heads, slots), if the type has scales
     value_scales: &'a mut [f32],
@@ -54,24 +59,26 @@ impl<'a> Cache<'a> {
     /// Takes its buffers.
     pub(crate) fn carve(source: &mut impl Source<'a>, shape: CacheShape) -> Option<Self> {
         let bytes = shape.heads()?.checked_mul(shape.head_bytes()?);
-        let scales = shape.heads()?.checked_mul(shape.head_scales());
+        let key_scales = shape.heads()?.checked_mul(shape.head_key_scales()?);
+        let value_scales = shape.heads()?.checked_mul(shape.head_value_scales());
         Some(Self {
             shape,
             keys: source.take(bytes)?,
             values: source.take(bytes)?,
-            key_scales: source.take(scales)?,
-            value_scales: source.take(scales)?,
+            key_scales: source.take(key_scales)?,
+            value_scales: source.take(value_scales)?,
         })
     }
 
     /// The kv heads of a layer, to be written: a run of all slots each.
     pub(crate) fn layer_mut(&mut self, layer: usize) -> impl Iterator<Item = KvMut<'_>> {
         let (shape, heads) = (self.shape, self.shape.n_kv_heads);
-        let (bytes, scales) = (shape.head_bytes().unwrap_or(0), shape.head_scales());
+        let bytes = shape.head_bytes().unwrap_or(0);
+        let scales = (shape.head_key_scales().unwrap_or(0), shape.head_value_scales());
         let mut keys = heads_of(self.keys, layer, heads, bytes);
         let mut values = heads_of(self.values, layer, heads, bytes);
-        let mut key_scales = heads_of(self.key_scales, layer, heads, scales);
-        let mut value_scales = heads_of(self.value_scales, layer, heads, scales);
+        let mut key_scales = heads_of(self.key_scales, layer, heads, scales.0);
+        let mut value_scales = heads_of(self.value_scales, layer, heads, scales.1);
         (0..heads).map(move |_| KvMut {
             kind: shape.kv,
             head_dim: shape.head_dim,
@@ -87,14 +94,14 @@ impl<'a> Cache<'a> {
         let shape = &self.shape;
         let first = (layer * shape.n_kv_heads + head) * shape.slots + run.slot;
         let bytes = shape.slot_bytes().unwrap_or(0);
-        let scales = if shape.kv.has_scales() { run.slots } else { 0 };
+        let (key, value) = (shape.kv.key_scales(shape.head_dim), shape.kv.value_scales());
         Kv {
             kind: shape.kv,
             head_dim: shape.head_dim,
             keys: part(self.keys, first * bytes, run.slots * bytes),
             values: part(self.values, first * bytes, run.slots * bytes),
-            key_scales: part(self.key_scales, first, scales),
-            value_scales: part(self.value_scales, first, scales),
+            key_scales: part(self.key_scales, first * key, run.slots * key),
+            value_scales: part(self.value_scales, first * value, run.slots * value),
         }
     }
 }

@@ -8,8 +8,11 @@
 //! keys, int8       [2 halves][padded dims / 4][16 keys][4] i8: a lane is a key
 //! keys, f16, f32   [32 keys][padded dims]
 //! values, any      [32 keys][padded dims]: a lane is a dimension
-//! scales, int8     [32 keys] f32, of keys and of values
+//! key scales, int8 [padded dims / 32][32 keys] f32
+//! value scales     [32 keys] f32, of int8
 //! ```
+
+use crate::layout::BLOCK_COLS;
 
 /// Keys in a tile.
 pub const TILE_KEYS: usize = 32;
@@ -22,7 +25,8 @@ pub const HEAD_ALIGN: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KvType {
-    /// 8 bits with a scale per token and head; integer dot products for the scores.
+    /// 8 bits; a key has a scale per 32 dimensions, a value one. Scores are integer dot
+    /// products.
     Int8,
     /// 16-bit floats.
     F16,
@@ -49,9 +53,14 @@ impl KvType {
         }
     }
 
-    /// Whether tokens carry a scale per head.
-    pub const fn has_scales(self) -> bool {
-        matches!(self, Self::Int8)
+    /// Scales of one cached key of a head of `head_dim`: one for each 32 dimensions.
+    pub const fn key_scales(self, head_dim: usize) -> usize {
+        if matches!(self, Self::Int8) { head_dim.div_ceil(BLOCK_COLS) } else { 0 }
+    }
+
+    /// Scales of one cached value of a head.
+    pub const fn value_scales(self) -> usize {
+        matches!(self, Self::Int8) as usize
     }
 }
 
@@ -60,4 +69,11 @@ impl KvType {
 pub const fn int8_key_offset(padded: usize, key: usize, dim: usize) -> usize {
     let (half, lane) = (key / 16, key % 16);
     half * 16 * padded + (dim / 4) * 64 + lane * 4 + dim % 4
+}
+
+/// Index among an int8 head's key scales, tiles counted, of block `block` of the key in
+/// `slot`.
+pub const fn int8_scale_offset(padded: usize, slot: usize, block: usize) -> usize {
+    let (tile, key) = (slot / TILE_KEYS, slot % TILE_KEYS);
+    (tile * (padded / BLOCK_COLS) + block) * TILE_KEYS + key
 }

@@ -90,17 +90,18 @@ fn attention(isa: Isa, kind: KvType, n: usize) -> f64 {
     const DIMS: usize = 64;
     let mut random = Random::new(2);
     let bytes = vec![0x11_u8; 512 * DIMS * kind.bytes()];
-    let scales = vec![0.01; 512];
+    let scales = |each| vec![0.01; 512 * each];
+    let (key_scales, value_scales) = (scales(kind.key_scales(DIMS)), scales(kind.value_scales()));
     let kv = Kv {
         kind,
         head_dim: DIMS,
         keys: &bytes,
         values: &bytes,
-        key_scales: &scales,
-        value_scales: &scales,
+        key_scales: &key_scales,
+        value_scales: &value_scales,
     };
     let (mut x, mut q) = (vec![0.0; n * DIMS], vec![0; n * DIMS]);
-    let (mut scale, mut sum) = (vec![0.0; n], vec![0; n]);
+    let (mut scale, mut sum) = (vec![0.0; n * DIMS / 32], vec![0; n * DIMS / 32]);
     let mut queries =
         QueriesMut::new(kind, DIMS, n, &mut x, &mut q, &mut scale, &mut sum).expect("large enough");
     for i in 0..n {

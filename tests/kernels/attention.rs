@@ -46,8 +46,8 @@ impl Head {
         let (slots, dims) = (self.keys.len(), self.head_dim.next_multiple_of(32));
         let mut keys = vec![0xff; slots * dims * self.kind.bytes()];
         let mut values = keys.clone();
-        let scales = if self.kind == KvType::Int8 { slots } else { 0 };
-        let (mut key_scales, mut value_scales) = (vec![f32::NAN; scales], vec![f32::NAN; scales]);
+        let mut key_scales = vec![f32::NAN; slots * self.kind.key_scales(self.head_dim)];
+        let mut value_scales = vec![f32::NAN; slots * self.kind.value_scales()];
         let mut to = KvMut {
             kind: self.kind,
             head_dim: self.head_dim,
@@ -86,7 +86,7 @@ fn check(head: &Head, queries: &[Vec<f32>], ranges: &[Range<usize>]) {
         ..ranges.iter().map(|r| r.end).max().unwrap_or(0);
     for isa in isas() {
         let (mut x, mut q) = (vec![9.0; n * dims], vec![9; n * dims]);
-        let (mut scale, mut sum) = (vec![9.0; n], vec![9; n]);
+        let (mut scale, mut sum) = (vec![9.0; n * dims / 32], vec![9; n * dims / 32]);
         let mut ready =
             QueriesMut::new(head.kind, dim, n, &mut x, &mut q, &mut scale, &mut sum).expect("room");
         for (i, query) in queries.iter().enumerate() {

@@ -102,7 +102,7 @@ impl Quantized {
     }
 }
 
-/// Any number of values with one scale: a block of activations, or a head.
+/// Any number of values with one scale: a block of activations or of a key, or a value.
 pub fn quantize(x: &[f32]) -> Quantized {
     let amax = x.iter().map(|x| x.to_bits() & 0x7fff_ffff).max().unwrap_or(0);
     let amax = f32::from_bits(amax);
@@ -223,11 +223,11 @@ pub fn attend(
 
 fn score(cache: Cache, query: &[f32], key: &[f32]) -> f32 {
     match cache {
-        Cache::Int8 => {
+        Cache::Int8 => query.chunks(32).zip(key.chunks(32)).fold(0.0, |acc, (query, key)| {
             let (q, k) = (quantize(query), quantize(key));
             let dot: i32 = q.q.iter().zip(&k.q).map(|(q, k)| q * k).sum();
-            dot as f32 * (q.scale * k.scale)
-        }
+            (dot as f32).mul_add(q.scale * k.scale, acc)
+        }),
         Cache::F16 => dot(query, &key.iter().map(|k| f16(to_f16(*k))).collect::<Vec<_>>()),
         Cache::F32 => dot(query, key),
     }

@@ -63,15 +63,16 @@ pub(super) struct QueryBuffers<'a> {
     pub(super) tokens: usize,
 }
 
-/// (n_kv_heads, tokens, group) queries, in floats or in quants with a scale and a sum.
+/// (n_kv_heads, tokens, group) queries, in floats or in quants whose blocks of 32 have a
+/// scale and a sum each.
 pub(super) struct Ready<'a> {
     /// (queries, padded)
     floats: &'a mut [f32],
     /// (queries, padded)
     quants: &'a mut [i8],
-    /// (queries)
+    /// (queries, padded / 32)
     scales: &'a mut [f32],
-    /// (queries)
+    /// (queries, padded / 32)
     sums: &'a mut [i32],
 }
 
@@ -131,8 +132,8 @@ impl<'a> Ready<'a> {
     fn carve(source: &mut impl Source<'a>, shape: &AttentionShape) -> Option<Self> {
         let rows = shape.rows(shape.chunk)?;
         let elements = rows.checked_mul(shape.padded())?;
-        let (floats, quants) = if shape.kv.has_scales() { (0, elements) } else { (elements, 0) };
-        let scales = if shape.kv.has_scales() { rows } else { 0 };
+        let scales = rows.checked_mul(shape.kv.key_scales(shape.head_dim))?;
+        let (floats, quants) = if scales > 0 { (0, elements) } else { (elements, 0) };
         Some(Self {
             floats: source.take(Some(floats))?,
             quants: source.take(Some(quants))?,
@@ -150,7 +151,9 @@ impl<'a> Ready<'a> {
         let (shape, n) = (*shape, tokens * shape.group);
         let mut floats = self.floats.chunks_mut(n * shape.padded());
         let mut quants = self.quants.chunks_mut(n * shape.padded());
-        let (mut scales, mut sums) = (self.scales.chunks_mut(n), self.sums.chunks_mut(n));
+        let blocks = shape.kv.key_scales(shape.head_dim).max(1);
+        let mut scales = self.scales.chunks_mut(n * blocks);
+        let mut sums = self.sums.chunks_mut(n * blocks);
         (0..shape.n_kv_heads).map(move |_| {
             QueriesMut::new(
                 shape.kv,
@@ -166,15 +169,16 @@ impl<'a> Ready<'a> {
 
     /// `n` queries from the `first`th on.
     fn view(&self, shape: &AttentionShape, first: usize, n: usize) -> Option<Queries<'_>> {
-        let elements = first * shape.padded()..(first + n) * shape.padded();
+        let each = |len: usize| first * len..(first + n) * len;
+        let (elements, blocks) = (each(shape.padded()), each(shape.kv.key_scales(shape.head_dim)));
         Queries::new(
             shape.kv,
             shape.head_dim,
             n,
             self.floats.get(elements.clone()).unwrap_or_default(),
             self.quants.get(elements).unwrap_or_default(),
-            self.scales.get(first..first + n).unwrap_or_default(),
-            self.sums.get(first..first + n).unwrap_or_default(),
+            self.scales.get(blocks.clone()).unwrap_or_default(),
+            self.sums.get(blocks).unwrap_or_default(),
         )
     }
 }

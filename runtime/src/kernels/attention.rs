@@ -23,7 +23,7 @@ use core::ops::Range;
 use super::isa::{Isa, Op};
 use super::simd::{MOST_PARTS, Simd};
 use crate::kv::{KvType, TILE_KEYS};
-use crate::layout::TILE_ROWS;
+use crate::layout::{BLOCK_COLS, TILE_ROWS};
 
 use cached::padded;
 use scores::{Cache, CacheF16, CacheF32, CacheInt8, Rows, Scores, Tile};
@@ -67,9 +67,8 @@ fn check(queries: &Queries<'_>, kv: &Kv<'_>, partial: &Partial<'_>) {
     let row = padded(kv.head_dim) * kv.kind.bytes();
     let slots = kv.keys.len() / row;
     assert!(kv.keys.len().is_multiple_of(TILE_KEYS * row) && kv.values.len() == kv.keys.len());
-    if kv.kind.has_scales() {
-        assert!(kv.key_scales.len() == slots && kv.value_scales.len() == slots);
-    }
+    assert!(kv.key_scales.len() == slots * kv.kind.key_scales(kv.head_dim));
+    assert!(kv.value_scales.len() == slots * kv.kind.value_scales());
 }
 
 struct Attend<'a, 'p, V, C> {
@@ -92,12 +91,12 @@ impl<'a, 'p, V: Fn(usize) -> Range<usize>, C: Cache> Attend<'a, 'p, V, C> {
 
     fn tile(&self, tile: usize) -> Tile {
         let bytes = TILE_KEYS * padded(self.kv.head_dim) * C::KIND.bytes();
-        let scales = |all: &[f32]| all.as_ptr().wrapping_add(tile * TILE_KEYS);
+        let scales = |all: &[f32], each| all.as_ptr().wrapping_add(tile * TILE_KEYS * each);
         Tile {
             keys: self.kv.keys.as_ptr().wrapping_add(tile * bytes),
             values: self.kv.values.as_ptr().wrapping_add(tile * bytes),
-            key_scales: scales(self.kv.key_scales),
-            value_scales: scales(self.kv.value_scales),
+            key_scales: scales(self.kv.key_scales, C::KIND.key_scales(self.kv.head_dim)),
+            value_scales: scales(self.kv.value_scales, C::KIND.value_scales()),
         }
     }
 
@@ -107,8 +106,8 @@ impl<'a, 'p, V: Fn(usize) -> Range<usize>, C: Cache> Attend<'a, 'p, V, C> {
             dims,
             x: self.queries.x.as_ptr().wrapping_add(query * dims),
             q: self.queries.q.as_ptr().wrapping_add(query * dims),
-            scale: self.queries.scale.as_ptr().wrapping_add(query),
-            sum: self.queries.sum.as_ptr().wrapping_add(query),
+            scale: self.queries.scale.as_ptr().wrapping_add(query * dims / BLOCK_COLS),
+            sum: self.queries.sum.as_ptr().wrapping_add(query * dims / BLOCK_COLS),
         }
     }
 

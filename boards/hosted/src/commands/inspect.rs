@@ -87,9 +87,9 @@ fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usiz
 /// Bytes of the cache that a further token of context takes, in all layers.
 fn kv_bytes_per_token(model: &Model<'_>, options: &Options) -> usize {
     let config = model.config();
-    let scale = if options.kv.has_scales() { size_of::<f32>() } else { 0 };
-    let head = config.head_dim.next_multiple_of(HEAD_ALIGN) * options.kv.bytes() + scale;
-    2 * head * config.n_kv_heads * config.n_layers
+    let scales = options.kv.key_scales(config.head_dim) + options.kv.value_scales();
+    let values = 2 * config.head_dim.next_multiple_of(HEAD_ALIGN) * options.kv.bytes();
+    (values + scales * size_of::<f32>()) * config.n_kv_heads * config.n_layers
 }
 
 /// Bits of the file's matrices for each of their weights, scales included.

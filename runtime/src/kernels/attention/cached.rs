@@ -5,7 +5,8 @@ use crate::kernels::acts::quantize_run;
 use crate::kernels::isa::{Isa, Op};
 use crate::kernels::simd::Simd;
 use crate::kernels::vector::load_some;
-use crate::kv::{HEAD_ALIGN, KvType, TILE_KEYS, int8_key_offset};
+use crate::kv::{HEAD_ALIGN, KvType, TILE_KEYS, int8_key_offset, int8_scale_offset};
+use crate::layout::BLOCK_COLS;
 
 /// Dimensions of a head as cached.
 pub(super) const fn padded(head_dim: usize) -> usize {
@@ -26,7 +27,7 @@ pub struct Kv<'a> {
     pub keys: &'a [u8],
     /// `(tiles, 32, padded dims)` values of the kind
     pub values: &'a [u8],
-    /// `(tiles, 32)`, of int8 alone
+    /// `(tiles, padded dims / 32, 32)`, of int8 alone
     pub key_scales: &'a [f32],
     /// `(tiles, 32)`, of int8 alone
     pub value_scales: &'a [f32],
@@ -85,7 +86,12 @@ impl Op for Write<'_, '_> {
                 for (to, q) in kv.values[at].iter_mut().zip(&*quants) {
                     *to = q.cast_unsigned();
                 }
-                (kv.key_scales[slot], _) = quantize_run(s, key, quants);
+                let scales = int8_scale_offset(dims, slot, 0);
+                let scales = kv.key_scales[scales..].iter_mut().step_by(TILE_KEYS);
+                let blocks = key.chunks(BLOCK_COLS).zip(quants.chunks_exact_mut(BLOCK_COLS));
+                for ((key, q), scale) in blocks.zip(scales) {
+                    (*scale, _) = quantize_run(s, key, q);
+                }
                 let tile = slot / TILE_KEYS * TILE_KEYS * row;
                 let tile = &mut kv.keys[tile..tile + TILE_KEYS * row];
                 for (group, q) in quants.chunks_exact(4).enumerate() {

@@ -7,6 +7,7 @@ use crate::kernels::isa::{Isa, Op};
 use crate::kernels::simd::Simd;
 use crate::kernels::vector::{load_some, store_some};
 use crate::kv::KvType;
+use crate::layout::BLOCK_COLS;
 
 /// The queries of one kv head: those of its group's heads, for one token or several.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +17,7 @@ pub struct Queries<'a> {
     pub(super) n: usize,
     /// `(n, padded dims)`, scaled; for f16 and f32
     pub(super) x: &'a [f32],
-    /// `(n, padded dims)`; for int8, as are the scales and sums `(n)`
+    /// `(n, padded dims)`; for int8, as are the scales and sums `(n, padded dims / 32)`
     pub(super) q: &'a [i8],
     pub(super) scale: &'a [f32],
     pub(super) sum: &'a [i32],
@@ -42,7 +43,7 @@ impl<'a> Queries<'a> {
 /// Whether buffers of these lengths hold `n` queries.
 fn enough(kind: KvType, head_dim: usize, n: usize, [x, q, scale, sum]: [usize; 4]) -> bool {
     let fits = |len| match kind {
-        KvType::Int8 => q >= len && scale >= n && sum >= n,
+        KvType::Int8 => q >= len && scale >= len / BLOCK_COLS && sum >= len / BLOCK_COLS,
         KvType::F16 | KvType::F32 => x >= len,
     };
     (1..=MOST_HEAD_DIM).contains(&head_dim) && n.checked_mul(padded(head_dim)).is_some_and(fits)
@@ -62,7 +63,7 @@ pub struct QueriesMut<'a> {
 
 impl<'a> QueriesMut<'a> {
     /// Room for `n` queries in buffers of at least: for int8, `q` of `(n, padded dims)`
-    /// and `scale` and `sum` of `(n)`; for f16 and f32, `x` of `(n, padded dims)`. The
+    /// and `scale` and `sum` of `(n, padded dims / 32)`; for f16 and f32, `x` of `(n, padded dims)`. The
     /// others may be empty. `None` if one is too short or a head has over 512 dimensions.
     pub fn new(
         kind: KvType,
@@ -114,7 +115,12 @@ impl Op for SetQuery<'_, '_> {
         }
         let at = i * dims..(i + 1) * dims;
         if queries.kind == KvType::Int8 {
-            (queries.scale[i], queries.sum[i]) = quantize_run(s, row, &mut queries.q[at]);
+            let blocks = i * dims / BLOCK_COLS..(i + 1) * dims / BLOCK_COLS;
+            let outs = queries.scale[blocks.clone()].iter_mut().zip(&mut queries.sum[blocks]);
+            let quants = queries.q[at].chunks_exact_mut(BLOCK_COLS);
+            for ((x, q), (scale, sum)) in row.chunks(BLOCK_COLS).zip(quants).zip(outs) {
+                (*scale, *sum) = quantize_run(s, x, q);
+            }
         } else {
             let to = &mut queries.x[at];
             to[..row.len()].copy_from_slice(row);

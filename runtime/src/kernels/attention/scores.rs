@@ -85,8 +85,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Block `b` of query `q`, made ready; what the keys' offset adds to the whole of a
-    /// query is taken off with its first block.
+    /// Block `b` of query `q`, made ready; what the keys' offset adds is taken off.
     ///
     /// # Safety
     /// There are this query and this block.
@@ -94,8 +93,9 @@ impl Rows {
     unsafe fn block<S: Simd>(&self, s: S, q: usize, b: usize) -> S::A8 {
         // SAFETY: as the caller promises.
         unsafe {
-            let less = if b == 0 { Int8::offset::<S>() * *self.sum.add(q) } else { 0 };
-            s.acts8(self.q.add(q * self.dims + b * BLOCK_COLS), less)
+            let at = q * self.dims / BLOCK_COLS + b;
+            let less = Int8::offset::<S>() * *self.sum.add(at);
+            s.acts8(self.q.add(at * BLOCK_COLS), less)
         }
     }
 }
@@ -105,7 +105,8 @@ pub(super) struct CacheInt8;
 impl Cache for CacheInt8 {
     const KIND: KvType = KvType::Int8;
 
-    /// A key is a lane, 16 of them are a tile of int8 weights.
+    /// A key is a lane, 16 of them are a tile of int8 weights; every block has its scales,
+    /// and a score is the chain of fma over the blocks.
     #[inline(always)]
     unsafe fn scores<S: Simd, const Q: usize>(
         s: S,
@@ -114,38 +115,40 @@ impl Cache for CacheInt8 {
         _seen: Range<usize>,
         scores: &mut Scores<Q>,
     ) {
+        let blocks = queries.dims / BLOCK_COLS;
         for together in 0..TILE_KEYS / (S::TOGETHER * S::LANES) {
             let at = together * S::TOGETHER * S::LANES;
             let (half, first) = (at / TILE_ROWS, at % TILE_ROWS / S::LANES);
-            let mut sums = [[s.splat_i(0); MOST_PARTS]; Q];
-            for b in 0..queries.dims / BLOCK_COLS {
+            let keys = tile.keys.wrapping_add(half * TILE_ROWS * queries.dims);
+            let mut sums = [[s.splat(0.0); MOST_PARTS]; Q];
+            for b in 0..blocks {
                 // SAFETY: each query has as many blocks of activations.
                 let mut acts = [unsafe { queries.block(s, 0, b) }; Q];
                 for q in 1..Q {
                     // SAFETY: as above.
                     acts[q] = unsafe { queries.block(s, q, b) };
                 }
-                let keys = tile.keys.wrapping_add(half * TILE_ROWS * queries.dims);
                 let keys = keys.wrapping_add(b * GROUPS * LINE);
-                // SAFETY: the tile has two halves of `dims / 32` blocks.
+                // SAFETY: the tile has two halves of as many blocks.
                 let line = |line, part| unsafe { packed_line::<S, Int8>(s, keys, line, part) };
                 let dots = dots::<S, Int8, Q>(s, line, acts.each_ref(), first);
-                for q in 0..Q {
-                    for part in 0..S::TOGETHER {
-                        sums[q][part] = s.add_i(sums[q][part], dots[q][part]);
+                for part in 0..S::TOGETHER {
+                    let lane = b * TILE_KEYS + at + part * S::LANES;
+                    // SAFETY: the tile has 32 scales to a block.
+                    let key_scales = unsafe { s.load(tile.key_scales.add(lane)) };
+                    for q in 0..Q {
+                        // SAFETY: a query has as many scales as blocks.
+                        let scale = unsafe { s.splat(*queries.scale.add(q * blocks + b)) };
+                        let dot = s.to_f(dots[q][part]);
+                        sums[q][part] = s.fma(dot, s.mul(scale, key_scales), sums[q][part]);
                     }
                 }
             }
-            for part in 0..S::TOGETHER {
-                let at = at + part * S::LANES;
-                // SAFETY: the tile has 32 scales, a query has one, and as many scores.
-                unsafe {
-                    let key_scales = s.load(tile.key_scales.add(at));
-                    for q in 0..Q {
-                        let scale = s.mul(s.splat(*queries.scale.add(q)), key_scales);
-                        let score = s.mul(s.to_f(sums[q][part]), scale);
-                        s.store(scores[q].as_mut_ptr().add(at), score);
-                    }
+            for q in 0..Q {
+                for part in 0..S::TOGETHER {
+                    let to = scores[q].as_mut_ptr().wrapping_add(at + part * S::LANES);
+                    // SAFETY: a query has 32 scores.
+                    unsafe { s.store(to, sums[q][part]) };
                 }
             }
         }
