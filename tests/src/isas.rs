@@ -33,6 +33,10 @@ pub fn isas() -> Vec<Isa> {
         if std::arch::is_aarch64_feature_detected!("dotprod") {
             // SAFETY: the feature that the constructor names was just found.
             all.push(unsafe { Isa::neon_dotprod() });
+            if std::arch::is_aarch64_feature_detected!("i8mm") {
+                // SAFETY: both features that the constructor names were just found.
+                all.push(unsafe { Isa::neon_i8mm() });
+            }
         }
     }
     all

@@ -42,6 +42,10 @@ pub fn available() -> Vec<Isa> {
         if is_aarch64_feature_detected!("dotprod") {
             // SAFETY: the feature that the token vouches for was just found.
             found.push(unsafe { Isa::neon_dotprod() });
+            if is_aarch64_feature_detected!("i8mm") {
+                // SAFETY: both features that the token vouches for were just found.
+                found.push(unsafe { Isa::neon_i8mm() });
+            }
         }
     }
     found

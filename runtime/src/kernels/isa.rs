@@ -30,6 +30,8 @@ enum Kind {
     Neon,
     #[cfg(target_arch = "aarch64")]
     NeonDotprod,
+    #[cfg(target_arch = "aarch64")]
+    NeonI8mm,
 }
 
 /// An operation written once, over whatever registers there are.
@@ -84,6 +86,15 @@ impl Isa {
         Self(Kind::NeonDotprod)
     }
 
+    /// NEON with 8-bit dot products and products of matrices: Apple M2 and later.
+    ///
+    /// # Safety
+    /// The CPU must have the features `dotprod` and `i8mm`.
+    #[cfg(target_arch = "aarch64")]
+    pub const unsafe fn neon_i8mm() -> Self {
+        Self(Kind::NeonI8mm)
+    }
+
     /// Runs an operation with the registers of this ISA: the one place that picks.
     #[inline]
     pub(crate) fn run<O: Op>(self, op: O) -> O::Out {
@@ -103,6 +114,9 @@ impl Isa {
             // SAFETY: an `Isa` of this kind exists only where the feature does.
             #[cfg(target_arch = "aarch64")]
             Kind::NeonDotprod => unsafe { neon_dotprod::enter(op) },
+            // SAFETY: an `Isa` of this kind exists only where the features do.
+            #[cfg(target_arch = "aarch64")]
+            Kind::NeonI8mm => unsafe { neon_dotprod::enter_i8mm(op) },
         }
     }
 
@@ -120,6 +134,8 @@ impl Isa {
             Kind::Neon => "neon",
             #[cfg(target_arch = "aarch64")]
             Kind::NeonDotprod => "neon-dotprod",
+            #[cfg(target_arch = "aarch64")]
+            Kind::NeonI8mm => "neon-i8mm",
         }
     }
 }

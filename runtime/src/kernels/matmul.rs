@@ -237,18 +237,6 @@ impl<'a, 'b, W: Weights> Product<'a, 'b, W> {
             }
         }
     }
-
-    /// The products of `N` tiles with all tokens.
-    #[inline(always)]
-    fn group<S: Simd, const N: usize>(&mut self, s: S, tiles: [usize; N]) {
-        if self.n == 1 {
-            return one_token::<S, W, N>(s, self, tiles);
-        }
-        for first in (0..self.n).step_by(MOST_TOKENS) {
-            let tokens = first..self.n.min(first + MOST_TOKENS);
-            several_tokens::<S, W, N>(s, self, tiles, tokens);
-        }
-    }
 }
 
 /// Tiles that one thread goes through at a time, each a stream of its own: a single
@@ -260,16 +248,42 @@ impl<W: Weights> Op for Product<'_, '_, W> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let tiles = self.tiles();
-        let each = tiles / STREAMS;
-        for i in 0..each {
-            self.group::<S, STREAMS>(s, [i, each + i, 2 * each + i, 3 * each + i]);
+        if self.n == 1 { decode(s, &mut self) } else { prefill(s, &mut self) }
+    }
+}
+
+/// The products of all tiles with one token: sums in registers, so that each number of tiles
+/// has its own code.
+#[inline(always)]
+fn decode<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
+    let tiles = product.tiles();
+    let each = tiles / STREAMS;
+    for i in 0..each {
+        one_token(s, product, [i, each + i, 2 * each + i, 3 * each + i]);
+    }
+    match tiles - each * STREAMS {
+        0 => {}
+        1 => one_token(s, product, [tiles - 1]),
+        2 => one_token(s, product, [tiles - 2, tiles - 1]),
+        _ => one_token(s, product, [tiles - 3, tiles - 2, tiles - 1]),
+    }
+}
+
+/// The products of all tiles with all tokens.
+#[inline(always)]
+fn prefill<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
+    let tiles = product.tiles();
+    let each = tiles / STREAMS;
+    for i in 0..tiles.div_ceil(STREAMS) {
+        let mut group = [i, each + i, 2 * each + i, 3 * each + i];
+        let mut len = STREAMS;
+        if i == each {
+            len = tiles - each * STREAMS;
+            group = [tiles - len, tiles - len + 1, tiles - len + 2, tiles];
         }
-        match tiles - each * STREAMS {
-            0 => {}
-            1 => self.group::<S, 1>(s, [tiles - 1]),
-            2 => self.group::<S, 2>(s, [tiles - 2, tiles - 1]),
-            _ => self.group::<S, 3>(s, [tiles - 3, tiles - 2, tiles - 1]),
+        for first in (0..product.n).step_by(MOST_TOKENS) {
+            let tokens = first..product.n.min(first + MOST_TOKENS);
+            several_tokens(s, product, &group[..len], tokens);
         }
     }
 }
@@ -314,20 +328,19 @@ fn one_token<S: Simd, W: Weights, const N: usize>(
 /// first cache.
 const MOST_TOKENS: usize = 64;
 
-/// Prefill: a block's activations are made ready once for `N` tiles, its weights once for
-/// all tokens; the sums of tiles × tokens wait in memory meanwhile, which costs nothing
-/// beside the 32 columns added in registers.
+/// Prefill: a block's activations are made ready once for up to [`STREAMS`] tiles, its weights
+/// once for all tokens; the sums of tiles × tokens wait in memory meanwhile, which costs
+/// nothing beside the 32 columns added in registers.
 #[inline(always)]
-fn several_tokens<S: Simd, W: Weights, const N: usize>(
+fn several_tokens<S: Simd, W: Weights>(
     s: S,
     product: &mut Product<'_, '_, W>,
-    tiles: [usize; N],
+    tiles: &[usize],
     tokens: Range<usize>,
 ) {
-    let mut at = tiles.map(|tile| product.bytes[tile * product.tile_bytes..].as_ptr());
     let mut acts = [const { MaybeUninit::<W::Acts<S>>::uninit() }; MOST_TOKENS];
-    let mut sums = [const { [const { MaybeUninit::<Sums>::uninit() }; MOST_TOKENS] }; N];
-    for sums in sums.iter_mut().flat_map(|sums| &mut sums[..tokens.len()]) {
+    let mut sums = [const { [const { MaybeUninit::<Sums>::uninit() }; MOST_TOKENS] }; STREAMS];
+    for sums in sums[..tiles.len()].iter_mut().flat_map(|sums| &mut sums[..tokens.len()]) {
         sums.write([0.0; TILE_ROWS]);
     }
     for b in 0..product.lines.blocks {
@@ -335,21 +348,22 @@ fn several_tokens<S: Simd, W: Weights, const N: usize>(
             // SAFETY: `check` saw the inputs.
             acts.write(unsafe { W::acts(s, product.lines, token, b) });
         }
-        for i in 0..N {
-            prefetch::<S, W>(s, at[i]);
+        for (tile, sums) in tiles.iter().zip(&mut sums) {
+            let tile = product.bytes[tile * product.tile_bytes..].as_ptr();
+            let block = tile.wrapping_add(b * W::KIND.block_bytes());
+            prefetch::<S, W>(s, block);
             // SAFETY: block `b` of a tile of this piece, and inputs and sums of as many
             // tokens as there are; both were written above.
             unsafe {
-                let (acts, sums) = (acts.as_ptr().cast(), sums[i].as_mut_ptr().cast());
-                add_block::<S, W>(s, at[i], tokens.len(), acts, sums);
+                let (acts, sums) = (acts.as_ptr().cast(), sums.as_mut_ptr().cast());
+                add_block::<S, W>(s, block, tokens.len(), acts, sums);
             }
-            at[i] = at[i].wrapping_add(W::KIND.block_bytes());
         }
     }
-    for i in 0..N {
-        for (token, sums) in tokens.clone().zip(&sums[i]) {
+    for (&tile, sums) in tiles.iter().zip(&sums) {
+        for (token, sums) in tokens.clone().zip(sums) {
             // SAFETY: written above.
-            product.finish(s, tiles[i], token, load(s, unsafe { sums.assume_init_ref() }));
+            product.finish(s, tile, token, load(s, unsafe { sums.assume_init_ref() }));
         }
     }
 }
@@ -376,8 +390,9 @@ unsafe fn add_block<S: Simd, W: Weights>(
                 1 => add::<S, W, 1>(s, &ready, acts, sums),
                 2 => add::<S, W, 2>(s, &ready, acts, sums),
                 3 => add::<S, W, 3>(s, &ready, acts, sums),
-                4..=7 => add::<S, W, 4>(s, &ready, acts, sums),
-                _ => add::<S, W, 8>(s, &ready, acts, sums),
+                // The condition is constant, and without it all would compile this arm.
+                8.. if S::MATMUL_TOKENS == 8 => add::<S, W, 8>(s, &ready, acts, sums),
+                _ => add::<S, W, 4>(s, &ready, acts, sums),
             };
         }
     }

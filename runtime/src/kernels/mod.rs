@@ -27,6 +27,8 @@ mod neon_asm;
 mod neon_base;
 #[cfg(target_arch = "aarch64")]
 mod neon_dotprod;
+#[cfg(target_arch = "aarch64")]
+mod neon_i8mm;
 mod scalar;
 mod simd;
 mod vector;

@@ -9,6 +9,7 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 
 use super::simd::{MOST_PARTS, Simd};
+use super::weights::{Int4, Int8, dots};
 
 #[cfg(not(all(target_endian = "little", target_feature = "neon")))]
 compile_error!("oarlock on 64-bit ARM needs a little-endian target with NEON");
@@ -17,28 +18,56 @@ compile_error!("oarlock on 64-bit ARM needs a little-endian target with NEON");
 #[derive(Clone, Copy)]
 pub(crate) struct Neon<D>(pub(super) D);
 
-/// The activations of a block, and what is to be taken off their dot products.
+/// The activations of a block, and where dot products of nibbles with them start.
 #[derive(Clone, Copy)]
-pub(crate) struct Acts {
-    q: int8x16x2_t,
-    less: i32,
+pub(crate) struct Acts<D: Dot> {
+    pub(super) q: D::A,
+    pub(super) start: D::Start,
 }
+
+/// What dot products with `T` tokens give: registers of rows, as many as go together.
+pub(crate) type Dots<const T: usize> = [[int32x4_t; MOST_PARTS]; T];
 
 /// The integer dot products of one generation of CPUs: see the methods of the same names
 /// of [`Simd`]. A value of the type is proof that the CPU has its instructions.
 pub(crate) trait Dot: Copy {
-    type Z4: Copy;
-    type Z8: Copy;
     /// As [`Simd::TOGETHER`]
     const TOGETHER: usize;
-    /// Minus `less`, a multiple of 8 within ±32,512 = 8 · 127 · 32, in the dot product of each
-    /// row.
-    fn start4(self, less: i32) -> Self::Z4;
+    /// As [`Simd::MATMUL_TOKENS`]
+    const TOKENS: usize;
+    /// The 32 activations of a block.
+    type A: Copy;
+    /// Minus what is to be taken off.
+    type Start: Copy;
+    type Z4: Copy;
+    type Z8: Copy;
+    unsafe fn acts(self, from: *const i8) -> Self::A;
+    fn start(self, less: i32) -> Self::Start;
+    fn start4(self, start: Self::Start) -> Self::Z4;
     fn start8(self) -> Self::Z8;
-    fn dot_u4(self, z: Self::Z4, w: int8x16_t, a: int8x16x2_t, g: usize) -> Self::Z4;
-    fn dot_i8(self, z: Self::Z8, w: int8x16_t, a: int8x16x2_t, g: usize) -> Self::Z8;
+    fn dot_u4(self, z: Self::Z4, w: int8x16_t, a: &Self::A, g: usize) -> Self::Z4;
+    fn dot_i8(self, z: Self::Z8, w: int8x16_t, a: &Self::A, g: usize) -> Self::Z8;
     fn sum4(self, z: Self::Z4) -> int32x4_t;
     fn sum8(self, z: Self::Z8) -> int32x4_t;
+
+    #[inline(always)]
+    fn dots4<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> (int8x16_t, int8x16_t),
+        a: [&Acts<Self>; T],
+        first: usize,
+    ) -> Dots<T> {
+        dots::<Neon<Self>, Int4, T>(Neon(self), w, a, first)
+    }
+    #[inline(always)]
+    fn dots8<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> int8x16_t,
+        a: [&Self::A; T],
+        first: usize,
+    ) -> Dots<T> {
+        dots::<Neon<Self>, Int8, T>(Neon(self), w, a, first)
+    }
 }
 
 /// Uses instructions of NEON.
@@ -62,6 +91,7 @@ fn larger(a: float32x4_t, b: float32x4_t) -> float32x4_t {
 unsafe impl<D: Dot> Simd for Neon<D> {
     const LANES: usize = 4;
     const TOGETHER: usize = D::TOGETHER;
+    const MATMUL_TOKENS: usize = D::TOKENS;
 
     type F = float32x4_t;
     type I = int32x4_t;
@@ -69,8 +99,8 @@ unsafe impl<D: Dot> Simd for Neon<D> {
     type W8 = int8x16_t;
     type Z4 = D::Z4;
     type Z8 = D::Z8;
-    type A4 = Acts;
-    type A8 = int8x16x2_t;
+    type A4 = Acts<D>;
+    type A8 = D::A;
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> float32x4_t {
@@ -229,29 +259,30 @@ unsafe impl<D: Dot> Simd for Neon<D> {
         w
     }
     #[inline(always)]
-    unsafe fn acts4(self, from: *const i8, less: i32) -> Acts {
+    unsafe fn acts4(self, from: *const i8, less: i32) -> Acts<D> {
         // SAFETY: the caller vouches for 32 elements.
-        Acts { q: unsafe { self.acts8(from, 0) }, less }
+        Acts { q: unsafe { self.0.acts(from) }, start: self.0.start(less) }
     }
     #[inline(always)]
-    unsafe fn acts8(self, from: *const i8, _nothing: i32) -> int8x16x2_t {
-        neon!(int8x16x2_t(vld1q_s8(from), vld1q_s8(from.add(16))))
+    unsafe fn acts8(self, from: *const i8, _nothing: i32) -> D::A {
+        // SAFETY: the caller vouches for 32 elements.
+        unsafe { self.0.acts(from) }
     }
     #[inline(always)]
-    fn start4(self, a: &Acts) -> D::Z4 {
-        self.0.start4(a.less)
+    fn start4(self, a: &Acts<D>) -> D::Z4 {
+        self.0.start4(a.start)
     }
     #[inline(always)]
-    fn start8(self, _a: &int8x16x2_t) -> D::Z8 {
+    fn start8(self, _a: &D::A) -> D::Z8 {
         self.0.start8()
     }
     #[inline(always)]
-    fn dot_u4(self, z: D::Z4, w: int8x16_t, a: &Acts, g: usize) -> D::Z4 {
-        self.0.dot_u4(z, w, a.q, g)
+    fn dot_u4(self, z: D::Z4, w: int8x16_t, a: &Acts<D>, g: usize) -> D::Z4 {
+        self.0.dot_u4(z, w, &a.q, g)
     }
     #[inline(always)]
-    fn dot_i8(self, z: D::Z8, w: int8x16_t, a: &int8x16x2_t, g: usize) -> D::Z8 {
-        self.0.dot_i8(z, w, *a, g)
+    fn dot_i8(self, z: D::Z8, w: int8x16_t, a: &D::A, g: usize) -> D::Z8 {
+        self.0.dot_i8(z, w, a, g)
     }
     #[inline(always)]
     fn sum4(self, z: D::Z4) -> int32x4_t {
@@ -260,5 +291,23 @@ unsafe impl<D: Dot> Simd for Neon<D> {
     #[inline(always)]
     fn sum8(self, z: D::Z8) -> int32x4_t {
         self.0.sum8(z)
+    }
+    #[inline(always)]
+    fn dots4<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> (int8x16_t, int8x16_t),
+        a: [&Acts<D>; T],
+        first: usize,
+    ) -> Dots<T> {
+        self.0.dots4(w, a, first)
+    }
+    #[inline(always)]
+    fn dots8<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> int8x16_t,
+        a: [&D::A; T],
+        first: usize,
+    ) -> Dots<T> {
+        self.0.dots8(w, a, first)
     }
 }

@@ -4,12 +4,14 @@
 //! decides the speed. Of nibbles all eight groups of a block do, and even two neighbours
 //! after that: 15 · 127 · 8 · 2 = 30,480. A block of 4 rows is 16 multiplications, and its
 //! sums cost two instructions more. Of bytes two do, as 128 · 127 · 2 = 32,512.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::indexing_slicing)]
 
 use core::arch::aarch64::*;
 
 use super::isa::Op;
 use super::neon::{Dot, Neon, neon};
+use super::neon_asm::{Products, multiply, multiply_add};
+use crate::layout::GROUPS;
 
 /// Nothing but NEON, which the target has.
 #[derive(Clone, Copy)]
@@ -18,34 +20,6 @@ pub(crate) struct Base;
 /// Runs an operation with these registers.
 pub(super) fn enter<O: Op>(op: O) -> O::Out {
     op.run(Neon(Base))
-}
-
-/// Products of 4 rows, 4 neighbouring lanes each: rows 0 and 1, then 2 and 3.
-pub(crate) type Products = (int16x8_t, int16x8_t);
-
-/// The four activations of a group in every lane.
-#[inline(always)]
-fn group(a: int8x16x2_t, g: usize) -> int8x16_t {
-    let half = if g < 4 { a.0 } else { a.1 };
-    neon!({
-        let half = vreinterpretq_s32_s8(half);
-        vreinterpretq_s8_s32(match g % 4 {
-            0 => vdupq_laneq_s32::<0>(half),
-            1 => vdupq_laneq_s32::<1>(half),
-            2 => vdupq_laneq_s32::<2>(half),
-            _ => vdupq_laneq_s32::<3>(half),
-        })
-    })
-}
-
-#[inline(always)]
-fn multiply(w: int8x16_t, a: int8x16_t) -> Products {
-    neon!((vmull_s8(vget_low_s8(w), vget_low_s8(a)), vmull_high_s8(w, a)))
-}
-
-#[inline(always)]
-fn multiply_add(z: Products, w: int8x16_t, a: int8x16_t) -> Products {
-    neon!((vmlal_s8(z.0, vget_low_s8(w), vget_low_s8(a)), vmlal_high_s8(z.1, w, a)))
 }
 
 /// Two groups' products that wait to be widened, and the widened sums of those before.
@@ -57,36 +31,61 @@ pub(crate) struct Bytes {
 }
 
 impl Dot for Base {
+    // 4 tokens × 2 registers of rows are 16 registers of sums.
+    const TOGETHER: usize = 2;
+    const TOKENS: usize = 4;
+
+    /// Each group of 4 in every lane: made once for several tiles, since a multiplication
+    /// has no lane to take it from.
+    type A = [int8x16_t; GROUPS];
+    /// In every lane of the products.
+    type Start = int16x8_t;
     type Z4 = Products;
     type Z8 = Bytes;
 
-    const TOGETHER: usize = 1;
-
     #[inline(always)]
-    fn start4(self, less: i32) -> Products {
-        // A quarter for each lane of a row. With the offset 8, two neighbours of 16 columns
-        // are within 8 · 127 · 16 of their half of it, and that is as much again at most.
+    unsafe fn acts(self, from: *const i8) -> [int8x16_t; GROUPS] {
         neon!({
-            let quarter = vdupq_n_s16((-less / 4) as i16);
-            (quarter, quarter)
+            let low = vreinterpretq_s32_s8(vld1q_s8(from));
+            let high = vreinterpretq_s32_s8(vld1q_s8(from.add(16)));
+            [
+                vreinterpretq_s8_s32(vdupq_laneq_s32::<0>(low)),
+                vreinterpretq_s8_s32(vdupq_laneq_s32::<1>(low)),
+                vreinterpretq_s8_s32(vdupq_laneq_s32::<2>(low)),
+                vreinterpretq_s8_s32(vdupq_laneq_s32::<3>(low)),
+                vreinterpretq_s8_s32(vdupq_laneq_s32::<0>(high)),
+                vreinterpretq_s8_s32(vdupq_laneq_s32::<1>(high)),
+                vreinterpretq_s8_s32(vdupq_laneq_s32::<2>(high)),
+                vreinterpretq_s8_s32(vdupq_laneq_s32::<3>(high)),
+            ]
         })
     }
     #[inline(always)]
+    fn start(self, less: i32) -> int16x8_t {
+        // A quarter for each lane of a row. With the offset 8, the products of 16 columns less
+        // 4 · their sum are at most 11 · 127 · 16, and the other columns' 4 · sum is at most
+        // 4 · 127 · 16: 30,480 in two neighbouring lanes together.
+        neon!(vdupq_n_s16((-less / 4) as i16))
+    }
+    #[inline(always)]
+    fn start4(self, start: int16x8_t) -> Products {
+        (start, start)
+    }
+    #[inline(always)]
     fn start8(self) -> Bytes {
-        let zero = neon!(vdupq_n_s32(0));
-        Bytes { pair: self.start4(0), sums: (zero, zero) }
+        let (words, zero) = neon!((vdupq_n_s16(0), vdupq_n_s32(0)));
+        Bytes { pair: (words, words), sums: (zero, zero) }
     }
     #[inline(always)]
-    fn dot_u4(self, z: Products, w: int8x16_t, a: int8x16x2_t, g: usize) -> Products {
-        multiply_add(z, w, group(a, g))
+    fn dot_u4(self, z: Products, w: int8x16_t, a: &[int8x16_t; GROUPS], g: usize) -> Products {
+        multiply_add(z, w, a[g])
     }
     #[inline(always)]
-    fn dot_i8(self, z: Bytes, w: int8x16_t, a: int8x16x2_t, g: usize) -> Bytes {
-        let a = group(a, g);
+    fn dot_i8(self, z: Bytes, w: int8x16_t, a: &[int8x16_t; GROUPS], g: usize) -> Bytes {
         if g.is_multiple_of(2) {
-            return Bytes { pair: multiply(w, a), ..z };
+            return Bytes { pair: multiply(w, a[g]), ..z };
         }
-        let pair = multiply_add(z.pair, w, a);
+        let pair = multiply_add(z.pair, w, a[g]);
         let sums = neon!((vpadalq_s16(z.sums.0, pair.0), vpadalq_s16(z.sums.1, pair.1)));
         Bytes { pair, sums }
     }

@@ -10,6 +10,7 @@
 
 #![allow(unsafe_code)]
 
+use super::weights::{Int4, Int8, dots};
 use crate::layout::TILE_ROWS;
 
 /// The most registers that 16 lanes take: arrays of them are this long, as an array
@@ -143,4 +144,27 @@ pub(crate) unsafe trait Simd: Copy {
     fn dot_i8(self, z: Self::Z8, w: Self::W8, a: &Self::A8, g: usize) -> Self::Z8;
     fn sum4(self, z: Self::Z4) -> Self::I;
     fn sum8(self, z: Self::Z8) -> Self::I;
+
+    /// The dot products of a block with `T` tokens, for [`Simd::TOGETHER`] registers of rows
+    /// from `first` on. `w(line, part)` reads a register of weights. An instruction that takes
+    /// two tokens at once goes about it in another way than this one.
+    #[inline(always)]
+    fn dots4<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> (Self::W, Self::W),
+        a: [&Self::A4; T],
+        first: usize,
+    ) -> [[Self::I; MOST_PARTS]; T] {
+        dots::<Self, Int4, T>(self, w, a, first)
+    }
+    /// The same for int8.
+    #[inline(always)]
+    fn dots8<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> Self::W8,
+        a: [&Self::A8; T],
+        first: usize,
+    ) -> [[Self::I; MOST_PARTS]; T] {
+        dots::<Self, Int8, T>(self, w, a, first)
+    }
 }

@@ -188,6 +188,13 @@ pub(super) trait Quants {
         number: usize,
     ) -> Self::Dots<S>;
     fn finish<S: Simd>(s: S, dots: Self::Dots<S>) -> S::I;
+    /// [`Simd::dots4`] or [`Simd::dots8`].
+    fn dots<S: Simd, const T: usize>(
+        s: S,
+        lines: impl Fn(usize, usize) -> Self::Line<S>,
+        acts: [&Self::Acts<S>; T],
+        first: usize,
+    ) -> [[S::I; MOST_PARTS]; T];
 }
 
 pub(super) struct Int8;
@@ -224,6 +231,15 @@ impl Quants for Int8 {
     #[inline(always)]
     fn finish<S: Simd>(s: S, dots: S::Z8) -> S::I {
         s.sum8(dots)
+    }
+    #[inline(always)]
+    fn dots<S: Simd, const T: usize>(
+        s: S,
+        lines: impl Fn(usize, usize) -> S::W8,
+        acts: [&S::A8; T],
+        first: usize,
+    ) -> [[S::I; MOST_PARTS]; T] {
+        s.dots8(lines, acts, first)
     }
 }
 
@@ -272,6 +288,15 @@ impl<const MINIMUM: bool> Quants for Nibbles<MINIMUM> {
     #[inline(always)]
     fn finish<S: Simd>(s: S, dots: S::Z4) -> S::I {
         s.sum4(dots)
+    }
+    #[inline(always)]
+    fn dots<S: Simd, const T: usize>(
+        s: S,
+        lines: impl Fn(usize, usize) -> (S::W, S::W),
+        acts: [&S::A4; T],
+        first: usize,
+    ) -> [[S::I; MOST_PARTS]; T] {
+        s.dots4(lines, acts, first)
     }
 }
 
@@ -339,7 +364,7 @@ impl<Q: Quants> Weights for Packed<Q> {
             quants[t] = &acts[t].acts;
         }
         for first in (0..S::PARTS).step_by(S::TOGETHER) {
-            let dots = dots::<S, Q, T>(s, line, quants, first);
+            let dots = Q::dots(s, line, quants, first);
             for t in 0..T {
                 for part in 0..S::TOGETHER {
                     let scales = (ready.scales[first + part], ready.minima[first + part]);
@@ -363,7 +388,7 @@ impl<Q: Quants> Weights for Packed<Q> {
             let line = |line, part| packed_line::<S, Q>(s, block, line, part);
             let (scales, minima) = scales::<S, Q>(s, block);
             for first in (0..S::PARTS).step_by(S::TOGETHER) {
-                let [dots] = dots::<S, Q, 1>(s, line, [&acts.acts], first);
+                let [dots] = Q::dots(s, line, [&acts.acts], first);
                 for part in 0..S::TOGETHER {
                     let row = first + part;
                     let scales = (scales[row], minima[row]);
@@ -423,13 +448,17 @@ pub(super) fn dots<S: Simd, Q: Quants, const T: usize>(
     for t in 1..T {
         running[t] = [Q::start(s, acts[t]); MOST_PARTS];
     }
-    for line in 0..Q::LINES {
-        for part in 0..S::TOGETHER {
-            let weights = ready(line, first + part);
-            for t in 0..T {
-                running[t][part] = Q::add(s, running[t][part], weights, acts[t], line);
-            }
-        }
+    // Written out: the number of a line picks instructions, and a compiler that meets the
+    // choice in a loop may leave both there.
+    add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 0);
+    add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 1);
+    add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 2);
+    add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 3);
+    if Q::LINES == 8 {
+        add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 4);
+        add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 5);
+        add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 6);
+        add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 7);
     }
     let mut sums = [[s.splat_i(0); MOST_PARTS]; T];
     for t in 0..T {
@@ -438,6 +467,24 @@ pub(super) fn dots<S: Simd, Q: Quants, const T: usize>(
         }
     }
     sums
+}
+
+/// Adds the products of one line to the running sums.
+#[inline(always)]
+fn add_line<S: Simd, Q: Quants, const T: usize>(
+    s: S,
+    running: &mut [[Q::Dots<S>; MOST_PARTS]; T],
+    ready: &impl Fn(usize, usize) -> Q::Line<S>,
+    acts: [&Q::Acts<S>; T],
+    first: usize,
+    line: usize,
+) {
+    for part in 0..S::TOGETHER {
+        let weights = ready(line, first + part);
+        for t in 0..T {
+            running[t][part] = Q::add(s, running[t][part], weights, acts[t], line);
+        }
+    }
 }
 
 /// A register of sums after this block: its dot products with one token, scaled, and the

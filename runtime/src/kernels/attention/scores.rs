@@ -6,7 +6,7 @@
 use core::ops::Range;
 
 use crate::kernels::simd::{MOST_PARTS, Simd};
-use crate::kernels::weights::{Int8, Quants, dots, packed_line};
+use crate::kernels::weights::{Int8, Quants, packed_line};
 use crate::kv::{KvType, TILE_KEYS};
 use crate::layout::{BLOCK_COLS, GROUPS, LINE, TILE_ROWS};
 
@@ -131,7 +131,7 @@ impl Cache for CacheInt8 {
                 let keys = keys.wrapping_add(b * GROUPS * LINE);
                 // SAFETY: the tile has two halves of as many blocks.
                 let line = |line, part| unsafe { packed_line::<S, Int8>(s, keys, line, part) };
-                let dots = dots::<S, Int8, Q>(s, line, acts.each_ref(), first);
+                let dots = Int8::dots(s, line, acts.each_ref(), first);
                 for part in 0..S::TOGETHER {
                     let lane = b * TILE_KEYS + at + part * S::LANES;
                     // SAFETY: the tile has 32 scales to a block.
