@@ -1,79 +1,37 @@
 #!/usr/bin/env python3
-"""Oarlock and llama.cpp side by side: same weights, same bits, same threads.
+"""Oarlock beside llama.cpp and candle: same weights, same bits, same threads, taking turns.
 
-    cargo build --release
-    python3 tests/bench/compare.py --gguf MODEL.gguf --llama BUILD [--threads 1 2] [--rounds 5]
+    cargo build --release -p oarlock-hosted -p oarlock-convert
+    python3 tests/bench/compare.py --scratch FOLDER
 
-MODEL.gguf is converted with `--weights keep`, so both sides read the same numbers in the
-same number of bits. BUILD is the folder of a llama.cpp build with `bin/llama-bench`;
-`--fetch FOLDER` makes one there first (PyPI's source package of llama-cpp-python, CMake,
-a C++ compiler; AVX2 and nothing newer), which takes some minutes.
+fetches and builds the rivals in FOLDER (Python with pip, CMake's needs, a C++ compiler and
+Cargo; some ten minutes), makes the models there, checks that the answers agree, measures, and
+prints the tables; `--chart FILE.svg` draws the ratios. What is already in FOLDER is used. Give
+`--llama`, `--native` and `--candle` to use builds from elsewhere, or `none` to do without.
 
-The two take turns, one measurement each a round; the table has medians over the rounds,
-and their ratio. Nothing else may run meanwhile: both sides spin while they wait for
-threads, and a shared core makes either look absurd.
+Each figure is the median of `--rounds` rounds; in a round everyone has one turn, each in a
+process of its own. Nothing else may run meanwhile: all sides spin while they wait for
+threads, and a shared core makes any of them look absurd. The load is printed.
 """
 
 import argparse
+import datetime
 import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
-import tempfile
+
+import bars
+import chart
+import models
+import rivals
+from contenders import Candle, Llama, Oarlock, first_byte, output
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CMAKE = """-G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF
- -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF
- -DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON
- -DGGML_AVX512=OFF -DGGML_AVX_VNNI=OFF -DGGML_AMX_INT8=OFF -DGGML_AMX_TILE=OFF""".split()
-
-
-def fetch(folder):
-    """Builds llama-bench in `folder`; returns its build directory."""
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def do(*command):
-        print("+", *command, file=sys.stderr)
-        subprocess.run([str(c) for c in command], check=True, cwd=folder, env=env)
-
-    venv = folder / "venv" / "bin"
-    env = os.environ | {"PATH": f"{venv}:{os.environ['PATH']}"}
-    do(sys.executable, "-m", "venv", "venv")
-    do(venv / "pip", "install", "-q", "scikit-build-core", "cmake", "ninja")
-    package = ["--no-deps", "--no-build-isolation", "--no-binary", "llama-cpp-python", "llama-cpp-python"]
-    do(venv / "pip", "download", "-q", *package)
-    do("tar", "xf", next(folder.glob("llama_cpp_python-*.tar.gz")))
-    source = next(folder.glob("llama_cpp_python-*/vendor/llama.cpp"))
-    do("cmake", "-S", source, "-B", "build", *CMAKE)
-    do("ninja", "-C", "build", "llama-bench")
-    return folder / "build"
-
-
-def output(command):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"error: {command[0]}: {done.stderr.strip()[-500:]}")
-    return done.stdout
-
-
-def ours(args, model, threads):
-    """(prefill, decode) in tokens a second, from one run."""
-    command = [args.oarlock, "bench", "--json", "-r", 1, "-m", model, "-t", threads, "--isa", args.isa]
-    command += ["--prompt-tokens", args.prompt, "-n", args.generate, *args.ours.split()]
-    got = json.loads(output(command))
-    if got["isa"] != args.isa or got["threads"] != threads:
-        sys.exit(f"error: oarlock ran {got['isa']} with {got['threads']} threads (asked for {args.isa}, {threads})")
-    return got["prefill_tok_s"]["median"], got["decode_tok_s"]["median"]
-
-
-def theirs(args, threads):
-    command = [args.llama / "bin/llama-bench", "-m", args.gguf, "-o", "json", "-r", 1, "-t", threads]
-    command += ["-p", args.prompt, "-n", args.generate, *args.theirs.split()]
-    rows = json.loads(output(command))
-    prefill = next(row["avg_ts"] for row in rows if row["n_gen"] == 0)
-    return prefill, next(row["avg_ts"] for row in rows if row["n_prompt"] == 0)
+# 16 tokens of SmolLM2's, and a continuation that no rounding changes.
+SHORT = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+COUNT = "1 2 3 4 5 6 7 8 9"
 
 
 def cpu():
@@ -85,39 +43,128 @@ def cpu():
         return "unknown CPU"
 
 
+def agreement(args, us, llama, model):
+    """How many of the first greedy tokens' characters both sides share."""
+    mine, other = (output(side.generate(model, args.threads[0], COUNT, 8)).strip() for side in (us, llama))
+    same = len(os.path.commonprefix([mine, other]))
+    print(f"{model}: {COUNT!r} goes on as {mine!r}; the same in {same} of {len(mine)} characters", flush=True)
+    if same == 0:
+        sys.exit(f"error: {model}: {llama.name} says {other!r}")
+
+
+def turns(rounds, sides, turn):
+    """{side: {figure: median}} of `rounds` rounds in which every side has a turn."""
+    got = {side.name: [] for side in sides}
+    for _ in range(rounds):
+        for side in sides:
+            got[side.name].append(turn(side))
+    median = lambda runs, figure: statistics.median(run[figure] for run in runs)
+    return {name: {figure: median(runs, figure) for figure in runs[0] if runs[0][figure] is not None} for name, runs in got.items()}
+
+
+def start(side, model, threads):
+    seconds, _ = first_byte(side.generate(model, threads, SHORT, 1))
+    return {"first": seconds}
+
+
+def memory(side, model, threads):
+    prompt = " ".join(str(i) for i in range(10, 150))
+    return {"memory": first_byte(side.generate(model, threads, prompt, 64))[1]}
+
+
+def measure(args, sides, model):
+    """All figures of one model: {(kind, threads): {side: {figure: median}}}."""
+    us, llama = sides["us"], sides["llama"]
+    everyone = [side for side in sides.values() if side]
+    figures = {}
+    for threads in args.threads:
+        at = lambda kind: f"{kind} {threads}"
+        if "speed" in args.only:
+            figures[at("speed")] = turns(args.rounds, everyone, lambda s: s.speed(model, threads, args.prompt, args.generate))
+        if "long" in args.only:
+            figures[at("long")] = turns(args.long_rounds, [us, llama], lambda s: s.speed(model, threads, args.long, 1))
+        if "start" in args.only:
+            figures[at("start")] = turns(args.rounds, [us, llama], lambda s: start(s, model, threads))
+    if "memory" in args.only:
+        figures["memory"] = turns(1, [us, llama], lambda s: memory(s, model, args.threads[-1]))
+    if "threads" in args.only:
+        cores = args.threads[-1]
+        few, many = Threads(us, cores), Threads(us, 2 * cores)
+        figures["threads"] = turns(args.rounds, [few, many], lambda s: s.speed(model, args.generate))
+    return figures
+
+
+class Threads:
+    """Oarlock at a number of threads, as a side of its own."""
+
+    def __init__(self, us, threads):
+        self.us, self.threads, self.name = us, threads, f"{threads} threads"
+
+    def speed(self, model, generate):
+        return self.us.speed(model, self.threads, 64, generate)
+
+
+def contenders(args):
+    """Who takes part: ours with AVX2, ours with the best that there is, and the rivals."""
+    scratch = args.scratch
+    place = lambda given, make: None if given == "none" else pathlib.Path(given).resolve() if given else make(scratch)
+    llama, native, candle = place(args.llama, rivals.llama_avx2), place(args.native, rivals.llama_native), place(args.candle, rivals.candle)
+    if not llama:
+        sys.exit("error: --llama: llama.cpp also makes the models (give the folder of a build's programs)")
+    return {
+        "us": Oarlock(args.oarlock, args.isa),
+        "best": Oarlock(args.oarlock) if args.best else None,
+        "llama": Llama(llama, "AVX2"),
+        "native": Llama(native, "native") if native else None,
+        "candle": Candle(candle) if candle else None,
+    }
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gguf", required=True, type=pathlib.Path)
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--llama", type=pathlib.Path, help="a build of llama.cpp")
-    where.add_argument("--fetch", type=pathlib.Path, help="a folder to build llama.cpp in")
+    parser.add_argument("--scratch", required=True, type=pathlib.Path, help="where rivals and models go: 8 GB")
+    parser.add_argument("--llama", help="bin folder of a llama.cpp without anything newer than AVX2")
+    parser.add_argument("--native", help="bin folder of a llama.cpp for this CPU")
+    parser.add_argument("--candle", help="a build of tests/bench/candle")
     parser.add_argument("--oarlock", type=pathlib.Path, default=ROOT / "target/release/oarlock")
     parser.add_argument("--convert", type=pathlib.Path, default=ROOT / "target/release/oarlock-convert")
-    parser.add_argument("--isa", default="avx2")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count() or 1])
+    parser.add_argument("--isa", default="avx2", help="what we run with beside llama.cpp's AVX2 build")
+    parser.add_argument("--best", action="store_true", help="also run the best instruction set of this CPU, if it is another")
+    parser.add_argument("--models", nargs="+", choices=models.NAMES, default=list(models.NAMES))
+    parser.add_argument("--bits", nargs="+", choices=models.BITS, default=list(models.BITS))
+    parser.add_argument("--only", nargs="+", default=["speed", "long", "start", "memory", "threads"])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--long-rounds", type=int, default=5)
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--generate", type=int, default=128)
-    parser.add_argument("--ours", default="", help="more arguments for oarlock, e.g. '--kv f16'")
-    parser.add_argument("--theirs", default="", help="more arguments for llama-bench, e.g. '-fa 1'")
-    return parser.parse_args()
+    parser.add_argument("--long", type=int, default=4096, help="tokens of the long prompt")
+    parser.add_argument("--results", type=pathlib.Path, help="a JSON file that figures are added to")
+    parser.add_argument("--chart", type=pathlib.Path, help="an SVG file of the ratios")
+    args = parser.parse_args()
+    args.scratch = args.scratch.resolve()
+    args.scratch.mkdir(parents=True, exist_ok=True)
+    args.results = args.results or args.scratch / "results.json"
+    return args
 
 
 def main():
     args = arguments()
-    if args.fetch:
-        args.llama = fetch(args.fetch.resolve())
-    print(f"{cpu()}, load {os.getloadavg()[0]:.2f}; medians of {args.rounds} rounds, tokens a second")
-    print(f"oarlock --isa {args.isa} {args.ours}; llama-bench {args.theirs}\n")
-    print("| threads | test | oarlock | llama.cpp | ratio |\n|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder:
-        model = pathlib.Path(folder) / "model.oar"
-        output([args.convert, args.gguf, "-o", model, "--weights", "keep"])
-        for threads in args.threads:
-            rounds = [(ours(args, model, threads), theirs(args, threads)) for _ in range(args.rounds)]
-            for i, test in enumerate([f"prefill {args.prompt}", f"decode {args.generate}"]):
-                mine, other = (statistics.median(r[side][i] for r in rounds) for side in (0, 1))
-                print(f"| {threads} | {test} | {mine:.1f} | {other:.1f} | {mine / other:.2f} |", flush=True)
+    sides = contenders(args)
+    results = json.loads(args.results.read_text()) if args.results.exists() else {}
+    load = os.getloadavg()[0]
+    print(f"{cpu()}, {datetime.date.today()}, load {load:.2f}, {rivals.version(args.scratch)}; medians of {args.rounds} rounds\n")
+    for name in args.models:
+        for bits in args.bits:
+            model = models.model(args.scratch, name, bits, sides["llama"].bin, args.convert)
+            agreement(args, sides["us"], sides["llama"], model)
+            results.setdefault(f"{name} {bits}", {}).update(measure(args, sides, model))
+            args.results.write_text(json.dumps(results, indent=1))
+    print(bars.figures(results))
+    rows = bars.bars(results)
+    print(bars.table(rows))
+    if args.chart:
+        args.chart.write_text(chart.svg(rows))
 
 
 if __name__ == "__main__":
