@@ -26,10 +26,15 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def wait_for(terminal, text):
-    seen = b""
-    while text not in seen:
-        seen += os.read(terminal, 4096)
+def wait_for(terminal, *texts):
+    """Reads until all of the texts have come, in this order."""
+    seen, patience = b"", time.monotonic() + 60
+    for text in texts:
+        while text not in seen:
+            if time.monotonic() > patience:
+                sys.exit(f"error: pool: the chat never said {text!r}")
+            seen += os.read(terminal, 4096)
+        seen = seen.partition(text)[2]
 
 
 def idle(args):
@@ -40,8 +45,7 @@ def idle(args):
         os.execv(args.oarlock, command)
     wait_for(terminal, b"> ")
     os.write(terminal, b"Hello.\r")
-    wait_for(terminal, b"tok/s")
-    wait_for(terminal, b"> ")
+    wait_for(terminal, b"tok/s", b"> ")
     before = cpu_seconds(pid)
     time.sleep(args.seconds)
     share = (cpu_seconds(pid) - before) / args.seconds
