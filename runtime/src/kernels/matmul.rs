@@ -288,15 +288,16 @@ fn prefill<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
     }
 }
 
-/// How far ahead each stream is prefetched. At the end of a tile this reaches the next
-/// one, which the same stream reads next.
+/// How far ahead each stream is prefetched for one token. At the end of a tile this reaches
+/// the next one, which the same stream reads next.
 const PREFETCH: usize = 3072;
 const CACHE_LINE: usize = 64;
 
+/// Asks for the block that is `ahead` of this one.
 #[inline(always)]
-fn prefetch<S: Simd, W: Weights>(s: S, block: *const u8) {
+fn prefetch<S: Simd, W: Weights>(s: S, block: *const u8, ahead: usize) {
     for line in 0..W::KIND.block_bytes().div_ceil(CACHE_LINE) {
-        s.prefetch(block.wrapping_add(PREFETCH + line * CACHE_LINE));
+        s.prefetch(block.wrapping_add(ahead + line * CACHE_LINE));
     }
 }
 
@@ -313,7 +314,7 @@ fn one_token<S: Simd, W: Weights, const N: usize>(
         // SAFETY: `check` saw the inputs.
         let acts = unsafe { W::acts(s, product.lines, 0, b) };
         for i in 0..N {
-            prefetch::<S, W>(s, at[i]);
+            prefetch::<S, W>(s, at[i], PREFETCH);
             // SAFETY: block `b` of a tile of this piece.
             unsafe { W::add_one(s, at[i], &acts, &mut acc[i]) };
             at[i] = at[i].wrapping_add(W::KIND.block_bytes());
@@ -343,6 +344,8 @@ fn several_tokens<S: Simd, W: Weights>(
     for sums in sums[..tiles.len()].iter_mut().flat_map(|sums| &mut sums[..tokens.len()]) {
         sums.write([0.0; TILE_ROWS]);
     }
+    // The more tokens, the longer a block takes, and the first cache is full without it.
+    let ahead = (PREFETCH / tokens.len()).max(W::KIND.block_bytes());
     for b in 0..product.lines.blocks {
         for (token, acts) in tokens.clone().zip(&mut acts) {
             // SAFETY: `check` saw the inputs.
@@ -351,7 +354,7 @@ fn several_tokens<S: Simd, W: Weights>(
         for (tile, sums) in tiles.iter().zip(&mut sums) {
             let tile = product.bytes[tile * product.tile_bytes..].as_ptr();
             let block = tile.wrapping_add(b * W::KIND.block_bytes());
-            prefetch::<S, W>(s, block);
+            prefetch::<S, W>(s, block, ahead);
             // SAFETY: block `b` of a tile of this piece, and inputs and sums of as many
             // tokens as there are; both were written above.
             unsafe {
