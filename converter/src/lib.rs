@@ -15,6 +15,7 @@ mod error;
 mod files;
 pub mod gguf;
 pub mod image;
+mod importance;
 mod map;
 mod names;
 mod output;

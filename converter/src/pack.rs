@@ -7,7 +7,7 @@ use oarlock::layout::{
 };
 use oarlock::math::f16_to_f32;
 
-use crate::quantize::{int4, int4a, int8};
+use crate::quantize::{Group, int4, int4a, int8};
 use crate::source::{Block, Dtype, decode};
 
 /// What is wrong with a weight.
@@ -22,12 +22,14 @@ pub enum Flaw {
 /// Packs one tile: the rows (at most 16) as they lie in the source, `cols` weights each.
 ///
 /// A row whose source type holds exactly what the tile's type can is taken over without
-/// changing a value.
+/// changing a value; any other loses least in the columns of most `importance` (empty: all
+/// the same).
 pub fn tile(
     kind: WeightType,
     dtype: Dtype,
     cols: usize,
     rows: &[&[u8]],
+    importance: &[f32],
     out: &mut [u8],
 ) -> Result<(), Flaw> {
     debug_assert_eq!(Some(out.len()), tile_bytes(kind, cols));
@@ -47,7 +49,7 @@ pub fn tile(
         if !floats.iter().all(|v| v.is_finite()) {
             return Err(Flaw::NotFinite);
         }
-        quantize(kind, row, &floats, cols, out)?;
+        quantize(kind, row, &floats, cols, importance, out)?;
     }
     Ok(())
 }
@@ -75,6 +77,7 @@ fn quantize(
     row: usize,
     floats: &[f32],
     cols: usize,
+    importance: &[f32],
     out: &mut [u8],
 ) -> Result<(), Flaw> {
     let (groups, _) = floats.as_chunks::<BLOCK_COLS>();
@@ -89,12 +92,18 @@ fn quantize(
             }
             _ if x.iter().any(|v| v.abs() > LARGEST) => return Err(Flaw::TooLarge),
             WeightType::Int8 => int8(x),
-            WeightType::Int4 => int4(x),
+            WeightType::Int4 => int4(x, &group_of(importance, i)),
             WeightType::Int4a => int4a(x, n),
         };
         put(kind, row, &block, n, out);
     }
     Ok(())
+}
+
+/// The importance of the columns of block `block`.
+fn group_of(importance: &[f32], block: usize) -> Group {
+    let from = importance.get(block * BLOCK_COLS..).unwrap_or(&[]);
+    std::array::from_fn(|i| from.get(i).copied().unwrap_or(1.0))
 }
 
 /// No scale or minimum of smaller weights is beyond f16.
@@ -168,7 +177,7 @@ mod tests {
             };
             let lines: Vec<_> = bytes.chunks_exact(dtype.row_bytes(cols).unwrap()).collect();
             let mut out = vec![0xAA; tile_bytes(kind, cols).unwrap()];
-            tile(kind, dtype, cols, &lines, &mut out).unwrap();
+            tile(kind, dtype, cols, &lines, &[], &mut out).unwrap();
             for (row, line) in lines.iter().enumerate() {
                 let mut floats = vec![0.0; cols];
                 decode(dtype, line, &mut floats);
@@ -188,7 +197,7 @@ mod tests {
         let lines: Vec<_> = floats.chunks_exact(4 * cols).collect();
         for kind in WeightType::ALL {
             let mut out = vec![0xAA; tile_bytes(kind, cols).unwrap()];
-            tile(kind, Dtype::F32, cols, &lines, &mut out).unwrap();
+            tile(kind, Dtype::F32, cols, &lines, &[], &mut out).unwrap();
             for row in 0..TILE_ROWS {
                 for col in 0..64 {
                     let block = &out[col / 32 * kind.block_bytes()..];
@@ -213,14 +222,14 @@ mod tests {
         let row = |v: f32| [v; 32].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
         let mut out = vec![0; tile_bytes(WeightType::Int4, 32).unwrap()];
         let mut try_one =
-            |v| tile(WeightType::Int4, Dtype::F32, 32, &[&row(1.0), &row(v)], &mut out);
+            |v| tile(WeightType::Int4, Dtype::F32, 32, &[&row(1.0), &row(v)], &[], &mut out);
         assert_eq!(try_one(f32::NAN), Err(Flaw::NotFinite));
         assert_eq!(try_one(f32::NEG_INFINITY), Err(Flaw::NotFinite));
         assert_eq!(try_one(1e9), Err(Flaw::TooLarge));
         assert_eq!(try_one(65504.0), Ok(()));
         let mut bytes = source(Dtype::Q4_0, 1, 32);
         LittleEndian::write_u16(&mut bytes, 0x7C00);
-        let kept = tile(WeightType::Int4, Dtype::Q4_0, 32, &[&bytes], &mut out);
+        let kept = tile(WeightType::Int4, Dtype::Q4_0, 32, &[&bytes], &[], &mut out);
         assert_eq!(kept, Err(Flaw::NotFinite));
     }
 }

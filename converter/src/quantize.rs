@@ -1,4 +1,5 @@
-//! 32 floats to a scale and 32 small integers, for the least squared error.
+//! 32 floats to a scale and 32 small integers, for the least squared error; of int4, each
+//! square times the importance of its column.
 //!
 //! The error as a function of the scale has many local minima, and the textbook scale
 //! (max / 7) is rarely near the best. So a grid of scales is tried; for each, the scale
@@ -19,11 +20,13 @@ pub type Group = [f32; BLOCK_COLS];
 /// Weights below this count as zero: no f16 scale could tell them apart, and their
 /// reciprocal must stay finite.
 const TINY: f32 = 1e-12;
+/// What keeps a sum of squares from being divided by when all levels are zero.
+const LEAST: f32 = 1e-30;
 /// Rounds of polishing; a round that gains nothing is the last.
 const ROUNDS: usize = 4;
 
 /// Symmetric 4 bits: −8 … 7.
-pub fn int4(x: &Group) -> Block {
+pub fn int4(x: &Group, importance: &Group) -> Block {
     let peak = peak(x);
     if peak < TINY {
         return ZERO;
@@ -31,12 +34,13 @@ pub fn int4(x: &Group) -> Block {
     // A negative scale puts −8 on the positive side; clipping the largest weight a
     // little often pays, so the grid goes well beyond ±8 and ±7 levels to the peak.
     let grid = (0..GRID).map(|i| (5.25 + 0.125 * i as f32) / peak);
-    let mut best = Best::default();
+    let weighed = times(x, importance);
+    let mut best = Best::new(importance);
     for sign in [1.0, -1.0] {
         let mut fit = (f32::MIN, 0.0);
         for inverse in grid.clone() {
             let q = x.map(|v| level(v, sign * inverse, -8.0, 7.0));
-            let (qx, qq) = (dot(&q, x), dot(&q, &q));
+            let (qx, qq) = (dot(&q, &weighed), dot(&q, &times(&q, importance)));
             if qx * qx > fit.0 * qq {
                 fit = (qx * qx / qq, qx / qq);
             }
@@ -55,7 +59,7 @@ pub fn int8(x: &Group) -> Block {
     if peak < TINY {
         return ZERO;
     }
-    let mut best = Best::default();
+    let mut best = Best::new(&ONES);
     for i in 0..12 {
         polish(x, peak / (122.0 + 0.5 * i as f32), -127.0, 127.0, &mut best);
     }
@@ -71,7 +75,7 @@ pub fn int4a(x: &Group, n: usize) -> Block {
     let low = x.iter().copied().fold(x[0], |m, v| if v < m { v } else { m });
     let high = x.iter().copied().fold(x[0], |m, v| if v > m { v } else { m });
     let range = high - low;
-    let mut best = Best::default();
+    let mut best = Best::new(&ONES);
     if range < TINY {
         best.offer(&x, 0.0, low, 0.0, 15.0);
         return best.block;
@@ -115,18 +119,18 @@ const ZERO: Block = Block { scale: 0, minimum: 0, quants: [0; BLOCK_COLS] };
 const ONES: Group = [1.0; BLOCK_COLS];
 
 /// The best block so far.
-struct Best {
+struct Best<'a> {
     block: Block,
     error: f32,
+    /// What the square of each weight's error counts.
+    importance: &'a Group,
 }
 
-impl Default for Best {
-    fn default() -> Self {
-        Self { block: ZERO, error: f32::INFINITY }
+impl<'a> Best<'a> {
+    fn new(importance: &'a Group) -> Self {
+        Self { block: ZERO, error: f32::INFINITY, importance }
     }
-}
 
-impl Best {
     /// Takes the block with this scale and minimum, rounded to f16, if it is better; then
     /// returns its levels.
     fn offer(&mut self, x: &Group, scale: f32, minimum: f32, lo: f32, hi: f32) -> Option<Group> {
@@ -136,7 +140,7 @@ impl Best {
         let q = x.map(|v| level(v - m, inverse, lo, hi));
         let mut rest = *x;
         rest.iter_mut().zip(&q).for_each(|(r, q)| *r -= s * q + m);
-        let error = dot(&rest, &rest);
+        let error = dot(&rest, &times(&rest, self.importance));
         if error >= self.error {
             return None;
         }
@@ -147,15 +151,16 @@ impl Best {
 }
 
 /// Alternates between the levels for a scale and the scale for the levels.
-fn polish(x: &Group, mut scale: f32, lo: f32, hi: f32, best: &mut Best) {
+fn polish(x: &Group, mut scale: f32, lo: f32, hi: f32, best: &mut Best<'_>) {
     for _ in 0..ROUNDS {
         let Some(q) = best.offer(x, scale, 0.0, lo, hi) else { return };
-        scale = dot(&q, x) / dot(&q, &q).max(1.0);
+        let weighed = times(&q, best.importance);
+        scale = dot(&weighed, x) / dot(&weighed, &q).max(LEAST);
     }
 }
 
 /// The same with a minimum, which is rounded first: the scale then makes up for it.
-fn polish_affine(x: &Group, mut scale: f32, mut minimum: f32, best: &mut Best) {
+fn polish_affine(x: &Group, mut scale: f32, mut minimum: f32, best: &mut Best<'_>) {
     for _ in 0..ROUNDS {
         minimum = f16_to_f32(f32_to_f16(minimum));
         let Some(q) = best.offer(x, scale, minimum, 0.0, 15.0) else { return };
@@ -176,6 +181,11 @@ fn level(v: f32, inverse: f32, lo: f32, hi: f32) -> f32 {
     let v = if v > lo { v } else { lo };
     let v = if v < hi { v } else { hi };
     (v + MAGIC) - MAGIC
+}
+
+#[inline(always)]
+fn times(a: &Group, b: &Group) -> Group {
+    std::array::from_fn(|i| a[i] * b[i])
 }
 
 fn peak(x: &Group) -> f32 {
@@ -220,20 +230,24 @@ mod tests {
         (1..500).map(group).map(|x| error(&x, &f(&x))).sum()
     }
 
+    fn even(x: &Group) -> Block {
+        int4(x, &ONES)
+    }
+
     fn plain(x: &Group, levels: f32, lo: f32, hi: f32) -> Block {
-        let mut best = Best::default();
+        let mut best = Best::new(&ONES);
         best.offer(x, peak(x) / levels, 0.0, lo, hi);
         best.block
     }
 
     #[test]
     fn search_beats_the_textbook_scales() {
-        let searched = total(int4);
+        let searched = total(even);
         assert!(searched < 0.80 * total(|x| plain(x, 7.0, -8.0, 7.0)), "max / 7");
         assert!(searched < 0.90 * total(|x| plain(x, 7.5, -8.0, 7.0)), "max / 7.5");
         let affine = total(|x| int4a(x, BLOCK_COLS));
         let textbook = total(|x| {
-            let mut best = Best::default();
+            let mut best = Best::new(&ONES);
             let low = x.iter().copied().fold(f32::MAX, f32::min);
             let high = x.iter().copied().fold(f32::MIN, f32::max);
             best.offer(x, (high - low) / 15.0, low, 0.0, 15.0);
@@ -244,11 +258,29 @@ mod tests {
         assert!(total(int8) < 0.97 * total(|x| plain(x, 127.0, -127.0, 127.0)), "max / 127");
     }
 
+    #[test]
+    fn important_columns_lose_less() {
+        let importance: Group = std::array::from_fn(|i| if i % 8 == 3 { 10.0 } else { 0.5 });
+        let lost = |f: &dyn Fn(&Group) -> Block| -> f64 {
+            let of = |x: Group| {
+                // The error of a block of nothing but what matters.
+                let root = importance.map(f32::sqrt);
+                let block = f(&x);
+                let back = block.quants.map(|q| f16_to_f32(block.scale) * f32::from(q));
+                let rest: Group = std::array::from_fn(|i| root[i] * (x[i] - back[i]));
+                f64::from(dot(&rest, &rest))
+            };
+            (1..500).map(group).map(of).sum()
+        };
+        let (weighed, even) = (lost(&|x| int4(x, &importance)), lost(&even));
+        assert!(weighed < 0.75 * even, "{weighed} against {even}");
+    }
+
     /// The best of all scales, by brute force.
     #[test]
     fn search_is_near_the_best_there_is() {
         let brute = total(|x| {
-            let mut best = Best::default();
+            let mut best = Best::new(&ONES);
             for i in 0..4000 {
                 let scale = peak(x) * (0.1 + 0.0001 * i as f32);
                 best.offer(x, scale, 0.0, -8.0, 7.0);
@@ -256,7 +288,7 @@ mod tests {
             }
             best.block
         });
-        let searched = total(int4);
+        let searched = total(even);
         assert!(searched < 1.01 * brute, "{searched} against {brute}");
     }
 
@@ -266,7 +298,7 @@ mod tests {
             let mut x = group(seed).map(|v| level(v, 2.0, -7.0, 7.0));
             x[5] = -8.0;
             let x = x.map(|q| 0.03125 * q);
-            assert_eq!(error(&x, &int4(&x)), 0.0);
+            assert_eq!(error(&x, &even(&x)), 0.0);
             let mut q = group(seed).map(|v| level(v + 4.0, 2.0, 0.0, 15.0));
             (q[0], q[9]) = (0.0, 15.0);
             let x = q.map(|q| 0.03125 * q - 0.125);
@@ -277,7 +309,7 @@ mod tests {
     #[test]
     fn zeros_constants_and_tiny_weights_are_no_trouble() {
         for x in [[0.0; 32], [1e-30; 32], [-f32::MIN_POSITIVE; 32]] {
-            assert_eq!(int4(&x).scale, 0);
+            assert_eq!(even(&x).scale, 0);
             assert_eq!(int8(&x), ZERO);
             assert!(error(&x, &int4a(&x, 32)) < 1e-20);
         }

@@ -6,6 +6,7 @@ use oarlock::format::TensorType;
 use oarlock::layout::{TILE_ROWS, WeightType, tile_bytes};
 
 use crate::error::{Error, Result};
+use crate::importance;
 use crate::output::Output;
 use crate::pack::{Flaw, rows_for, tile};
 use crate::plan::Planned;
@@ -24,6 +25,7 @@ pub(crate) fn stream(
     progress: &dyn Progress,
 ) -> Result<u64> {
     let fail = |e: io::Error| Error::write(output.target(), &e);
+    let config = metadata.config;
     let specs = planned.iter().map(|p| p.spec.clone()).collect();
     let mut writer = Writer::new(BufWriter::new(output.file()), metadata, specs).map_err(fail)?;
     progress.start(writer.tensor_bytes());
@@ -32,12 +34,17 @@ pub(crate) fn stream(
             TensorType::Vector => tensor.rows,
             TensorType::Matrix(kind) => rows_for(kind, tensor.cols, CHUNK),
         };
+        let importance = if tensor.spec.kind == TensorType::Matrix(WeightType::Int4) {
+            importance::of_columns(tensor, planned, &config)
+        } else {
+            Vec::new()
+        };
         for start in (0..tensor.rows).step_by(step) {
             if progress.cancelled() {
                 return Err(Error::Cancelled);
             }
             let rows = start..tensor.rows.min(start + step);
-            let bytes = make(tensor, rows).map_err(|flaw| refuse(tensor, flaw))?;
+            let bytes = make(tensor, &importance, rows).map_err(|flaw| refuse(tensor, flaw))?;
             writer.write(&bytes).map_err(fail)?;
             progress.advance(bytes.len() as u64);
         }
@@ -59,6 +66,7 @@ fn refuse(tensor: &Planned<'_, '_>, flaw: Flaw) -> Error {
 /// The bytes of these rows: whole tiles, or a whole vector.
 fn make(
     tensor: &Planned<'_, '_>,
+    importance: &[f32],
     rows: std::ops::Range<usize>,
 ) -> std::result::Result<Vec<u8>, Flaw> {
     let TensorType::Matrix(kind) = tensor.spec.kind else { return vector(tensor) };
@@ -70,7 +78,7 @@ fn make(
         let parts = out.chunks_mut(per_thread * tile_bytes).enumerate().map(|(part, out)| {
             let first = rows.start + part * per_thread * TILE_ROWS;
             let end = rows.end;
-            scope.spawn(move || tiles(tensor, kind, first..end, out))
+            scope.spawn(move || tiles(tensor, importance, kind, first..end, out))
         });
         // All of them start before the first is waited for.
         let parts: Vec<_> = parts.collect();
@@ -85,6 +93,7 @@ fn make(
 /// Fills `out` with tiles of the rows from `rows.start`.
 fn tiles(
     tensor: &Planned<'_, '_>,
+    importance: &[f32],
     kind: WeightType,
     rows: std::ops::Range<usize>,
     out: &mut [u8],
@@ -95,7 +104,7 @@ fn tiles(
         let lines: Vec<&[u8]> = (start..rows.end.min(start + TILE_ROWS))
             .map(|row| tensor.raw.row(tensor.order.source(row), tensor.cols))
             .collect();
-        tile(kind, tensor.raw.dtype, tensor.cols, &lines, out)?;
+        tile(kind, tensor.raw.dtype, tensor.cols, &lines, importance, out)?;
     }
     Ok(())
 }

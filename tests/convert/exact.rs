@@ -135,3 +135,44 @@ fn a_tied_model_may_carry_its_output_all_the_same() {
     let file = source.convert(&ConvertOptions::default()).unwrap();
     assert!(Model::open(&file).unwrap().config().tied);
 }
+
+/// Behind a norm that makes one channel large, every matrix keeps that column better, and
+/// `down` does where `gate` and `up` make large units; `o` where `v` makes large values.
+#[test]
+fn int4_loses_least_in_the_columns_that_matter() {
+    const CHANNEL: usize = 5;
+    let louder = |name: &str, times: f32| {
+        let source = Source::of("gqa");
+        source.edit_tensors(|tensors| {
+            let (_, (dtype, shape, bytes)) =
+                tensors.iter_mut().find(|(n, _)| n.ends_with(name)).unwrap();
+            assert_eq!(dtype, "F32");
+            let row = if shape.len() == 1 { 1 } else { shape[1] };
+            for v in &mut bytes.as_chunks_mut::<4>().0[CHANNEL * row..(CHANNEL + 1) * row] {
+                *v = (f32::from_le_bytes(*v) * times).to_le_bytes();
+            }
+        });
+        source
+    };
+    let lost = |source: &Source, role: Role| -> f64 {
+        let [exact, int4] =
+            [WeightType::F32, WeightType::Int4].map(|kind| source.convert(&options(kind)).unwrap());
+        let [exact, int4] = [&exact, &int4].map(|file| {
+            let model = Model::open(file).unwrap();
+            let t = find(&model, role, Some(0));
+            (values(&t), t.cols)
+        });
+        let column = exact.0.iter().zip(&int4.0).skip(CHANNEL).step_by(exact.1);
+        column.map(|(a, b)| f64::from(a - b).powi(2)).sum()
+    };
+    for (maker, role) in [
+        ("0.input_layernorm.weight", Role::Q),
+        ("0.post_attention_layernorm.weight", Role::Up),
+        ("0.self_attn.v_proj.weight", Role::O),
+        ("0.mlp.gate_proj.weight", Role::Down),
+        ("0.mlp.up_proj.weight", Role::Down),
+    ] {
+        let (loud, quiet) = (lost(&louder(maker, 10.0), role), lost(&louder(maker, 0.1), role));
+        assert!(loud < 0.5 * quiet, "{maker}: {loud} against {quiet}");
+    }
+}
