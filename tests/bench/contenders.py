@@ -74,4 +74,5 @@ class Candle:
 
     def speed(self, model, threads, prompt, generate):
         env = os.environ | {"RAYON_NUM_THREADS": str(threads)}
-        return json.loads(output([self.program, model.gguf, prompt, generate], env))
+        got = json.loads(output([self.program, model.gguf, prompt, generate], env))
+        return {"prefill": got["prefill"], "decode": got["decode"]}

@@ -7,6 +7,10 @@ use super::tables::{NONE, Tables};
 /// symbols is faster than keeping an order.
 const SHORT: usize = 40;
 
+/// A sweep is worth its walk over all symbols if it merges one of this many: a merge through
+/// the tournament over a long word waits for memory several times.
+const SWEPT: usize = 128;
+
 /// Gives the ids of a word and returns how many of its bytes have no token; `None` if
 /// the scratch is shorter than the word.
 pub(super) fn merge_word(
@@ -22,24 +26,76 @@ pub(super) fn merge_word(
         *place = Symbol { id, ..Symbol::BARE };
         count += 1;
     }
+    let dropped = word.len() - count;
     let symbols = places.get_mut(..count)?;
-    if count <= SHORT {
+    for at in 0..count {
+        rank_pair(tables, symbols, at);
+    }
+    let symbols = swept(tables, symbols);
+    if symbols.len() <= SHORT {
         short(tables, symbols).iter().for_each(|symbol| out(symbol.id));
     } else {
         Line { tables, symbols }.merge(out);
     }
-    Some(word.len() - count)
+    Some(dropped)
+}
+
+/// Sweeps over long words as long as that is worth it; what remains are the first symbols.
+fn swept<'s>(tables: &Tables<'_>, mut symbols: &'s mut [Symbol]) -> &'s mut [Symbol] {
+    while symbols.len() > SHORT {
+        let (before, left) = (symbols.len(), sweep(tables, symbols));
+        symbols = symbols.get_mut(..left).unwrap_or_default();
+        if (before - left) * SWEPT < before {
+            break;
+        }
+    }
+    symbols
+}
+
+/// Merges the pair of the lowest rank wherever it stands, from left to right, until a merge
+/// makes a pair that comes before it; returns how many symbols are left.
+fn sweep(tables: &Tables<'_>, symbols: &mut [Symbol]) -> usize {
+    let count = symbols.len();
+    let Some(first) = lowest(symbols) else { return count };
+    let Some(&[left, right]) = symbols.get(first..first + 2) else { return count };
+    let Some(merge) = tables.merge(left.id, right.id) else { return count };
+    let (mut read, mut write) = (first, first);
+    while read < count {
+        let pair = symbols.get(read..read + 2);
+        if pair.is_some_and(|pair| pair.iter().map(|s| s.id).eq([left.id, right.id])) {
+            let behind = symbols.get(read + 2).map_or(NONE, |s| rank(tables, merge.id, s.id));
+            let ahead = rank_before(tables, symbols, write, merge.id);
+            if let Some(slot) = symbols.get_mut(write) {
+                *slot = Symbol { id: merge.id, rank: behind, ..Symbol::BARE };
+            }
+            (read, write) = (read + 2, write + 1);
+            if behind.min(ahead) <= merge.rank {
+                break;
+            }
+        } else {
+            symbols.copy_within(read..read + 1, write);
+            (read, write) = (read + 1, write + 1);
+        }
+    }
+    symbols.copy_within(read.., write);
+    write + count - read
+}
+
+/// Ranks the pair of the symbol before `at` and a new one there.
+fn rank_before(tables: &Tables<'_>, symbols: &mut [Symbol], at: usize, id: u32) -> u32 {
+    let before = at.checked_sub(1).and_then(|before| symbols.get_mut(before));
+    before.map_or(NONE, |before| {
+        before.rank = rank(tables, before.id, id);
+        before.rank
+    })
 }
 
 fn rank(tables: &Tables<'_>, left: u32, right: u32) -> u32 {
     tables.merge(left, right).map_or(NONE, |merge| merge.rank)
 }
 
-/// Merges until nothing does; what remains are the first symbols.
+/// Merges symbols that are ranked until nothing does; what remains are the first of them.
 fn short<'s>(tables: &Tables<'_>, symbols: &'s mut [Symbol]) -> &'s [Symbol] {
-    for at in 0..symbols.len() {
-        rank_pair(tables, symbols, at);
-    }
     let mut count = symbols.len();
     while let Some(at) = lowest(symbols.get(..count).unwrap_or_default()) {
         let Some([left, right]) = symbols.get_mut(at..at + 2) else { break };
@@ -83,20 +139,17 @@ fn lowest(symbols: &[Symbol]) -> Option<usize> {
 /// from `n` on they are the places themselves.
 struct Line<'t, 's> {
     tables: &'t Tables<'t>,
-    /// (n), n ≥ 2
+    /// (n), n ≥ 2, ranked, each one place long
     symbols: &'s mut [Symbol],
 }
 
 impl Line<'_, '_> {
     fn merge(mut self, out: &mut dyn FnMut(u32)) {
-        for at in 0..self.symbols.len() {
-            rank_pair(self.tables, self.symbols, at);
-        }
         for node in (1..self.symbols.len()).rev() {
             self.play(node);
         }
         while let Some(at) = self.lowest() {
-            self.merge_run(at);
+            self.merge_at(at);
         }
         let mut at = 0;
         while let Some(symbol) = self.symbols.get(at) {
@@ -115,41 +168,22 @@ impl Line<'_, '_> {
         (self.get(at).rank != NONE).then_some(at)
     }
 
-    /// Merges the pair that begins at `first`, and with it the equal pairs right behind it
-    /// that would be next: a long run of spaces is merged in a few sweeps, and not in as
-    /// many tournaments as it has spaces.
-    fn merge_run(&mut self, first: usize) {
-        let left = self.get(first);
-        let merge = self.tables.merge(left.id, self.get(first + left.len()).id);
-        let before =
-            first.checked_sub(1).map(|last| (last + 1).saturating_sub(self.get(last).len()));
-        let (from, mut before, mut at) = (before.unwrap_or(first), before, first);
-        let Some(merge) = merge else {
-            self.set_rank(first, NONE);
-            return self.replay(first, first + 1);
+    /// Merges the symbol at `at` with the next one.
+    fn merge_at(&mut self, at: usize) {
+        let left = self.get(at);
+        let next = at + left.len();
+        let right = self.get(next);
+        let Some(merge) = self.tables.merge(left.id, right.id) else {
+            return self.set_rank(at, NONE);
         };
-        loop {
-            let end = self.join(at, merge.id);
-            let next = self.get(end).rank;
-            let behind = self.rank(at);
-            let ahead = before.map_or(NONE, |before| self.rank(before));
-            // What has just been made possible may come first.
-            if next != merge.rank || behind.min(ahead) <= merge.rank {
-                return self.replay(from, end);
-            }
-            (before, at) = (Some(at), end);
-        }
-    }
-
-    /// Makes one symbol of the pair that begins at `at`; returns where it ends.
-    fn join(&mut self, at: usize, id: u32) -> usize {
-        let next = at + self.get(at).len();
-        let end = next + self.get(next).len();
-        let len = (end - at) as u32;
+        let len = left.len() + right.len();
+        self.update(at, |symbol| (symbol.id, symbol.len) = (merge.id, len as u32));
+        self.update(at + len - 1, |symbol| symbol.len = len as u32);
         self.set_rank(next, NONE);
-        self.update(end - 1, |symbol| symbol.len = len);
-        self.update(at, |symbol| (symbol.id, symbol.len) = (id, len));
-        end
+        self.rank(at);
+        if let Some(before) = at.checked_sub(1) {
+            self.rank((before + 1).saturating_sub(self.get(before).len()));
+        }
     }
 
     fn update(&mut self, at: usize, change: impl FnOnce(&mut Symbol)) {
@@ -159,26 +193,18 @@ impl Line<'_, '_> {
     }
 
     /// Ranks the pair that begins at `at` anew.
-    fn rank(&mut self, at: usize) -> u32 {
+    fn rank(&mut self, at: usize) {
         let symbol = self.get(at);
         let next = self.symbols.get(at + symbol.len());
-        let rank = next.map_or(NONE, |next| rank(self.tables, symbol.id, next.id));
-        self.set_rank(at, rank);
-        rank
+        self.set_rank(at, next.map_or(NONE, |next| rank(self.tables, symbol.id, next.id)));
     }
 
     fn set_rank(&mut self, at: usize, rank: u32) {
         self.update(at, |symbol| symbol.rank = rank);
-    }
-
-    /// Decides the tournament anew where ranks from `from` to `end` have changed.
-    fn replay(&mut self, from: usize, end: usize) {
-        let (mut low, mut high) = (from + self.symbols.len(), end - 1 + self.symbols.len());
-        while high > 1 {
-            (low, high) = ((low / 2).max(1), high / 2);
-            for node in (low..=high).rev() {
-                self.play(node);
-            }
+        let mut node = (at + self.symbols.len()) / 2;
+        while node > 0 {
+            self.play(node);
+            node /= 2;
         }
     }
 
