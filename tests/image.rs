@@ -123,6 +123,12 @@ fn what_cannot_be_made_is_one_line_and_leaves_nothing() {
         let made = made.to_str().expect("an ASCII path");
         fails(board, &model, &["--program", made], &[made, "carries a model already"]);
     }
+    let before = fs::read(&model).expect("the model");
+    for board in HERE.into_iter().chain(["apple"]) {
+        let done = image(board, &model, &model, &["--program", program]);
+        assert!(done.code() == 2 && done.stderr.contains("one of the inputs"), "{}", done.stderr);
+        assert!(fs::read(&model).expect("the model") == before, "{board}");
+    }
     // A converter that stands alone has no program at hand, and says how one is built.
     let alone = folder.join("oarlock-convert");
     fs::copy(bin("oarlock-convert"), &alone).expect("a writable folder");

@@ -8,7 +8,7 @@ use oarlock::layout::WeightType;
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::map::map;
-use crate::output::Output;
+use crate::output::{Output, refuse_inputs};
 use crate::plan::{Planned, Weights, plan};
 use crate::progress::Progress;
 use crate::provenance::provenance;
@@ -52,7 +52,7 @@ pub fn convert(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let files = Files::find(source)?;
-    files.refuse_output(out)?;
+    refuse_inputs(out, files.all())?;
     let maps = files.weights.iter().map(|path| map(path)).collect::<Result<Vec<_>>>()?;
     let bytes: Vec<&[u8]> = maps.iter().map(|map| &map[..]).collect();
     let loaded = files.load(&bytes)?;

@@ -72,22 +72,12 @@ impl Files {
         Ok(Self { weights, shards: Some(shards), small })
     }
 
-    fn all(&self) -> impl Iterator<Item = &Path> {
+    /// Everything that is read.
+    pub fn all(&self) -> impl Iterator<Item = &Path> {
         let index = self.shards.iter().filter_map(|s| s.index.as_ref());
         let index = index.map(|(path, _)| path.as_path());
         let small = self.small.iter().map(|(path, _)| path.as_path());
         small.chain(index).chain(self.weights.iter().map(PathBuf::as_path))
-    }
-
-    /// Refuses to write over what is read.
-    pub fn refuse_output(&self, out: &Path) -> Result<()> {
-        for input in self.all() {
-            if same_file(input, out) {
-                let todo = "give another name with -o";
-                return Err(Error::new(out.display(), "the output is one of the inputs", todo));
-            }
-        }
-        Ok(())
     }
 
     fn small(&self, name: &str) -> Option<&(PathBuf, Vec<u8>)> {
@@ -122,11 +112,4 @@ impl Files {
         let gguf::Gguf { metadata, tensors } = file;
         Ok(Loaded { is_gguf: true, model, tensors, metadata, texts: Texts::default() })
     }
-}
-
-/// Whether both paths lead to the same file, through links of either kind.
-fn same_file(a: &Path, b: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let (Ok(a), Ok(b)) = (fs::metadata(a), fs::metadata(b)) else { return false };
-    (a.dev(), a.ino()) == (b.dev(), b.ino())
 }

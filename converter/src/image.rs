@@ -18,7 +18,7 @@ pub use board::Board;
 
 use crate::error::{Error, Result};
 use crate::map::map;
-use crate::output::Output;
+use crate::output::{Output, refuse_inputs};
 use crate::progress::Progress;
 use tail::{MODEL_ALIGN, TAIL_BYTES};
 
@@ -44,6 +44,7 @@ pub fn image(options: &ImageOptions, progress: &dyn Progress) -> Result<()> {
         Some(program) => program.clone(),
         None => options.board.find_program()?,
     };
+    refuse_inputs(&options.out, [&*program, &*options.model].into_iter())?;
     options.board.check(&program)?;
     check_model(&options.model)?;
     progress.start(bytes(&program)? + bytes(&options.model)?);

@@ -59,7 +59,7 @@ impl<'p, 't, 'm> Around<'p, 't, 'm> {
             Role::O => {
                 let values = self.energies(Role::V, Role::AttnNorm)?;
                 let group = config.n_heads / config.n_kv_heads.max(1);
-                let heads = values.chunks(config.head_dim);
+                let heads = values.chunks(config.head_dim.max(1));
                 Some(heads.flat_map(|head| head.repeat(group)).collect())
             }
             Role::Down => {

@@ -6,6 +6,22 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+/// Refuses to write over what is read.
+pub fn refuse_inputs<'p>(out: &Path, mut inputs: impl Iterator<Item = &'p Path>) -> Result<()> {
+    if inputs.any(|input| same_file(input, out)) {
+        let (what, todo) = ("the output is one of the inputs", "give another name with -o");
+        return Err(Error::new(out.display(), what, todo));
+    }
+    Ok(())
+}
+
+/// Whether both paths lead to the same file, through links of either kind.
+fn same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(a), Ok(b)) = (fs::metadata(a), fs::metadata(b)) else { return false };
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
 /// A temporary file beside its final place, removed unless it is committed.
 #[derive(Debug)]
 pub struct Output {

@@ -34,7 +34,7 @@ pub(crate) fn stream(
             TensorType::Vector => tensor.rows,
             TensorType::Matrix(kind) => rows_for(kind, tensor.cols, CHUNK),
         };
-        let importance = if tensor.spec.kind == TensorType::Matrix(WeightType::Int4) {
+        let importance = if is_searched(tensor) {
             importance::of_columns(tensor, planned, &config)
         } else {
             Vec::new()
@@ -51,6 +51,12 @@ pub(crate) fn stream(
     }
     let file = writer.finish().map_err(fail)?.into_inner().map_err(|e| fail(e.into_error()))?;
     Ok(file.metadata().map_err(fail)?.len())
+}
+
+/// Whether scales of int4 are searched, where the source has none to take over.
+fn is_searched(tensor: &Planned<'_, '_>) -> bool {
+    let int4 = WeightType::Int4;
+    tensor.spec.kind == TensorType::Matrix(int4) && tensor.raw.dtype.keep() != int4
 }
 
 fn refuse(tensor: &Planned<'_, '_>, flaw: Flaw) -> Error {

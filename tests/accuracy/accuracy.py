@@ -34,7 +34,7 @@ OURS = {
     "int4": ("model", ["--weights", "int4", "--head", "int8"]),
     "int4-pure": ("model", ["--weights", "int4", "--head", "int4"]),
 }
-CACHES = {"f32": ["f32"]}  # the others: both of these
+CACHES = {"f32": ["f32", "f16", "int8"]}  # the others: both of these
 DEFAULT_CACHES = ["f16", "int8"]
 
 # name: llama-quantize's arguments (none: the source itself)
