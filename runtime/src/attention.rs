@@ -74,6 +74,7 @@ impl AttentionBuffers<'_> {
         let pieces = segment.chunks_mut(shape, items, each).zip((0..items).step_by(each));
         for_each(machine.exec, pieces, |(partials, first): (Partials<'_>, usize)| {
             for (item, mut partial) in (first..).zip(partials.into_chunks(shape, 1)) {
+                let segments = segments.max(1);
                 let (head, segment) = (item / segments, item % segments);
                 let queries = queries.head(shape, head, 0, 1);
                 if let Some(mut partial) = partial.kernel(shape) {
@@ -82,7 +83,7 @@ impl AttentionBuffers<'_> {
             }
         });
         let heads = segment.chunks_mut(shape, items, segments);
-        for (head, out) in heads.zip(out.chunks_mut(shape.group * shape.head_dim)) {
+        for (head, out) in heads.zip(out.chunks_mut(shape.width())) {
             let mut rest = head.into_chunks(shape, 1);
             let Some(mut total) = rest.next() else { return };
             let Some(mut total) = total.kernel(shape) else { return };
@@ -99,17 +100,21 @@ impl AttentionBuffers<'_> {
     fn chunk(&mut self, machine: &Machine<'_>, view: &View<'_>, out: &mut [f32]) {
         let Self { shape, queries, segment, total, .. } = self;
         let tokens = view.at.span.tokens;
-        let (block, width) = (block_tokens(tokens, shape.n_kv_heads), shape.group * shape.head_dim);
+        let (block, width) = (block_tokens(tokens, shape.n_kv_heads), shape.width());
         let items = shape.n_kv_heads * tokens;
         let out = Block::new(out, tokens, shape.n_kv_heads * width).columns(width);
         let heads =
             total.chunks_mut(shape, items, tokens).zip(segment.chunks_mut(shape, items, tokens));
         let pieces = heads.zip(out).enumerate().flat_map(|(head, ((total, segment), out))| {
             let partials = total.into_chunks(shape, block).zip(segment.into_chunks(shape, block));
-            let starts = (0..tokens).step_by(block);
-            partials.zip(out.strips(block)).zip(starts).map(
-                move |(((total, segment), out), start)| Part { head, start, total, segment, out },
-            )
+            let parts = partials.zip(out.strips(block)).enumerate();
+            parts.map(move |(i, ((total, segment), out))| Part {
+                head,
+                start: i * block,
+                total,
+                segment,
+                out,
+            })
         });
         for_each(machine.exec, pieces, |mut part: Part<'_>| {
             let n = part.out.rows();
@@ -139,7 +144,7 @@ struct Part<'a> {
 /// Tokens to a block: small enough that many threads find work and its queries stay in
 /// the core's cache, large enough that a tile is worth loading.
 fn block_tokens(tokens: usize, heads: usize) -> usize {
-    let most_blocks = (MOST_PIECES / heads).max(1);
+    let most_blocks = (MOST_PIECES / heads.max(1)).max(1);
     tokens.div_ceil(most_blocks).max(8)
 }
 
@@ -159,9 +164,11 @@ impl View<'_> {
         self.at.ring
     }
 
-    /// How many segments the queries of `span` see: that of the sinks, then the window's.
+    /// How many segments the queries of `span` see: that of the sinks, then the window's. At
+    /// least one, as every query sees itself.
     fn segments(&self, span: Span) -> usize {
-        usize::from(self.ring().sinks > 0) + self.ring().segments(span.indices())
+        let window = self.ring().segments(span.indices());
+        (usize::from(self.ring().sinks > 0) + window).max(1)
     }
 
     /// Goes through all segments of `span`; `segment` is overwritten.
@@ -196,14 +203,14 @@ impl View<'_> {
         };
         for run in self.ring().runs(span.indices(), n).into_iter().flatten() {
             let kv = self.cache.tiles(self.at.layer, head, &run);
-            let token = |query| span.first + (query / self.shape.group) as u64;
+            let token = |query| span.first + self.shape.token(query) as u64;
             attend(self.isa, &window, &kv, |query| self.seen(token(query), &run), partial);
         }
     }
 
     fn sinks(&self, head: usize, span: Span, queries: &Queries<'_>, partial: &mut Partial<'_>) {
         let kv = self.cache.tiles(self.at.layer, head, &self.ring().sink_run());
-        let token = |query| span.first + (query / self.shape.group) as u64;
+        let token = |query| span.first + self.shape.token(query) as u64;
         attend(self.isa, queries, &kv, |query| 0..self.ring().sinks_seen(token(query)), partial);
     }
 
@@ -216,7 +223,7 @@ impl View<'_> {
 
     /// What the queries of token `token` attend to, `(group · head_dim)`.
     fn finish(&self, total: &Partial<'_>, token: usize, out: &mut [f32]) {
-        let heads = out.chunks_exact_mut(self.shape.head_dim).enumerate();
+        let heads = out.chunks_exact_mut(self.shape.head_dim.max(1)).enumerate();
         for (i, out) in heads.take(self.shape.group) {
             finish(self.isa, total, token * self.shape.group + i, out);
         }

@@ -6,7 +6,7 @@ use crate::matrix::Matrix;
 /// Writes the rows of `tokens`, each in the vocabulary, to `x`: (tokens, dim), rows a
 /// stride apart.
 pub(crate) fn embed(embedding: &Matrix<'_>, tokens: &[u32], x: &mut [f32], stride: usize) {
-    for (token, row) in tokens.iter().zip(x.chunks_exact_mut(stride)) {
+    for (token, row) in tokens.iter().zip(x.chunks_exact_mut(stride.max(1))) {
         if let Some(row) = row.get_mut(..embedding.cols()) {
             embedding_row(embedding, *token as usize, row);
         }

@@ -22,7 +22,10 @@ pub(crate) struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// `each` rows at a time.
     fn chunks(&self, each: usize) -> core::slice::Chunks<'a, f32> {
-        self.data.get(..self.n * self.stride).unwrap_or_default().chunks(each * self.stride)
+        self.data
+            .get(..self.n * self.stride)
+            .unwrap_or_default()
+            .chunks((each * self.stride).max(1))
     }
 }
 
@@ -68,10 +71,10 @@ impl<'a> InputBuffers<'a> {
         let acts = wanted(matrices).then(|| ActsMut::new(x.n, x.cols, quants, scales, sums));
         let (mut acts, each) = (acts.flatten(), share(machine, x.n));
         let normed = normed.get_mut(..x.n * x.cols).unwrap_or_default();
-        let rows = x.chunks(each).zip(normed.chunks_mut(each * x.cols));
+        let rows = x.chunks(each).zip(normed.chunks_mut((each * x.cols).max(1)));
         let parts = rows.zip(parts(acts.as_mut(), x.n, each));
         run(machine, x.n, parts, |((x_rows, normed), mut acts)| {
-            let rows = x_rows.chunks(x.stride).zip(normed.chunks_exact_mut(x.cols));
+            let rows = x_rows.chunks(x.stride.max(1)).zip(normed.chunks_exact_mut(x.cols.max(1)));
             for (token, (row, normed)) in rows.enumerate() {
                 norm_row(machine.isa, config, gain, row.get(..x.cols).unwrap_or_default(), normed);
                 if let Some(acts) = &mut acts {
@@ -95,7 +98,7 @@ impl<'a> InputBuffers<'a> {
         let parts = x.chunks(each).zip(parts(acts.as_mut(), x.n, each));
         run(machine, x.n, parts, |(rows, acts)| {
             let Some(mut acts) = acts else { return };
-            for (token, row) in rows.chunks(x.stride).enumerate() {
+            for (token, row) in rows.chunks(x.stride.max(1)).enumerate() {
                 acts.quantize(machine.isa, token, row.get(..x.cols).unwrap_or_default());
             }
         });
@@ -127,7 +130,7 @@ fn parts<'p>(
     each: usize,
 ) -> impl Iterator<Item = Option<ActsMut<'p>>> {
     let mut rest = acts.map(ActsMut::reborrow);
-    (0..n.div_ceil(each)).map(move |_| {
+    (0..n.div_ceil(each.max(1))).map(move |_| {
         let (part, others) = rest.take()?.split(each);
         rest = Some(others);
         Some(part)

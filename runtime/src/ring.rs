@@ -8,6 +8,7 @@
 //! and segments are aligned in `r`, and the storage is a whole number of tiles, so no
 //! tile straddles the wrap and nothing depends on where in the ring it lies.
 
+use core::num::NonZeroU64;
 use core::ops::Range;
 
 use crate::kv::{SEGMENT_KEYS, TILE_KEYS};
@@ -25,7 +26,7 @@ pub(crate) struct Ring {
     /// Slots of the sinks: whole tiles.
     sink_slots: usize,
     /// Slots that tokens after the sinks go round in: whole tiles.
-    stored: usize,
+    stored: NonZeroU64,
 }
 
 /// Tiles next to one another in storage.
@@ -41,10 +42,11 @@ pub(crate) struct Run {
 
 impl Ring {
     /// A ring of `context` visible tokens with room for `slack` more, or `None` if that
-    /// overflows.
+    /// overflows or leaves no room after the sinks.
     pub(crate) fn new(context: usize, sinks: usize, slack: usize) -> Option<Self> {
         let window = context.checked_sub(sinks)?;
         let stored = window.checked_add(slack)?.checked_next_multiple_of(TILE_KEYS)?;
+        let stored = NonZeroU64::new(stored as u64)?;
         let sink_slots = sinks.checked_next_multiple_of(TILE_KEYS)?;
         Some(Self { sinks, window, sink_slots, stored })
     }
@@ -56,11 +58,15 @@ impl Ring {
         Some(most - most % TILE_KEYS)
     }
 
+    fn stored(&self) -> usize {
+        self.stored.get() as usize
+    }
+
     /// Where token `i` lies.
     pub(crate) fn slot(&self, i: u64) -> usize {
         match i.checked_sub(self.sinks as u64) {
             None => i as usize,
-            Some(r) => self.sink_slots + (r % self.stored as u64) as usize,
+            Some(r) => self.sink_slots + (r % self.stored) as usize,
         }
     }
 
@@ -69,8 +75,8 @@ impl Ring {
     pub(crate) fn slots_seen(&self, i: u64) -> [Range<usize>; 3] {
         let seen = self.seen(i);
         let n = (seen.end - seen.start) as usize;
-        let first = (seen.start % self.stored as u64) as usize;
-        let before_wrap = n.min(self.stored - first);
+        let first = (seen.start % self.stored) as usize;
+        let before_wrap = n.min(self.stored() - first);
         let base = self.sink_slots;
         let window = base + first..base + first + before_wrap;
         [0..self.sinks_seen(i), window, base..base + n - before_wrap]
@@ -99,7 +105,7 @@ impl Ring {
     /// once been `longest` tokens long.
     pub(crate) fn remembers(&self, next: u64, longest: u64) -> bool {
         let after_sinks = |i: u64| i.saturating_sub(self.sinks as u64);
-        let overwritten = after_sinks(longest).saturating_sub(self.stored as u64);
+        let overwritten = after_sinks(longest).saturating_sub(self.stored.get());
         // The newest key that it sees is its own.
         let (start, own) = (self.seen(next).start, after_sinks(next));
         start >= overwritten.min(own)
@@ -136,11 +142,11 @@ impl Ring {
         }
         let first = start / TILE * TILE;
         let slots = ((end - first).div_ceil(TILE) * TILE) as usize;
-        let offset = (first % self.stored as u64) as usize;
+        let offset = (first % self.stored) as usize;
         // Visible keys are at most as many as are stored, but the tiles they touch may
         // be one more, whose storage is then also that of the first: each tile is read
         // for its own keys only.
-        let before_wrap = slots.min(self.stored - offset);
+        let before_wrap = slots.min(self.stored() - offset);
         let run = |slot, slots, first| Run { slot: self.sink_slots + slot, slots, first };
         let wrapped =
             (slots > before_wrap).then(|| run(0, slots - before_wrap, first + before_wrap as u64));
@@ -171,7 +177,7 @@ mod tests {
                 let sinks = 0..ring.sinks_seen(first) as u64;
                 let window = ring.seen(first);
                 let (s, end) = (ring.sinks as u64, newest.saturating_sub(ring.sinks as u64) + 1);
-                assert!(end - window.start.min(end) <= ring.stored as u64);
+                assert!(end - window.start.min(end) <= ring.stored.get());
                 assert!(
                     sinks.end <= s
                         && sinks.map(|i| ring.slot(i)).all(|slot| slot < ring.sink_slots || s == 0)
@@ -188,7 +194,7 @@ mod tests {
                 let most = Ring::most_slots(context, slack).unwrap_or(0);
                 assert!(
                     Ring::new(context, sinks, slack)
-                        .is_some_and(|ring| ring.sink_slots + ring.stored <= most)
+                        .is_some_and(|ring| ring.sink_slots + ring.stored() <= most)
                 );
             }
         }
@@ -217,7 +223,7 @@ mod tests {
                         for run in ring.runs(span.clone(), n).into_iter().flatten() {
                             assert_eq!(run.first, next);
                             assert_eq!(run.slot, ring.slot(run.first + ring.sinks as u64));
-                            assert!(run.slot + run.slots <= ring.sink_slots + ring.stored);
+                            assert!(run.slot + run.slots <= ring.sink_slots + ring.stored());
                             assert_eq!(
                                 run.first / SEGMENT,
                                 (run.first + run.slots as u64 - 1) / SEGMENT

@@ -300,8 +300,10 @@ fn cut(some: &mut [Candidate], k: usize) -> (usize, f64) {
     let floor = kth.weight;
     let mut len = k;
     for i in k..some.len() {
-        if some.get(i).is_some_and(|c| c.weight >= floor) {
-            some.swap(i, len);
+        let tie = some.get(i).copied().filter(|c| c.weight >= floor);
+        // Over what has been looked at: nobody asks again for what does not stay.
+        if let (Some(tie), Some(slot)) = (tie, some.get_mut(len)) {
+            *slot = tie;
             len += 1;
         }
     }

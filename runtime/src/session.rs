@@ -80,7 +80,7 @@ impl<'a> Session<'a> {
     pub fn feed(&mut self, machine: &Machine<'_>, tokens: &[u32]) -> Result<(), FeedError> {
         self.check(tokens)?;
         let known = self.accept(tokens);
-        for chunk in tokens.get(known..).unwrap_or_default().chunks(self.options.chunk) {
+        for chunk in tokens.get(known..).unwrap_or_default().chunks(self.options.chunk.max(1)) {
             self.forward(machine, chunk);
         }
         Ok(())
@@ -98,12 +98,13 @@ impl<'a> Session<'a> {
         self.drop_drafts();
         let vocab_size = self.model.config().vocab_size;
         let mut index = 0;
-        for chunk in tokens.chunks(self.options.chunk) {
+        for chunk in tokens.chunks(self.options.chunk.max(1)) {
             self.forward(machine, chunk);
-            for first in (0..chunk.len()).step_by(self.options.logit_rows) {
+            for first in (0..chunk.len()).step_by(self.options.logit_rows.max(1)) {
                 let rows = self.options.logit_rows.min(chunk.len() - first);
                 self.score(machine, first, rows);
-                for logits in self.memory.logits.chunks(self.memory.logits_stride).take(rows) {
+                let stride = self.memory.logits_stride.max(1);
+                for logits in self.memory.logits.chunks(stride).take(rows) {
                     each(index, logits.get(..vocab_size).unwrap_or_default());
                     index += 1;
                 }

@@ -26,6 +26,16 @@ impl AttentionShape {
         self.head_dim.next_multiple_of(HEAD_ALIGN)
     }
 
+    /// Elements of the heads that share a kv head. (Never 0: no head is empty.)
+    pub(super) fn width(&self) -> usize {
+        (self.group * self.head_dim).max(1)
+    }
+
+    /// Which token a query is of: each has one for every head of a group.
+    pub(super) fn token(&self, query: usize) -> usize {
+        query / self.group.max(1)
+    }
+
     /// Query heads of `items` of each kv head.
     fn rows(&self, items: usize) -> Option<usize> {
         self.n_kv_heads.checked_mul(self.group)?.checked_mul(items)
@@ -149,11 +159,12 @@ impl<'a> Ready<'a> {
         tokens: usize,
     ) -> impl Iterator<Item = Option<QueriesMut<'_>>> {
         let (shape, n) = (*shape, tokens * shape.group);
-        let mut floats = self.floats.chunks_mut(n * shape.padded());
-        let mut quants = self.quants.chunks_mut(n * shape.padded());
-        let blocks = shape.kv.key_scales(shape.head_dim).max(1);
-        let mut scales = self.scales.chunks_mut(n * blocks);
-        let mut sums = self.sums.chunks_mut(n * blocks);
+        let elements = (n * shape.padded()).max(1);
+        let blocks = (n * shape.kv.key_scales(shape.head_dim)).max(1);
+        let mut floats = self.floats.chunks_mut(elements);
+        let mut quants = self.quants.chunks_mut(elements);
+        let mut scales = self.scales.chunks_mut(blocks);
+        let mut sums = self.sums.chunks_mut(blocks);
         (0..shape.n_kv_heads).map(move |_| {
             QueriesMut::new(
                 shape.kv,
@@ -215,8 +226,9 @@ impl<'a> Partials<'a> {
         shape: &AttentionShape,
         each: usize,
     ) -> impl Iterator<Item = Partials<'a>> + use<'a> {
-        let rows = each * shape.group;
-        let both = self.sum.chunks_mut(rows).zip(self.acc.chunks_mut(rows * shape.padded()));
+        let rows = (each * shape.group).max(1);
+        let elements = (rows * shape.padded()).max(1);
+        let both = self.sum.chunks_mut(rows).zip(self.acc.chunks_mut(elements));
         self.max.chunks_mut(rows).zip(both).map(|(max, (sum, acc))| Partials { max, sum, acc })
     }
 

@@ -47,7 +47,7 @@ impl AttentionBuffers<'_> {
         projected: Projected<'_>,
     ) {
         let Self { shape, turns, sink_turns, turned, queries, .. } = self;
-        let (tokens, group_dim) = (at.span.tokens, shape.group * shape.head_dim);
+        let (tokens, group_dim) = (at.span.tokens, shape.width());
         let Projected { q, k, v, q_stride, kv_stride } = projected;
         let view = View {
             isa: machine.isa,
@@ -148,7 +148,7 @@ impl View<'_> {
         let AttentionShape { group, head_dim, .. } = *self.shape;
         let (cos, sin) = turns.of(t);
         rotate(self.isa, q, head_dim, cos, sin);
-        for (i, q) in q.chunks_exact(head_dim).enumerate() {
+        for (i, q) in q.chunks_exact(head_dim.max(1)).enumerate() {
             ready.set(self.isa, t * group + i, q, self.score_scale);
         }
     }

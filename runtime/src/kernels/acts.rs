@@ -56,9 +56,9 @@ impl<'a> ActsMut<'a> {
     /// The tokens before `token` and the rest, for parts that fill them in parallel.
     pub fn split(self, token: usize) -> (Self, Self) {
         let at = token.min(self.n) * blocks(self.cols);
-        let (q, q_rest) = self.q.split_at_mut(at * BLOCK_COLS);
-        let (scale, scale_rest) = self.scale.split_at_mut(at);
-        let (sum, sum_rest) = self.sum.split_at_mut(at);
+        let (q, q_rest) = self.q.split_at_mut((at * BLOCK_COLS).min(self.q.len()));
+        let (scale, scale_rest) = self.scale.split_at_mut(at.min(self.scale.len()));
+        let (sum, sum_rest) = self.sum.split_at_mut(at.min(self.sum.len()));
         let cols = self.cols;
         (
             Self { n: token.min(self.n), cols, q, scale, sum },

@@ -64,7 +64,7 @@ pub fn attend(
 fn check(queries: &Queries<'_>, kv: &Kv<'_>, partial: &Partial<'_>) {
     assert!(queries.kind == kv.kind && queries.head_dim == kv.head_dim);
     assert!(partial.head_dim == kv.head_dim && partial.max.len() >= queries.n);
-    let row = padded(kv.head_dim) * kv.kind.bytes();
+    let row = (padded(kv.head_dim) * kv.kind.bytes()).max(1);
     let slots = kv.keys.len() / row;
     assert!(kv.keys.len().is_multiple_of(TILE_KEYS * row) && kv.values.len() == kv.keys.len());
     assert!(kv.key_scales.len() == slots * kv.kind.key_scales(kv.head_dim));
@@ -124,7 +124,8 @@ impl<V: Fn(usize) -> Range<usize>, C: Cache> Op for Attend<'_, '_, V, C> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let tiles = self.kv.keys.len() / (TILE_KEYS * padded(self.kv.head_dim) * C::KIND.bytes());
+        let tile = TILE_KEYS * padded(self.kv.head_dim) * C::KIND.bytes();
+        let tiles = self.kv.keys.len() / tile.max(1);
         for tile in 0..tiles {
             let mut query = 0;
             while query < self.queries.n {

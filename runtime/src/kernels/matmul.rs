@@ -345,7 +345,7 @@ fn several_tokens<S: Simd, W: Weights>(
         sums.write([0.0; TILE_ROWS]);
     }
     // The more tokens, the longer a block takes, and the first cache is full without it.
-    let ahead = (PREFETCH / tokens.len()).max(W::KIND.block_bytes());
+    let ahead = (PREFETCH / tokens.len().max(1)).max(W::KIND.block_bytes());
     for b in 0..product.lines.blocks {
         for (token, acts) in tokens.clone().zip(&mut acts) {
             // SAFETY: `check` saw the inputs.

@@ -145,8 +145,9 @@ unsafe impl Simd for Scalar {
     fn sum16(self, parts: [F; MOST_PARTS]) -> f32 {
         let mut v = parts[0];
         for apart in [8, 4, 2, 1] {
-            for i in 0..apart {
-                v[i] += v[i + apart];
+            let (near, far) = v.split_at_mut(apart.min(16));
+            for (near, far) in near.iter_mut().zip(far) {
+                *near += *far;
             }
         }
         v[0]

@@ -95,9 +95,9 @@ pub(super) fn store_some<S: Simd>(s: S, to: &mut [f32], v: S::F) {
 fn sum_squares<S: Simd>(s: S, x: &[f32]) -> f32 {
     let mut sums = [s.splat(0.0); MOST_PARTS];
     for wide in x.chunks(WIDE) {
-        for (part, x) in wide.chunks(S::LANES).enumerate() {
+        for (sum, x) in sums.iter_mut().zip(wide.chunks(S::LANES)) {
             let v = load_some(s, x);
-            sums[part] = s.fma(v, v, sums[part]);
+            *sum = s.fma(v, v, *sum);
         }
     }
     s.sum16(sums)
@@ -175,9 +175,10 @@ impl Op for Rotate<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let half = self.cos.len();
-        for head in self.x.chunks_exact_mut(self.head_dim) {
-            let (low, rest) = head.split_at_mut(half);
-            let pairs = low.chunks_mut(S::LANES).zip(rest[..half].chunks_mut(S::LANES));
+        for head in self.x.chunks_exact_mut(self.head_dim.max(1)) {
+            let (low, rest) = head.split_at_mut(half.min(head.len()));
+            let (high, _) = rest.split_at_mut(half.min(rest.len()));
+            let pairs = low.chunks_mut(S::LANES).zip(high.chunks_mut(S::LANES));
             let angles = self.cos.chunks(S::LANES).zip(self.sin.chunks(S::LANES));
             for ((x0, x1), (cos, sin)) in pairs.zip(angles) {
                 let (v0, v1) = (load_some(s, x0), load_some(s, x1));

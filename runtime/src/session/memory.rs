@@ -37,7 +37,7 @@ impl<'a> Memory<'a> {
         let attention = AttentionShape {
             kv: options.kv,
             n_kv_heads: config.n_kv_heads,
-            group: config.n_heads / config.n_kv_heads,
+            group: config.n_heads.checked_div(config.n_kv_heads)?,
             head_dim: config.head_dim,
             pairs: config.rot_dim / 2,
             chunk: options.step()?,

@@ -1,5 +1,7 @@
 //! Byte pair encoding of one word: merge the pair of lowest rank, leftmost first.
 
+use core::ops::Range;
+
 use super::Symbol;
 use super::tables::{NONE, Tables};
 
@@ -73,12 +75,19 @@ fn sweep(tables: &Tables<'_>, symbols: &mut [Symbol]) -> usize {
                 break;
             }
         } else {
-            symbols.copy_within(read..read + 1, write);
+            move_down(symbols, read..read + 1, write);
             (read, write) = (read + 1, write + 1);
         }
     }
-    symbols.copy_within(read.., write);
+    move_down(symbols, read..count, write);
     write + count - read
+}
+
+/// Moves symbols to where others were taken out, if all of it is there.
+fn move_down(symbols: &mut [Symbol], from: Range<usize>, to: usize) {
+    let len = from.len();
+    let Some(both) = symbols.get_mut(to..from.end) else { return };
+    both.copy_within(both.len().saturating_sub(len).., 0);
 }
 
 /// Ranks the pair of the symbol before `at` and a new one there.
@@ -101,7 +110,7 @@ fn short<'s>(tables: &Tables<'_>, symbols: &'s mut [Symbol]) -> &'s [Symbol] {
         let Some([left, right]) = symbols.get_mut(at..at + 2) else { break };
         let Some(merge) = tables.merge(left.id, right.id) else { break };
         left.id = merge.id;
-        symbols.copy_within(at + 2..count, at + 1);
+        move_down(symbols, at + 2..count, at + 1);
         count -= 1;
         let live = symbols.get_mut(..count).unwrap_or_default();
         rank_pair(tables, live, at);

@@ -1,58 +1,78 @@
 //! Everything that a board without an operating system calls, behind one symbol.
 #![no_std]
 
+use core::hint::black_box;
 use core::panic::PanicInfo;
 
-use oarlock::chat::Chat;
-use oarlock::tokenizer::Tokenizer;
+use oarlock::chat::{Chat, Step};
+use oarlock::tokenizer::{Special, Symbol, Tokenizer};
 use oarlock::{Isa, Machine, Model, Options, Sampler, Serial, Session};
 
+/// Reads what it is told, so that no two panics are the same to a linker.
 #[panic_handler]
-fn panic(_: &PanicInfo<'_>) -> ! {
-    loop {}
+fn panic(info: &PanicInfo<'_>) -> ! {
+    loop {
+        black_box(info.location());
+        black_box(info.message());
+    }
 }
 
-/// Opens a model, reads tokens, samples one: 0 if all went well.
+/// Opens a model, reads text, samples a token: 0 if all went well.
 ///
 /// # Safety
-/// Each pointer is valid for its number of elements.
+/// Each pointer is valid for its number of elements, all apart from one another.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn probe(
     model: *const u8,
     model_len: usize,
     scratch: *mut u8,
     scratch_len: usize,
-    tokens: *const u32,
-    tokens_len: usize,
+    text: *const u8,
+    text_len: usize,
+    symbols: *mut Symbol,
+    symbols_len: usize,
     sampled: *mut u32,
 ) -> u32 {
     // SAFETY: as the caller promises.
-    let (model, scratch, tokens, sampled) = unsafe {
+    let (model, scratch, text, symbols, sampled) = unsafe {
         (
             core::slice::from_raw_parts(model, model_len),
             core::slice::from_raw_parts_mut(scratch, scratch_len),
-            core::slice::from_raw_parts(tokens, tokens_len),
+            core::slice::from_raw_parts(text, text_len),
+            core::slice::from_raw_parts_mut(symbols, symbols_len),
             &mut *sampled,
         )
     };
-    run(model, scratch, tokens, sampled).map_or(1, |()| 0)
+    run(model, scratch, text, symbols, sampled).map_or(1, |()| 0)
 }
 
-fn run(model: &[u8], scratch: &mut [u8], tokens: &[u32], sampled: &mut u32) -> Option<()> {
+fn run(
+    model: &[u8],
+    scratch: &mut [u8],
+    text: &[u8],
+    symbols: &mut [Symbol],
+    sampled: &mut u32,
+) -> Option<()> {
     let model = Model::open(model).ok()?;
     (0..model.n_tensors()).try_for_each(|i| model.verify_tensor(i)).ok()?;
     let tokenizer = Tokenizer::new(model.tokenizer_section()).ok()?;
-    let _ = Chat::new(model.chat_section()).is_ok();
-    let options = Options::for_model(&model);
+    let text = core::str::from_utf8(text).ok()?;
+    let text = Chat::new(model.chat_section()).map_or(text, |chat| chat.content(Step::User, text));
+    let options = Options { logit_rows: 2, draft: 3, ..Options::for_model(&model) };
     let mut session = Session::new(model, options, scratch).ok()?;
     #[cfg(target_arch = "aarch64")]
     let isa = Isa::NEON;
     #[cfg(not(target_arch = "aarch64"))]
     let isa = Isa::SCALAR;
     let machine = Machine { isa, exec: &Serial };
-    session.feed(&machine, tokens).ok()?;
+    let mut feed = |id| *sampled |= u32::from(session.feed(&machine, &[id]).is_err());
+    tokenizer.encode(text, Special::All, symbols, &mut feed).ok()?;
     let mut sampler = Sampler::new(model.sampling(), 1);
     *sampled = session.sample(&machine, &mut sampler);
+    session.feed_ahead(&machine, *sampled, 3).ok()?;
+    session
+        .feed_each(&machine, &[0, 1, 2], &mut |_, logits| *sampled ^= logits.len() as u32)
+        .ok()?;
     session.truncate(1).ok()?;
     session.reset(0).ok()?;
     (!tokenizer.bytes(*sampled).is_empty()).then_some(())

@@ -88,27 +88,28 @@ impl Op for Merge<'_, '_, '_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { into, later } = self;
-        let dims = padded(into.head_dim);
-        for (i, acc_b) in later.acc.chunks_exact(dims).enumerate() {
-            let acc_a = &mut into.acc[i * dims..(i + 1) * dims];
-            if later.sum[i] == 0.0 {
+        let dims = padded(into.head_dim).max(1);
+        let (a, b) = (into.acc.chunks_exact_mut(dims), later.acc.chunks_exact(dims));
+        let totals = into.max.iter_mut().zip(into.sum.iter_mut()).zip(a);
+        let parts = later.max.iter().zip(later.sum.iter()).zip(b);
+        for (((max_a, sum_a), acc_a), ((&max_b, &sum_b), acc_b)) in totals.zip(parts) {
+            if sum_b == 0.0 {
                 continue;
             }
-            if into.sum[i] == 0.0 {
-                (into.max[i], into.sum[i]) = (later.max[i], later.sum[i]);
-                acc_a.copy_from_slice(acc_b);
+            if *sum_a == 0.0 {
+                (*max_a, *sum_a) = (max_b, sum_b);
+                acc_a.iter_mut().zip(acc_b).for_each(|(a, b)| *a = *b);
                 continue;
             }
-            let (ma, mb) = (into.max[i], later.max[i]);
-            let max = if ma > mb { ma } else { mb };
-            let (a, b) = (s.splat(exp_one(s, ma - max)), s.splat(exp_one(s, mb - max)));
+            let max = if *max_a > max_b { *max_a } else { max_b };
+            let (a, b) = (s.splat(exp_one(s, *max_a - max)), s.splat(exp_one(s, max_b - max)));
             for (acc_a, acc_b) in acc_a.chunks_mut(S::LANES).zip(acc_b.chunks(S::LANES)) {
                 let scaled = s.mul(load_some(s, acc_a), a);
                 store_some(s, acc_a, s.fma(load_some(s, acc_b), b, scaled));
             }
-            let scaled = s.mul(s.splat(into.sum[i]), a);
-            into.sum[i] = first_lane(s, s.fma(s.splat(later.sum[i]), b, scaled));
-            into.max[i] = max;
+            let scaled = s.mul(s.splat(*sum_a), a);
+            *sum_a = first_lane(s, s.fma(s.splat(sum_b), b, scaled));
+            *max_a = max;
         }
     }
 }
@@ -133,8 +134,10 @@ impl Op for Finish<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let sum = s.splat(self.partial.sum[self.i]);
-        let acc = &self.partial.acc[self.i * padded(self.partial.head_dim)..];
+        let dims = padded(self.partial.head_dim).max(1);
+        let query = self.partial.sum.iter().zip(self.partial.acc.chunks_exact(dims)).nth(self.i);
+        let Some((&sum, acc)) = query else { return };
+        let sum = s.splat(sum);
         for (out, acc) in self.out.chunks_mut(S::LANES).zip(acc.chunks(S::LANES)) {
             store_some(s, out, s.div(load_some(s, acc), sum));
         }
