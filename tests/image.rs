@@ -65,13 +65,45 @@ fn the_model_is_a_part_of_the_file_and_begins_a_page() {
     let out = folder.join("image");
     image(board, &model, &out, &[]).ok();
     let (whole, model) = (Aligned::read(&out), Aligned::read(&model));
-    let tail = whole.last_chunk::<32>().expect("longer than its tail");
-    let number = |at: usize| u64::from_le_bytes(tail[at..at + 8].try_into().unwrap()) as usize;
-    assert!(tail.starts_with(b"oar-tail"));
-    let (offset, len) = (number(8), number(16));
-    assert!(offset.is_multiple_of(16384) && offset + len + 32 == whole.len());
-    assert!(whole[offset..offset + len] == *model);
-    assert!(whole.starts_with(&fs::read(bin("oarlock")).unwrap()));
+    let name = b"oarlock carries:";
+    let mut marks = (0..whole.len() - 40).filter(|&at| whole[at..].starts_with(name));
+    let (Some(at), None) = (marks.next(), marks.next()) else { panic!("not one mark") };
+    let mark = &whole[at..at + 40];
+    let number = |at: usize| u64::from_le_bytes(mark[at..at + 8].try_into().unwrap()) as usize;
+    let (offset, len) = (number(16), number(24));
+    assert!(offset.is_multiple_of(16384) && offset + len == whole.len());
+    assert!(whole[offset..] == *model);
+    // Nothing else is changed.
+    let mut program = whole[..offset].to_vec();
+    program[at + name.len()..at + 40].fill(0);
+    assert!(program.starts_with(&fs::read(bin("oarlock")).unwrap()));
+}
+
+/// What a copy that broke off, or `strip`, leaves.
+#[test]
+fn an_image_without_its_end_says_so() {
+    let Some(board) = HERE else { return };
+    let (folder, model) = folder_with_model();
+    let out = folder.join("image");
+    image(board, &model, &out, &[]).ok();
+    let (whole, model_len) =
+        (fs::metadata(&out).unwrap().len(), fs::metadata(&model).unwrap().len());
+    for left in [whole - 1, whole - model_len, fs::metadata(bin("oarlock")).unwrap().len()] {
+        fs::OpenOptions::new().write(true).open(&out).unwrap().set_len(left).unwrap();
+        for command in ["bench", "verify", "inspect"] {
+            let mut oarlock = Command::new(&out);
+            let done = run(oarlock.arg(command).env("OARLOCK_HOME", folder.path()), 60);
+            assert_eq!((done.code(), done.stdout.len()), (2, 0), "{}", done.stderr);
+            let said =
+                format!("its end is missing: {left} of {whole} bytes are here (copy it again");
+            assert!(done.stderr.contains(&said), "{}", done.stderr);
+            assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
+        }
+        // Another model can still be named, and what needs none runs.
+        let mut oarlock = Command::new(&out);
+        run(oarlock.args(["verify", "-m"]).arg(&model), 60).ok();
+        run(Command::new(&out).arg("--help"), 60).ok();
+    }
 }
 
 #[test]

@@ -39,6 +39,7 @@ const ORDER: &[&str] = &[
 /// The files that may hold `unsafe`, and what for.
 const UNSAFE: &[(&str, &str)] = &[
     ("boards/hosted/src/bandwidth.rs", "asks for memory ahead"),
+    ("boards/hosted/src/carried.rs", "reads what was written into the program"),
     ("boards/hosted/src/detect.rs", "asks the CPU"),
     ("boards/hosted/src/map.rs", "maps the model"),
     ("boards/hosted/src/os.rs", "system calls"),

@@ -5,7 +5,7 @@
 //! with both. Nothing but the two files goes in: the same files give the same bytes.
 
 mod board;
-pub mod tail;
+pub mod mark;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::map::map;
 use crate::output::{Output, refuse_inputs};
 use crate::progress::Progress;
-use tail::{MODEL_ALIGN, TAIL_BYTES};
+use mark::MODEL_ALIGN;
 
 /// What to make an image of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,30 +70,27 @@ fn check_model(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Where the model of a file lies, if it is a program that carries one.
-pub fn appended(file: &mut File) -> io::Result<Option<std::ops::Range<u64>>> {
-    let len = file.seek(SeekFrom::End(0))?;
-    let Some(at) = len.checked_sub(TAIL_BYTES as u64) else { return Ok(None) };
-    let mut bytes = [0; TAIL_BYTES];
-    file.seek(SeekFrom::Start(at))?;
-    file.read_exact(&mut bytes)?;
-    Ok(tail::read(&bytes, len))
+/// Where the program can be told that it carries a model.
+fn mark_of(program: &Path) -> Result<u64> {
+    let fail = |what, todo| Err(Error::new(program.display(), what, todo));
+    match mark::find(&map(program)?) {
+        Some((at, &mark::NOTHING)) => Ok(at as u64),
+        Some(_) => fail("it carries a model already", "give the program as it was built"),
+        None => fail("not an oarlock that can carry a model", "build it from the same sources"),
+    }
 }
 
-/// Program, zeros up to the next page, model, tail.
+/// Program with its mark, zeros up to the next page, model.
 fn executable(program: &Path, model: &Path, out: &Path, progress: &dyn Progress) -> Result<()> {
-    let mut source = open(program)?;
-    if appended(&mut source).map_err(|e| Error::read(program, &e))?.is_some() {
-        let (what, todo) = ("it carries a model already", "give the program as it was built");
-        return Err(Error::new(program.display(), what, todo));
-    }
+    let mark_at = mark_of(program)?;
     let output = Output::create(out)?;
     let fail = |e: io::Error| Error::write(output.target(), &e);
     let len = copy(program, &output, progress)?;
     let start = len.next_multiple_of(MODEL_ALIGN);
     output.file().write_all(&vec![0; (start - len) as usize]).map_err(fail)?;
     let end = start + copy(model, &output, progress)?;
-    output.file().write_all(&tail::write(&(start..end))).map_err(fail)?;
+    output.file().seek(SeekFrom::Start(mark_at)).map_err(fail)?;
+    output.file().write_all(&mark::write(&(start..end))).map_err(fail)?;
     executable_by_all(output.file()).map_err(fail)?;
     output.commit()
 }

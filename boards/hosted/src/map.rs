@@ -29,7 +29,7 @@ pub fn model(place: &Place) -> Outcome<Mmap> {
     }
     let mut options = MmapOptions::new();
     if let Some(part) = &place.part {
-        // A file of so many bytes was mapped by what found the part: its length fits.
+        // `carried` saw that the file has all of it; hosts have addresses of 64 bits.
         options.offset(part.start).len((part.end - part.start) as usize);
     }
     // SAFETY: the map is read-only and private to this value; that nobody else changes the

@@ -26,9 +26,12 @@ impl ModelFile {
     /// Maps the model at `path`; without one, what came with the program, or the default.
     pub fn at(path: Option<&Path>) -> Outcome<Self> {
         let whole = |path| Place { path, part: None };
-        let place = match path.map(Path::to_path_buf).map(whole).or_else(carried::model) {
-            Some(place) => place,
-            None => whole(fetch::default_model()?),
+        let place = match path {
+            Some(path) => whole(path.to_path_buf()),
+            None => match carried::model()? {
+                Some(place) => place,
+                None => whole(fetch::default_model()?),
+            },
         };
         let map = map::model(&place)?;
         Ok(Self { place, map })
