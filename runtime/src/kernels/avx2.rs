@@ -23,7 +23,7 @@ impl<D: Dot> Avx2<D> {
 }
 
 /// The integer dot products of one generation of CPUs: see the items of the same names of
-/// [`Simd`]. A value of the type is proof that the CPU has its instructions.
+/// [`Simd`] and [`Steps`](super::dots::Steps). A value of the type is proof that the CPU has its instructions.
 pub(crate) trait Dot: Copy {
     const I8_OFFSET: i32;
     type W8: Copy;
@@ -34,10 +34,16 @@ pub(crate) trait Dot: Copy {
     unsafe fn acts8(self, from: *const i8, less: i32) -> Self::A8;
     fn start4(self, a: &Self::A4) -> __m256i;
     fn start8(self, a: &Self::A8) -> __m256i;
-    fn dot_u4(self, z: __m256i, w: __m256i, a: &Self::A4, g: usize) -> __m256i;
-    fn dot_i8(self, z: __m256i, w: Self::W8, a: &Self::A8, g: usize) -> __m256i;
+    /// Adds the products of unsigned nibbles with activation group `G`, which both registers
+    /// of rows share; each group once before [`Dot::sum4`].
+    fn dot_u4<const G: usize>(self, z: Both, w: Both, a: &Self::A4) -> Both;
+    /// Adds the products of int8 with activation group `G`.
+    fn dot_i8<const G: usize>(self, z: Both, w: [Self::W8; 2], a: &Self::A8) -> Both;
     fn sum4(self, z: __m256i) -> __m256i;
 }
+
+/// 16 rows.
+pub(super) type Both = [__m256i; 2];
 
 /// Uses instructions from a method of something that is proof of them.
 macro_rules! has {
@@ -59,8 +65,6 @@ unsafe impl<D: Dot> Simd for Avx2<D> {
     type I = __m256i;
     type W = __m256i;
     type W8 = D::W8;
-    type Z4 = __m256i;
-    type Z8 = __m256i;
     type A4 = D::A4;
     type A8 = D::A8;
 
@@ -235,27 +239,73 @@ unsafe impl<D: Dot> Simd for Avx2<D> {
         unsafe { self.0.acts8(from, less) }
     }
     #[inline(always)]
-    fn start4(self, a: &D::A4) -> __m256i {
-        self.0.start4(a)
+    fn dots4<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> (__m256i, __m256i),
+        a: [&D::A4; T],
+        _first: usize,
+    ) -> [[__m256i; MOST_PARTS]; T] {
+        let mut z = a.map(|a| [self.0.start4(a); 2]);
+        // Written out: the number of a line is part of its instructions.
+        nibbles::<D, 0, 4, T>(self.0, &mut z, [w(0, 0), w(0, 1)], a);
+        nibbles::<D, 1, 5, T>(self.0, &mut z, [w(1, 0), w(1, 1)], a);
+        nibbles::<D, 2, 6, T>(self.0, &mut z, [w(2, 0), w(2, 1)], a);
+        nibbles::<D, 3, 7, T>(self.0, &mut z, [w(3, 0), w(3, 1)], a);
+        z.map(|z| rows(self, z.map(|z| self.0.sum4(z))))
     }
     #[inline(always)]
-    fn start8(self, a: &D::A8) -> __m256i {
-        self.0.start8(a)
+    fn dots8<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> D::W8,
+        a: [&D::A8; T],
+        _first: usize,
+    ) -> [[__m256i; MOST_PARTS]; T] {
+        let mut z = a.map(|a| [self.0.start8(a); 2]);
+        bytes::<D, 0, T>(self.0, &mut z, [w(0, 0), w(0, 1)], a);
+        bytes::<D, 1, T>(self.0, &mut z, [w(1, 0), w(1, 1)], a);
+        bytes::<D, 2, T>(self.0, &mut z, [w(2, 0), w(2, 1)], a);
+        bytes::<D, 3, T>(self.0, &mut z, [w(3, 0), w(3, 1)], a);
+        bytes::<D, 4, T>(self.0, &mut z, [w(4, 0), w(4, 1)], a);
+        bytes::<D, 5, T>(self.0, &mut z, [w(5, 0), w(5, 1)], a);
+        bytes::<D, 6, T>(self.0, &mut z, [w(6, 0), w(6, 1)], a);
+        bytes::<D, 7, T>(self.0, &mut z, [w(7, 0), w(7, 1)], a);
+        z.map(|z| rows(self, z))
     }
-    #[inline(always)]
-    fn dot_u4(self, z: __m256i, w: __m256i, a: &D::A4, g: usize) -> __m256i {
-        self.0.dot_u4(z, w, a, g)
+}
+
+/// Adds the products of a line of nibbles: groups `LOW` and `HIGH` of each token.
+#[inline(always)]
+fn nibbles<D: Dot, const LOW: usize, const HIGH: usize, const T: usize>(
+    dot: D,
+    z: &mut [Both; T],
+    w: [(__m256i, __m256i); 2],
+    a: [&D::A4; T],
+) {
+    for (z, a) in z.iter_mut().zip(a) {
+        *z = dot.dot_u4::<LOW>(*z, [w[0].0, w[1].0], a);
     }
-    #[inline(always)]
-    fn dot_i8(self, z: __m256i, w: D::W8, a: &D::A8, g: usize) -> __m256i {
-        self.0.dot_i8(z, w, a, g)
+    for (z, a) in z.iter_mut().zip(a) {
+        *z = dot.dot_u4::<HIGH>(*z, [w[0].1, w[1].1], a);
     }
-    #[inline(always)]
-    fn sum4(self, z: __m256i) -> __m256i {
-        self.0.sum4(z)
+}
+
+/// Adds the products of a line of bytes, group `G` of each token.
+#[inline(always)]
+fn bytes<D: Dot, const G: usize, const T: usize>(
+    dot: D,
+    z: &mut [Both; T],
+    w: [D::W8; 2],
+    a: [&D::A8; T],
+) {
+    for (z, a) in z.iter_mut().zip(a) {
+        *z = dot.dot_i8::<G>(*z, w, a);
     }
-    #[inline(always)]
-    fn sum8(self, z: __m256i) -> __m256i {
-        z
-    }
+}
+
+/// Two registers among as many as there may be.
+#[inline(always)]
+fn rows<D: Dot>(s: Avx2<D>, z: Both) -> [__m256i; MOST_PARTS] {
+    let mut rows = [s.splat_i(0); MOST_PARTS];
+    rows[..2].copy_from_slice(&z);
+    rows
 }

@@ -6,12 +6,12 @@
 //! widened to 16 bits, once for many tokens and many tiles, and multiplied by `vpmaddwd`.
 //! Every way around that takes as many instructions for 32 weights, two multiplications and
 //! two additions (`docs/performance.md`), and then has to put sums together again.
-#![allow(unsafe_code, clippy::indexing_slicing)]
+#![allow(unsafe_code)]
 
 use core::arch::asm;
 use core::arch::x86_64::*;
 
-use super::avx2::{Avx2, Dot, has};
+use super::avx2::{Avx2, Both, Dot, has};
 use super::isa::Op;
 use crate::layout::GROUPS;
 
@@ -26,40 +26,51 @@ pub(super) fn enter<O: Op>(op: O) -> O::Out {
     op.run(unsafe { Avx2::new(Madd(())) })
 }
 
-/// Multiplies in pairs, and adds the sums of the pairs to `z`.
+/// Broadcasts the 4 bytes at `from + at`, multiplies both registers of weights with them in
+/// pairs, and adds the sums of the pairs to `z`.
 ///
-/// In assembly, because a compiler that sees these additions reorders them into a tree
-/// and then has more sums alive than there are registers.
+/// In assembly, because a compiler reorders such additions into a tree, and keeps what it
+/// has broadcast for the next register of rows: in either case there are soon more values
+/// alive than registers, and they go to memory and back.
 macro_rules! add_products {
-    ($multiply:literal, $add:literal, $z:expr, $w:expr, $a:expr) => {{
-        let mut sum = $z;
+    ($multiply:literal, $add:literal, $at:expr, $z:expr, $w:expr, $from:expr) => {{
+        let [mut low, mut high] = $z;
         asm!(
-            concat!($multiply, " {pairs}, {w}, {a}"),
-            concat!($add, " {sum}, {sum}, {pairs}"),
+            "vbroadcastss {a}, dword ptr [{from} + {at}]",
+            concat!($multiply, " {pairs}, {w0}, {a}"),
+            concat!($multiply, " {a}, {w1}, {a}"),
+            concat!($add, " {low}, {low}, {pairs}"),
+            concat!($add, " {high}, {high}, {a}"),
+            a = out(ymm_reg) _,
             pairs = out(ymm_reg) _,
-            w = in(ymm_reg) $w,
-            a = in(ymm_reg) $a,
-            sum = inout(ymm_reg) sum,
-            options(pure, nomem, nostack, preserves_flags),
+            from = in(reg) $from,
+            at = const $at,
+            w0 = in(ymm_reg) $w[0],
+            w1 = in(ymm_reg) $w[1],
+            low = inout(ymm_reg) low,
+            high = inout(ymm_reg) high,
+            options(pure, readonly, nostack, preserves_flags),
         );
-        sum
+        [low, high]
     }};
 }
 
-/// Unsigned bytes × signed bytes, summed in 16 bits.
+/// Adds the products of unsigned bytes with group `G` of signed bytes, in 16 bits.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_bytes(z: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
-    // SAFETY: two instructions of AVX2, which this function has, on registers alone.
-    unsafe { add_products!("vpmaddubsw", "vpaddw", z, unsigned, signed) }
+fn add_bytes<const G: usize>(z: Both, unsigned: Both, signed: &[i32; GROUPS]) -> Both {
+    const { assert!(G < GROUPS) };
+    // SAFETY: instructions of AVX2, which this function has; they read element `G`.
+    unsafe { add_products!("vpmaddubsw", "vpaddw", 4 * G, z, unsigned, signed.as_ptr()) }
 }
 
-/// Signed words × signed words, summed in 32 bits.
+/// Adds the products of signed words with pair `G` of signed words, in 32 bits.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_words(z: __m256i, w: __m256i, a: __m256i) -> __m256i {
-    // SAFETY: as above.
-    unsafe { add_products!("vpmaddwd", "vpaddd", z, w, a) }
+fn add_words<const G: usize>(z: Both, w: Both, a: &[i32; GROUPS]) -> Both {
+    const { assert!(G < GROUPS) };
+    // SAFETY: as in `add_bytes`.
+    unsafe { add_products!("vpmaddwd", "vpaddd", 4 * G, z, w, a.as_ptr()) }
 }
 
 /// The even and the odd bytes of each 32-bit lane as words: of weights and activations
@@ -124,14 +135,14 @@ impl Dot for Madd {
         has!(_mm256_setzero_si256())
     }
     #[inline(always)]
-    fn dot_u4(self, z: __m256i, w: __m256i, a: &Bytes, g: usize) -> __m256i {
-        has!(add_bytes(z, w, _mm256_set1_epi32(a.groups[g])))
+    fn dot_u4<const G: usize>(self, z: Both, w: Both, a: &Bytes) -> Both {
+        has!(add_bytes::<G>(z, w, &a.groups))
     }
     #[inline(always)]
-    fn dot_i8(self, z: __m256i, w: (__m256i, __m256i), a: &Words, g: usize) -> __m256i {
+    fn dot_i8<const G: usize>(self, z: Both, w: [(__m256i, __m256i); 2], a: &Words) -> Both {
         has!({
-            let z = add_words(z, w.0, _mm256_set1_epi32(a.even[g]));
-            add_words(z, w.1, _mm256_set1_epi32(a.odd[g]))
+            let z = add_words::<G>(z, [w[0].0, w[1].0], &a.even);
+            add_words::<G>(z, [w[0].1, w[1].1], &a.odd)
         })
     }
     #[inline(always)]

@@ -8,8 +8,10 @@ use core::arch::x86_64::*;
 
 use super::avx_vnni::Acts;
 use super::avx2::has;
+use super::dots::{Steps, dots};
 use super::isa::Op;
 use super::simd::{MOST_PARTS, Simd};
+use super::weights::{Int4, Int8};
 
 /// Proof of AVX-512 F, BW, VL and VNNI: made by [`enter`] alone.
 #[derive(Clone, Copy)]
@@ -31,8 +33,6 @@ unsafe impl Simd for Avx512 {
     type I = __m512i;
     type W = __m512i;
     type W8 = __m512i;
-    type Z4 = __m512i;
-    type Z8 = __m512i;
     type A4 = Acts;
     type A8 = Acts;
 
@@ -197,6 +197,30 @@ unsafe impl Simd for Avx512 {
         // SAFETY: the caller vouches for 32 elements.
         unsafe { Acts::new(from, less) }
     }
+    #[inline(always)]
+    fn dots4<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> (__m512i, __m512i),
+        a: [&Acts; T],
+        first: usize,
+    ) -> [[__m512i; MOST_PARTS]; T] {
+        dots::<Self, Int4, T>(self, w, a, first)
+    }
+    #[inline(always)]
+    fn dots8<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> __m512i,
+        a: [&Acts; T],
+        first: usize,
+    ) -> [[__m512i; MOST_PARTS]; T] {
+        dots::<Self, Int8, T>(self, w, a, first)
+    }
+}
+
+impl Steps for Avx512 {
+    type Z4 = __m512i;
+    type Z8 = __m512i;
+
     #[inline(always)]
     fn start4(self, a: &Acts) -> __m512i {
         self.splat_i(a.start)

@@ -3,11 +3,11 @@
 //!
 //! int8 weights are moved to 0 … 255, and 128 times the sum of the activations is taken off
 //! at the start.
-#![allow(unsafe_code, clippy::indexing_slicing)]
+#![allow(unsafe_code)]
 
 use core::arch::x86_64::*;
 
-use super::avx2::{Avx2, Dot, has};
+use super::avx2::{Avx2, Both, Dot, has};
 use super::isa::Op;
 use crate::layout::GROUPS;
 
@@ -68,12 +68,15 @@ impl Dot for Vnni {
         self.start4(a)
     }
     #[inline(always)]
-    fn dot_u4(self, z: __m256i, w: __m256i, a: &Acts, g: usize) -> __m256i {
-        has!(_mm256_dpbusd_avx_epi32(z, w, _mm256_set1_epi32(a.groups[g])))
+    fn dot_u4<const G: usize>(self, z: Both, w: Both, a: &Acts) -> Both {
+        has!({
+            let a = _mm256_set1_epi32(a.groups[G]);
+            [_mm256_dpbusd_avx_epi32(z[0], w[0], a), _mm256_dpbusd_avx_epi32(z[1], w[1], a)]
+        })
     }
     #[inline(always)]
-    fn dot_i8(self, z: __m256i, w: __m256i, a: &Acts, g: usize) -> __m256i {
-        self.dot_u4(z, w, a, g)
+    fn dot_i8<const G: usize>(self, z: Both, w: Both, a: &Acts) -> Both {
+        self.dot_u4::<G>(z, w, a)
     }
     #[inline(always)]
     fn sum4(self, z: __m256i) -> __m256i {

@@ -15,6 +15,7 @@ mod avx2_madd;
 mod avx512_vnni;
 #[cfg(target_arch = "x86_64")]
 mod avx_vnni;
+mod dots;
 mod embedding;
 mod isa;
 mod machine;

@@ -8,8 +8,9 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
+use super::dots::{Steps, dots};
 use super::simd::{MOST_PARTS, Simd};
-use super::weights::{Int4, Int8, dots};
+use super::weights::{Int4, Int8};
 
 #[cfg(not(all(target_endian = "little", target_feature = "neon")))]
 compile_error!("oarlock on 64-bit ARM needs a little-endian target with NEON");
@@ -97,8 +98,6 @@ unsafe impl<D: Dot> Simd for Neon<D> {
     type I = int32x4_t;
     type W = int8x16_t;
     type W8 = int8x16_t;
-    type Z4 = D::Z4;
-    type Z8 = D::Z8;
     type A4 = Acts<D>;
     type A8 = D::A;
 
@@ -269,6 +268,30 @@ unsafe impl<D: Dot> Simd for Neon<D> {
         unsafe { self.0.acts(from) }
     }
     #[inline(always)]
+    fn dots4<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> (int8x16_t, int8x16_t),
+        a: [&Acts<D>; T],
+        first: usize,
+    ) -> Dots<T> {
+        self.0.dots4(w, a, first)
+    }
+    #[inline(always)]
+    fn dots8<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> int8x16_t,
+        a: [&D::A; T],
+        first: usize,
+    ) -> Dots<T> {
+        self.0.dots8(w, a, first)
+    }
+}
+
+impl<D: Dot> Steps for Neon<D> {
+    type Z4 = D::Z4;
+    type Z8 = D::Z8;
+
+    #[inline(always)]
     fn start4(self, a: &Acts<D>) -> D::Z4 {
         self.0.start4(a.start)
     }
@@ -291,23 +314,5 @@ unsafe impl<D: Dot> Simd for Neon<D> {
     #[inline(always)]
     fn sum8(self, z: D::Z8) -> int32x4_t {
         self.0.sum8(z)
-    }
-    #[inline(always)]
-    fn dots4<const T: usize>(
-        self,
-        w: impl Fn(usize, usize) -> (int8x16_t, int8x16_t),
-        a: [&Acts<D>; T],
-        first: usize,
-    ) -> Dots<T> {
-        self.0.dots4(w, a, first)
-    }
-    #[inline(always)]
-    fn dots8<const T: usize>(
-        self,
-        w: impl Fn(usize, usize) -> int8x16_t,
-        a: [&D::A; T],
-        first: usize,
-    ) -> Dots<T> {
-        self.0.dots8(w, a, first)
     }
 }

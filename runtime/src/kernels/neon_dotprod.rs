@@ -3,11 +3,12 @@
 
 use core::arch::aarch64::*;
 
+use super::dots::dots;
 use super::isa::Op;
 use super::neon::{Acts, Dot, Dots, Neon, neon};
 use super::neon_asm::sdot_lane;
 use super::neon_i8mm::pairs;
-use super::weights::{Int4, Int8, dots};
+use super::weights::{Int4, Int8};
 
 /// Proof of `dotprod`; with `PAIRS` of `i8mm` too, which several tokens then go by.
 #[derive(Clone, Copy)]

@@ -3,7 +3,9 @@
 
 use core::array::from_fn;
 
+use super::dots::{Steps, dots};
 use super::simd::{MOST_PARTS, Simd};
+use super::weights::{Int4, Int8};
 use crate::math;
 
 /// No instructions at all.
@@ -69,8 +71,6 @@ unsafe impl Simd for Scalar {
     type I = I;
     type W = [u8; 64];
     type W8 = [u8; 64];
-    type Z4 = I;
-    type Z8 = I;
     type A4 = Acts;
     type A8 = Acts;
 
@@ -218,6 +218,30 @@ unsafe impl Simd for Scalar {
         // SAFETY: the caller vouches for 32 elements.
         unsafe { self.acts4(from, less) }
     }
+    #[inline(always)]
+    fn dots4<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> ([u8; 64], [u8; 64]),
+        a: [&Acts; T],
+        first: usize,
+    ) -> [[I; MOST_PARTS]; T] {
+        dots::<Self, Int4, T>(self, w, a, first)
+    }
+    #[inline(always)]
+    fn dots8<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> [u8; 64],
+        a: [&Acts; T],
+        first: usize,
+    ) -> [[I; MOST_PARTS]; T] {
+        dots::<Self, Int8, T>(self, w, a, first)
+    }
+}
+
+impl Steps for Scalar {
+    type Z4 = I;
+    type Z8 = I;
+
     #[inline(always)]
     fn start4(self, a: &Acts) -> I {
         [-a.less; 16]

@@ -10,7 +10,6 @@
 
 #![allow(unsafe_code)]
 
-use super::weights::{Int4, Int8, dots};
 use crate::layout::TILE_ROWS;
 
 /// The most registers that 16 lanes take: arrays of them are this long, as an array
@@ -48,10 +47,6 @@ pub(crate) unsafe trait Simd: Copy {
     type W: Copy;
     /// A register of a line of int8 weights, made ready for several tokens.
     type W8: Copy;
-    /// The running dot products of one block with unsigned nibbles.
-    type Z4: Copy;
-    /// The running dot products of one block with int8.
-    type Z8: Copy;
     /// The 32 quantized activations of a block, made ready to meet nibbles, and where their
     /// running dot products start. (Made once, it is read for every tile: from memory, where
     /// it does not fit registers.)
@@ -133,38 +128,20 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn acts4(self, from: *const i8, less: i32) -> Self::A4;
     /// The same; `less` is a multiple of [`Simd::I8_OFFSET`].
     unsafe fn acts8(self, from: *const i8, less: i32) -> Self::A8;
-    /// Minus what is to be taken off, in each lane.
-    fn start4(self, a: &Self::A4) -> Self::Z4;
-    fn start8(self, a: &Self::A8) -> Self::Z8;
-    /// Adds the dot product with activation group `g` (0 … 7); each group once before
-    /// [`Simd::sum4`].
-    fn dot_u4(self, z: Self::Z4, w: Self::W, a: &Self::A4, g: usize) -> Self::Z4;
-    /// Adds the dot product with activation group `g`, plus [`Simd::I8_OFFSET`] times the
-    /// group's sum: groups 0 … 7 in this order before [`Simd::sum8`].
-    fn dot_i8(self, z: Self::Z8, w: Self::W8, a: &Self::A8, g: usize) -> Self::Z8;
-    fn sum4(self, z: Self::Z4) -> Self::I;
-    fn sum8(self, z: Self::Z8) -> Self::I;
 
-    /// The dot products of a block with `T` tokens, for [`Simd::TOGETHER`] registers of rows
-    /// from `first` on. `w(line, part)` reads a register of weights. An instruction that takes
-    /// two tokens at once goes about it in another way than this one.
-    #[inline(always)]
+    /// The dot products of a block of nibbles with `T` tokens, for [`Simd::TOGETHER`] registers
+    /// of rows from `first` on. `w(line, part)` reads a register of weights.
     fn dots4<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> (Self::W, Self::W),
         a: [&Self::A4; T],
         first: usize,
-    ) -> [[Self::I; MOST_PARTS]; T] {
-        dots::<Self, Int4, T>(self, w, a, first)
-    }
+    ) -> [[Self::I; MOST_PARTS]; T];
     /// The same for int8.
-    #[inline(always)]
     fn dots8<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> Self::W8,
         a: [&Self::A8; T],
         first: usize,
-    ) -> [[Self::I; MOST_PARTS]; T] {
-        dots::<Self, Int8, T>(self, w, a, first)
-    }
+    ) -> [[Self::I; MOST_PARTS]; T];
 }

@@ -170,8 +170,6 @@ pub(super) trait Quants {
     type Line<S: Simd>: Copy;
     /// 32 activations, made ready.
     type Acts<S: Simd>: Copy;
-    /// Running dot products.
-    type Dots<S: Simd>: Copy;
 
     /// What a stored value exceeds the weight by; for int8, what the instruction adds.
     fn offset<S: Simd>() -> i32;
@@ -179,15 +177,6 @@ pub(super) trait Quants {
     /// 32 activations are there.
     unsafe fn acts<S: Simd>(s: S, q: *const i8, less: i32) -> Self::Acts<S>;
     fn line<S: Simd>(s: S, packed: S::W) -> Self::Line<S>;
-    fn start<S: Simd>(s: S, acts: &Self::Acts<S>) -> Self::Dots<S>;
-    fn add<S: Simd>(
-        s: S,
-        dots: Self::Dots<S>,
-        line: Self::Line<S>,
-        acts: &Self::Acts<S>,
-        number: usize,
-    ) -> Self::Dots<S>;
-    fn finish<S: Simd>(s: S, dots: Self::Dots<S>) -> S::I;
     /// [`Simd::dots4`] or [`Simd::dots8`].
     fn dots<S: Simd, const T: usize>(
         s: S,
@@ -205,7 +194,6 @@ impl Quants for Int8 {
     const MINIMUM: bool = false;
     type Line<S: Simd> = S::W8;
     type Acts<S: Simd> = S::A8;
-    type Dots<S: Simd> = S::Z8;
 
     #[inline(always)]
     fn offset<S: Simd>() -> i32 {
@@ -219,18 +207,6 @@ impl Quants for Int8 {
     #[inline(always)]
     fn line<S: Simd>(s: S, packed: S::W) -> S::W8 {
         s.ready_i8(packed)
-    }
-    #[inline(always)]
-    fn start<S: Simd>(s: S, acts: &S::A8) -> S::Z8 {
-        s.start8(acts)
-    }
-    #[inline(always)]
-    fn add<S: Simd>(s: S, dots: S::Z8, line: S::W8, acts: &S::A8, number: usize) -> S::Z8 {
-        s.dot_i8(dots, line, acts, number)
-    }
-    #[inline(always)]
-    fn finish<S: Simd>(s: S, dots: S::Z8) -> S::I {
-        s.sum8(dots)
     }
     #[inline(always)]
     fn dots<S: Simd, const T: usize>(
@@ -255,7 +231,6 @@ impl<const MINIMUM: bool> Quants for Nibbles<MINIMUM> {
     const MINIMUM: bool = MINIMUM;
     type Line<S: Simd> = (S::W, S::W);
     type Acts<S: Simd> = S::A4;
-    type Dots<S: Simd> = S::Z4;
 
     #[inline(always)]
     fn offset<S: Simd>() -> i32 {
@@ -269,25 +244,6 @@ impl<const MINIMUM: bool> Quants for Nibbles<MINIMUM> {
     #[inline(always)]
     fn line<S: Simd>(s: S, packed: S::W) -> (S::W, S::W) {
         s.nibbles(packed)
-    }
-    #[inline(always)]
-    fn start<S: Simd>(s: S, acts: &S::A4) -> S::Z4 {
-        s.start4(acts)
-    }
-    #[inline(always)]
-    fn add<S: Simd>(
-        s: S,
-        dots: S::Z4,
-        (low, high): (S::W, S::W),
-        acts: &S::A4,
-        number: usize,
-    ) -> S::Z4 {
-        let dots = s.dot_u4(dots, low, acts, number);
-        s.dot_u4(dots, high, acts, number + GROUPS / 2)
-    }
-    #[inline(always)]
-    fn finish<S: Simd>(s: S, dots: S::Z4) -> S::I {
-        s.sum4(dots)
     }
     #[inline(always)]
     fn dots<S: Simd, const T: usize>(
@@ -329,7 +285,8 @@ impl<Q: Quants> Weights for Packed<Q> {
         // SAFETY: token and block are there, as the caller promises.
         unsafe {
             let (scale, sum) = (*lines.scale.add(at), *lines.sum.add(at));
-            let less = if Q::offset::<S>() == 0 { 0 } else { Q::offset::<S>() * sum as i32 };
+            // A sum of 32 quants lies within ±4,064.
+            let less = Q::offset::<S>() * sum.to_int_unchecked::<i32>();
             Scaled { acts: Q::acts(s, lines.q.add(at * BLOCK_COLS), less), scale, sum }
         }
     }
@@ -432,59 +389,6 @@ unsafe fn scales<S: Simd, Q: Quants>(s: S, block: *const u8) -> (Rows<S>, Rows<S
         }
     }
     all
-}
-
-/// The integer dot products of a block's rows with `T` tokens, offsets taken off:
-/// [`Simd::TOGETHER`] parts, counted from `first`. (An array indexed by what the compiler
-/// cannot know would live in memory.)
-#[inline(always)]
-pub(super) fn dots<S: Simd, Q: Quants, const T: usize>(
-    s: S,
-    ready: impl Fn(usize, usize) -> Q::Line<S>,
-    acts: [&Q::Acts<S>; T],
-    first: usize,
-) -> [[S::I; MOST_PARTS]; T] {
-    let mut running = [[Q::start(s, acts[0]); MOST_PARTS]; T];
-    for t in 1..T {
-        running[t] = [Q::start(s, acts[t]); MOST_PARTS];
-    }
-    // Written out: the number of a line picks instructions, and a compiler that meets the
-    // choice in a loop may leave both there.
-    add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 0);
-    add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 1);
-    add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 2);
-    add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 3);
-    if Q::LINES == 8 {
-        add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 4);
-        add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 5);
-        add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 6);
-        add_line::<S, Q, T>(s, &mut running, &ready, acts, first, 7);
-    }
-    let mut sums = [[s.splat_i(0); MOST_PARTS]; T];
-    for t in 0..T {
-        for part in 0..S::TOGETHER {
-            sums[t][part] = Q::finish(s, running[t][part]);
-        }
-    }
-    sums
-}
-
-/// Adds the products of one line to the running sums.
-#[inline(always)]
-fn add_line<S: Simd, Q: Quants, const T: usize>(
-    s: S,
-    running: &mut [[Q::Dots<S>; MOST_PARTS]; T],
-    ready: &impl Fn(usize, usize) -> Q::Line<S>,
-    acts: [&Q::Acts<S>; T],
-    first: usize,
-    line: usize,
-) {
-    for part in 0..S::TOGETHER {
-        let weights = ready(line, first + part);
-        for t in 0..T {
-            running[t][part] = Q::add(s, running[t][part], weights, acts[t], line);
-        }
-    }
 }
 
 /// A register of sums after this block: its dot products with one token, scaled, and the
