@@ -85,6 +85,7 @@ const INDEXING: &[(&str, &str)] = &[
     ("runtime/src/kernels/attention/softmax.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/attention.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/avx512_vnni.rs", "arrays of known length"),
+    ("runtime/src/kernels/avx_vnni.rs", "arrays of known length"),
     ("runtime/src/kernels/dots.rs", "arrays of known length"),
     ("runtime/src/kernels/embedding.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/matmul.rs", "lengths are checked on entry"),

@@ -3,7 +3,7 @@
 //!
 //! int8 weights are moved to 0 … 255, and 128 times the sum of the activations is taken off
 //! at the start.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::indexing_slicing)]
 
 use core::arch::x86_64::*;
 
