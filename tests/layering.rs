@@ -34,6 +34,7 @@ const ORDER: &[&str] = &[
     "mlp",
     "block",
     "session",
+    "conversation",
 ];
 
 /// The files that may hold `unsafe`, and what for.

@@ -17,6 +17,20 @@ pub trait Executor: Sync {
 
     /// Calls `f(0)` … `f(parts − 1)`, each exactly once, and returns when all have returned.
     fn run(&self, parts: usize, f: &(dyn Fn(usize) + Sync));
+
+    /// Whether work is dealt out beforehand, so that each part computes the same share,
+    /// instead of going to whoever comes first.
+    ///
+    /// That suits cores that are alike and have nothing else to do; where threads may lose
+    /// their core, others would wait for them.
+    fn deals(&self) -> bool {
+        false
+    }
+
+    /// Told how many pieces a part has computed, by that part, when work is dealt out.
+    fn note(&self, part: usize, pieces: usize) {
+        let _ = (part, pieces);
+    }
 }
 
 /// One thread: the caller's.

@@ -21,11 +21,16 @@ mod attention;
 mod block;
 mod cache;
 pub mod chat;
+pub mod conversation;
 pub mod crc;
 mod embedding;
 pub mod exec;
 pub mod format;
 mod input;
+#[cfg_attr(
+    not(feature = "every-isa"),
+    allow(dead_code, reason = "what an instruction set that is left out would use")
+)]
 pub mod kernels;
 pub mod kv;
 pub mod layout;

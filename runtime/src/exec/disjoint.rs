@@ -6,7 +6,7 @@
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::Executor;
 
@@ -35,6 +35,40 @@ impl<P> Pool<P> {
     }
 }
 
+/// Pieces that were dealt out: part `p` of `parts` has the pieces `p`, `p + parts`, …
+struct Hands<P> {
+    pieces: heapless::Vec<UnsafeCell<Option<P>>, MOST_PIECES>,
+    /// Whether a part has its hand already.
+    dealt: [AtomicBool; MOST_PIECES],
+    parts: usize,
+}
+
+// SAFETY: `hand` gives the pieces of a part to one caller only, whatever the executor does,
+// and no piece belongs to two parts. It moves to that thread, which `P: Send` allows.
+unsafe impl<P: Send> Sync for Hands<P> {}
+
+impl<P> Hands<P> {
+    /// The pieces of a part, the first time it is asked for.
+    fn hand(&self, part: usize) -> impl Iterator<Item = P> {
+        let first = self.dealt.get(part).is_some_and(|dealt| !dealt.swap(true, Ordering::Relaxed));
+        let pieces = self.pieces.get(part..self.pieces.len() * usize::from(first));
+        let pieces = pieces.unwrap_or_default().iter().step_by(self.parts.max(1));
+        // SAFETY: these cells came to this call alone.
+        pieces.filter_map(|piece| unsafe { (*piece.get()).take() })
+    }
+}
+
+/// As [`for_each`], each part with its share.
+fn deal<P: Send>(
+    exec: &dyn Executor,
+    pieces: heapless::Vec<UnsafeCell<Option<P>>, MOST_PIECES>,
+    f: &(impl Fn(P) + Sync),
+) {
+    let parts = pieces.len().min(exec.threads());
+    let hands = Hands { pieces, dealt: [const { AtomicBool::new(false) }; MOST_PIECES], parts };
+    exec.run(parts, &|part| exec.note(part, hands.hand(part).map(f).count()));
+}
+
 /// Runs `f` once on each piece, on as many threads as there are, and returns when all
 /// are done. Which thread gets which piece is left open.
 ///
@@ -56,6 +90,10 @@ pub(crate) fn for_each<P: Send>(
         }
     }
     let len = waiting.len();
+    if exec.deals() && len > 1 {
+        deal(exec, waiting, &f);
+        return pieces.for_each(&f);
+    }
     let pool = Pool { pieces: waiting, taken: AtomicUsize::new(0) };
     let drain = |_part: usize| {
         while let Some(piece) = pool.take() {
@@ -178,6 +216,44 @@ mod tests {
             }
             assert!(cells.iter().take(count).all(|&c| c == 2));
             assert!(cells.iter().skip(count).all(|&c| c == 0));
+        }
+    }
+
+    /// Two parts, one after the other, that count what they got.
+    #[derive(Default)]
+    struct Dealer([AtomicUsize; 2]);
+
+    impl Executor for Dealer {
+        fn threads(&self) -> usize {
+            2
+        }
+
+        fn run(&self, parts: usize, f: &(dyn Fn(usize) + Sync)) {
+            for part in (0..parts).chain(0..parts) {
+                f(part);
+            }
+        }
+
+        fn deals(&self) -> bool {
+            true
+        }
+
+        fn note(&self, part: usize, pieces: usize) {
+            if let Some(count) = self.0.get(part) {
+                count.fetch_add(pieces, Ordering::Relaxed);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_dealt_is_dealt_evenly_and_once() {
+        for count in [0, 1, 2, 7, 64, 65] {
+            let (mut cells, exec) = ([0_u8; 65], Dealer::default());
+            for_each(&exec, cells.iter_mut().take(count), |cell| *cell += 1);
+            assert_eq!(cells.iter().filter(|&&c| c == 1).count(), count);
+            let Dealer(counts) = exec;
+            let dealt = if count > 1 { count.min(MOST_PIECES) } else { 0 };
+            assert_eq!(counts.map(AtomicUsize::into_inner), [dealt.div_ceil(2), dealt / 2]);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The `Isa` token: a value of this type is proof that the CPU can.
 #![allow(unsafe_code)]
 
+#[cfg(any(feature = "every-isa", not(target_arch = "aarch64")))]
 use super::scalar::Scalar;
 use super::simd::Simd;
 #[cfg(target_arch = "x86_64")]
@@ -19,6 +20,7 @@ pub struct Isa(Kind);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    #[cfg(any(feature = "every-isa", not(target_arch = "aarch64")))]
     Scalar,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -30,7 +32,7 @@ enum Kind {
     Neon,
     #[cfg(target_arch = "aarch64")]
     NeonDotprod,
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(all(feature = "every-isa", target_arch = "aarch64"))]
     NeonI8mm,
 }
 
@@ -42,7 +44,8 @@ pub(crate) trait Op {
 }
 
 impl Isa {
-    /// Plain Rust, which defines the bits.
+    /// Plain Rust, which defines the bits. Not there on 64-bit ARM without `every-isa`.
+    #[cfg(any(feature = "every-isa", not(target_arch = "aarch64")))]
     pub const SCALAR: Self = Self(Kind::Scalar);
 
     /// AVX2 with FMA and F16C: every x86-64 since 2013 (Intel) or 2015 (AMD).
@@ -90,7 +93,7 @@ impl Isa {
     ///
     /// # Safety
     /// The CPU must have the features `dotprod` and `i8mm`.
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(all(feature = "every-isa", target_arch = "aarch64"))]
     pub const unsafe fn neon_i8mm() -> Self {
         Self(Kind::NeonI8mm)
     }
@@ -99,6 +102,7 @@ impl Isa {
     #[inline]
     pub(crate) fn run<O: Op>(self, op: O) -> O::Out {
         match self.0 {
+            #[cfg(any(feature = "every-isa", not(target_arch = "aarch64")))]
             Kind::Scalar => op.run(Scalar),
             // SAFETY: an `Isa` of this kind exists only where the features do.
             #[cfg(target_arch = "x86_64")]
@@ -115,7 +119,7 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             Kind::NeonDotprod => unsafe { neon_dotprod::enter(op) },
             // SAFETY: an `Isa` of this kind exists only where the features do.
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(all(feature = "every-isa", target_arch = "aarch64"))]
             Kind::NeonI8mm => unsafe { neon_dotprod::enter_i8mm(op) },
         }
     }
@@ -123,6 +127,7 @@ impl Isa {
     /// The name that the command line uses.
     pub const fn name(self) -> &'static str {
         match self.0 {
+            #[cfg(any(feature = "every-isa", not(target_arch = "aarch64")))]
             Kind::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
@@ -134,7 +139,7 @@ impl Isa {
             Kind::Neon => "neon",
             #[cfg(target_arch = "aarch64")]
             Kind::NeonDotprod => "neon-dotprod",
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(all(feature = "every-isa", target_arch = "aarch64"))]
             Kind::NeonI8mm => "neon-i8mm",
         }
     }

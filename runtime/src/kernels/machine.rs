@@ -13,6 +13,7 @@ pub struct Machine<'e> {
     pub exec: &'e dyn Executor,
 }
 
+#[cfg(any(feature = "every-isa", not(target_arch = "aarch64")))]
 impl Machine<'static> {
     /// Plain Rust on the calling thread: defines the bits, runs anywhere.
     pub const SCALAR: Self = Self { isa: Isa::SCALAR, exec: &crate::exec::Serial };
