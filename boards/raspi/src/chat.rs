@@ -1,0 +1,245 @@
+//! The conversation: what a line brings about, as on the hosted board.
+
+use core::fmt;
+
+use heapless::String;
+use oarlock::chat::{Chat, ChatUnavailable};
+use oarlock::conversation::{Conversation, Desk};
+use oarlock::tokenizer::{Symbol, Tokenizer, Utf8Stream};
+use oarlock::{Isa, Machine, Model, Options, Sampler, Session};
+use oarlock_raspi::line::LINE;
+use oarlock_raspi::units::{Celsius, Percent, Speed};
+
+use crate::cores::Cores;
+use crate::firmware::Firmware;
+use crate::mailbox::Mailbox;
+use crate::model::Fault;
+use crate::scratch::Scratch;
+use crate::{console, log, print, println, system_register, timer};
+
+/// Bytes of a turn: the longest message, a system prompt as long, and the template's text.
+const TEXT: usize = 4 * LINE;
+/// Tokens drafted at a time, as in the hosted chat: with the one before them a tile.
+const DRAFTS: usize = 3;
+
+/// Somebody to talk with.
+pub struct Talk {
+    conversation: Conversation<'static>,
+    machine: Machine<'static>,
+    cores: &'static Cores,
+    sampler: Sampler,
+    mailbox: Mailbox,
+    system: Option<String<LINE>>,
+    /// Tokens at most in an answer.
+    limit: u64,
+    totals: Totals,
+}
+
+/// How answers went: counts, and microseconds.
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    answers: u64,
+    prompt: u64,
+    prompt_time: u64,
+    tokens: u64,
+    time: u64,
+}
+
+impl Talk {
+    /// Somebody who knows the model, in what memory is left.
+    pub fn new(
+        model: Model<'static>,
+        firmware: &Firmware,
+        cores: &'static Cores,
+        mut scratch: Scratch,
+    ) -> Result<Self, Fault> {
+        let section = |name| move |_| Fault::Section(name);
+        let tokenizer = Tokenizer::new(model.tokenizer_section()).map_err(section("tokenizer"))?;
+        let chat = Chat::new(model.chat_section()).map_err(|why| match why {
+            ChatUnavailable::Reason(why) => Fault::Reason(why),
+            ChatUnavailable::BadSection => Fault::Section("chat"),
+        })?;
+        let flags = firmware.flags();
+        let options = options(&flags, &model);
+        let needed = Session::bytes_needed(&model, &options).map_err(Fault::Options)?;
+        let free = scratch.len();
+        let short = || Fault::Memory(needed, free);
+        let desk = Desk {
+            text: scratch.filled(TEXT, 0).ok_or_else(short)?,
+            symbols: scratch.filled(TEXT, Symbol::default()).ok_or_else(short)?,
+            ids: scratch.filled(2 * TEXT, 0).ok_or_else(short)?,
+        };
+        let memory = scratch.bytes(needed).ok_or_else(short)?;
+        let session = Session::new(model, options, memory).map_err(Fault::Options)?;
+        let sampling = flags.sampling(model.sampling());
+        let seed = flags.seed.unwrap_or_else(|| timer::now() & 0xFFFF_FFFF);
+        let machine = Machine { isa: isa(), exec: cores };
+        announce(&options, needed, machine, (sampling.temp > 0.0).then_some(seed));
+        Ok(Self {
+            conversation: Conversation::new(session, chat, tokenizer, desk, flags.sinks),
+            machine,
+            cores,
+            sampler: Sampler::new(sampling, seed),
+            mailbox: firmware.mailbox,
+            system: flags.system.and_then(|text| String::try_from(text).ok()),
+            limit: flags.limit.unwrap_or(u64::MAX),
+            totals: Totals::default(),
+        })
+    }
+
+    /// Forgets everything; with a system prompt (empty for none), sets that.
+    pub fn start_anew(&mut self, system: Option<&str>) {
+        if let Some(text) = system {
+            self.system = String::try_from(text).ok().filter(|text| !text.is_empty());
+        }
+        self.conversation.restart();
+    }
+
+    /// Says a message and streams the answer.
+    pub fn say(&mut self, message: &str) {
+        match self.conversation.turn(self.system.as_deref(), message) {
+            Ok(encoded) if encoded.dropped_bytes > 0 => {
+                let bytes = encoded.dropped_bytes;
+                println!("warning: {bytes} bytes have no token and were left out");
+            }
+            Ok(_) => {}
+            Err(error) => return println!("error: message: {error} (say it in other words)"),
+        }
+        console::begin_answer();
+        let answer = self.answer();
+        console::end_answer();
+        self.totals.add(answer);
+        println!("\n[{answer}{}]", self.temperature());
+        let Totals { prompt, prompt_time, tokens, time, .. } = answer;
+        log::info!("answer: {=u64} tokens in {=u64} us", tokens, time);
+        log::info!("prompt: {=u64} tokens in {=u64} us", prompt, prompt_time);
+    }
+
+    /// Feeds the turn and streams what follows.
+    fn answer(&mut self) -> Totals {
+        let mut answer = Totals { prompt: self.conversation.unfed() as u64, ..Totals::default() };
+        let start = timer::micros();
+        if self.feed() {
+            answer.prompt_time = timer::micros() - start;
+            answer.tokens = self.speak();
+            answer.time = timer::micros() - start - answer.prompt_time;
+        }
+        answer
+    }
+
+    /// What was said so far.
+    pub fn stats(&self) {
+        let (session, totals) = (self.conversation.session(), &self.totals);
+        let options = session.options();
+        println!("{} answers, {totals}{}", totals.answers, self.temperature());
+        println!(
+            "{} tokens in the stream, the last {} and the first {} in sight",
+            session.len(),
+            options.context - options.sinks,
+            options.sinks
+        );
+        let all: u64 = self.cores.pieces().sum();
+        print!("{all} pieces of work, by core:");
+        self.cores.pieces().for_each(|pieces| print!(" {}", Percent(pieces, all)));
+        println!();
+    }
+
+    /// Feeds what is to be fed; false if that was interrupted.
+    fn feed(&mut self) -> bool {
+        while !console::interrupted() {
+            // Ids come from the tokenizer of the same model; what it does not know ends here.
+            match self.conversation.feed(&self.machine) {
+                Ok(false) => {}
+                Ok(true) => return true,
+                Err(error) => {
+                    println!("error: tokens: {error} (convert the model again)");
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    /// Samples and shows tokens; how many.
+    fn speak(&mut self) -> u64 {
+        let (mut utf8, mut tokens) = (Utf8Stream::new(), 0);
+        let mut show = |text: &str| console::put(text.as_bytes());
+        while tokens < self.limit && !console::interrupted() {
+            let wanted = self.limit - tokens;
+            let next = self.conversation.next(&self.machine, &mut self.sampler, wanted);
+            let Ok(Some(id)) = next else { break };
+            tokens += 1;
+            let tokenizer = self.conversation.tokenizer();
+            if !tokenizer.is_special(id) {
+                utf8.push(tokenizer.bytes(id), &mut show);
+            }
+        }
+        utf8.finish(&mut show);
+        tokens
+    }
+
+    fn temperature(&self) -> Temperature {
+        Temperature(self.mailbox.temperature())
+    }
+}
+
+/// The session that `cmdline.txt` asks for.
+fn options(flags: &oarlock_raspi::flags::Flags<'_>, model: &Model<'_>) -> Options {
+    let mut options = Options::for_model(model);
+    if let Some(context) = flags.context {
+        options.context = context;
+        options.sinks = Options::DEFAULT_SINKS.min(context / 2);
+    }
+    options.sinks = flags.sinks.unwrap_or(options.sinks);
+    options.chunk = flags.chunk.unwrap_or(options.chunk);
+    options.draft = DRAFTS;
+    options
+}
+
+/// What the core can do: the dot products of a Pi 5, by ID_AA64ISAR0_EL1.DP (DDI 0487,
+/// D17.2.61).
+fn isa() -> Isa {
+    if system_register!("id_aa64isar0_el1") >> 44 & 0xF == 1 {
+        // SAFETY: the core has just said that it has them, and all of a board's are alike.
+        unsafe { Isa::neon_dotprod() }
+    } else {
+        Isa::NEON
+    }
+}
+
+fn announce(options: &Options, bytes: usize, machine: Machine<'_>, seed: Option<u64>) {
+    log::info!("session of {=usize} bytes: {}", bytes, options);
+    let (threads, isa) = (machine.exec.threads(), machine.isa.name());
+    print!("context {}, {threads} cores, {isa}", options.context);
+    if let Some(seed) = seed {
+        print!(", seed {seed}");
+    }
+    println!("\nType a message. /help lists the commands.");
+}
+
+/// Behind the figures of an answer, where the firmware knows it.
+struct Temperature(Option<u32>);
+
+impl fmt::Display for Temperature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |milli| write!(f, "; {}", Celsius(milli)))
+    }
+}
+
+impl Totals {
+    fn add(&mut self, answer: Self) {
+        self.answers += 1;
+        self.prompt += answer.prompt;
+        self.prompt_time += answer.prompt_time;
+        self.tokens += answer.tokens;
+        self.time += answer.time;
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { prompt, tokens, .. } = self;
+        let (speed, prompt_speed) = (Speed(*tokens, self.time), Speed(*prompt, self.prompt_time));
+        write!(f, "{tokens} tokens, {speed}; prompt {prompt} tokens, {prompt_speed}")
+    }
+}
