@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use oarlock::layout::WeightType;
-use oarlock_convert::{Board, ConvertOptions, Error, Head, ImageOptions, Weights};
+use oarlock_convert::{Board, CardOptions, ConvertOptions, Error, Head, ImageOptions, Weights};
 
 /// Converts a model to .oar
 #[derive(Debug, Parser)]
@@ -35,7 +35,8 @@ struct Convert {
 #[command(
     name = "oarlock-convert image",
     version,
-    override_usage = "oarlock-convert image --board B --model M.oar [--program FILE] -o OUT"
+    override_usage = "oarlock-convert image --board B --model M.oar [--program FILE] -o OUT
+       oarlock-convert image --board raspi --model M.oar --kernel FILE [--firmware DIR] -o OUT"
 )]
 struct Image {
     /// Where it is to run
@@ -45,9 +46,18 @@ struct Image {
     #[arg(short, long, value_name = "M.oar")]
     model: PathBuf,
     /// The board's oarlock [default: the one built beside this program]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "kernel", value_name = "FILE")]
     program: Option<PathBuf>,
-    /// The file (for apple: the folder) to write
+    /// raspi: the firmware's files, to write a whole disk instead of a folder
+    #[arg(long, value_name = "DIR")]
+    firmware: Option<PathBuf>,
+    /// raspi: tokens that the cache holds [default: the model's own, at most 4096]
+    #[arg(long, value_name = "N")]
+    context: Option<usize>,
+    /// raspi: MiB of memory that the board has [default: 1024]
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u64>,
+    /// The file (for apple, and raspi without --firmware: the folder) to write
     #[arg(short, long = "output", value_name = "OUT")]
     out: PathBuf,
 }
@@ -97,8 +107,9 @@ impl Image {
         let named = Board::ALL.into_iter().find(|board| board.name() == self.board);
         // clap has seen the name.
         let board = named.unwrap_or(Board::LinuxX86_64);
-        let Self { model, program, out, .. } = self;
-        Command::Image(ImageOptions { board, model, program, out })
+        let Self { model, program, out, firmware, context, memory: memory_mib, .. } = self;
+        let card = CardOptions { firmware, context, memory_mib };
+        Command::Image(ImageOptions { board, model, program, out, card })
     }
 }
 
@@ -181,8 +192,14 @@ mod tests {
         let all = ["image", "--board", "apple", "--model", "m.oar", "--program", "p", "-o", "x"];
         let Ok(Command::Image(options)) = run(&all) else { panic!() };
         let (model, program) = ("m.oar".into(), Some("p".into()));
-        let expected = ImageOptions { board: Board::Apple, model, program, out: "x".into() };
+        let card = CardOptions::default();
+        let expected = ImageOptions { board: Board::Apple, model, program, out: "x".into(), card };
         assert_eq!(options, expected);
+        let all = ["image", "--board", "raspi", "--model", "m.oar", "--kernel", "k", "-o", "x"];
+        let Ok(Command::Image(options)) = run(&[&all[..], &["--context", "9"]].concat()) else {
+            panic!()
+        };
+        assert_eq!((options.program, options.card.context), (Some("k".into()), Some(9)));
     }
 
     #[test]

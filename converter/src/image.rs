@@ -2,10 +2,15 @@
 //!
 //! For Linux that is one executable with the model behind it, which the program maps where
 //! it lies. A Mac's signature covers the whole of an executable, so there it is a folder
-//! with both. Nothing but the two files goes in: the same files give the same bytes.
+//! with both. A Raspberry Pi without an operating system has the boot partition of a card.
+//! Nothing else goes in: the same files give the same bytes.
 
 mod board;
+mod fat;
+mod fat_names;
+mod kernel;
 pub mod mark;
+mod raspi;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -31,43 +36,71 @@ pub struct ImageOptions {
     pub model: PathBuf,
     /// The board's `oarlock`; else the one that was built beside this converter.
     pub program: Option<PathBuf>,
-    /// The file (for [`Board::Apple`]: the folder) to write.
+    /// The file (for [`Board::Apple`], and a card without firmware: the folder) to write.
     pub out: PathBuf,
+    /// For [`Board::RaspberryPi`]: what only a card has.
+    pub card: CardOptions,
+}
+
+/// What a card for a board without an operating system can be asked to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CardOptions {
+    /// The folder of the firmware's files; then a whole disk is written.
+    pub firmware: Option<PathBuf>,
+    /// Tokens that the cache holds; else as [`oarlock::Options::for_model`] has it.
+    pub context: Option<usize>,
+    /// MiB of memory that the board has; else 1024.
+    pub memory_mib: Option<u64>,
+}
+
+/// What was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// For [`Board::RaspberryPi`]: MiB of memory that the board must have.
+    pub memory_mib: Option<u64>,
 }
 
 /// Makes an image.
 ///
 /// # Errors
-/// If program or model are not what they should be, or the output cannot be written.
-pub fn image(options: &ImageOptions, progress: &dyn Progress) -> Result<()> {
+/// If program or model are not what they should be, the board is too small, or the output
+/// cannot be written.
+pub fn image(options: &ImageOptions, progress: &dyn Progress) -> Result<Made> {
+    let ImageOptions { board, model, out, .. } = options;
+    if *board != Board::RaspberryPi && options.card != CardOptions::default() {
+        let what = "--firmware, --context and --memory are for raspi alone";
+        return Err(Error::new(format!("--board {}", board.name()), what, "leave them out"));
+    }
     let program = match &options.program {
         Some(program) => program.clone(),
-        None => options.board.find_program()?,
+        None => board.find_program()?,
     };
-    refuse_inputs(&options.out, [&*program, &*options.model].into_iter())?;
-    options.board.check(&program)?;
-    check_model(&options.model)?;
-    progress.start(bytes(&program)? + bytes(&options.model)?);
-    match options.board {
-        Board::LinuxArm64 | Board::LinuxX86_64 => {
-            executable(&program, &options.model, &options.out, progress)
-        }
-        Board::Apple => folder(&program, &options.model, &options.out, progress),
+    refuse_inputs(out, [&*program, model].into_iter())?;
+    board.check(&program)?;
+    open_model(model, &map(model)?)?;
+    if *board == Board::RaspberryPi {
+        return raspi::image(options, &program, progress);
     }
+    progress.start(bytes(&program)? + bytes(model)?);
+    match board {
+        Board::Apple => folder(&program, model, out, progress)?,
+        _ => executable(&program, model, out, progress)?,
+    }
+    Ok(Made { memory_mib: None })
 }
 
 fn bytes(path: &Path) -> Result<u64> {
     Ok(fs::metadata(path).map_err(|e| Error::read(path, &e))?.len())
 }
 
-fn check_model(path: &Path) -> Result<()> {
+/// The model that is all of a file.
+fn open_model<'m>(path: &Path, bytes: &'m [u8]) -> Result<Model<'m>> {
     let todo = "make one with oarlock-convert";
-    let bytes = map(path)?;
-    let model = Model::open(&bytes).map_err(|what| Error::new(path.display(), what, todo))?;
+    let model = Model::open(bytes).map_err(|what| Error::new(path.display(), what, todo))?;
     if model.file_len() != bytes.len() {
         return Err(Error::new(path.display(), "something follows the end of the model", todo));
     }
-    Ok(())
+    Ok(model)
 }
 
 /// Where the program can be told that it carries a model.
@@ -98,21 +131,28 @@ fn executable(program: &Path, model: &Path, out: &Path, progress: &dyn Progress)
 /// What the folder for a Mac says about itself.
 const README: &str = include_str!("../../boards/apple/README.txt");
 
-/// `chat`, `chat.oar` and a page to read. The folder appears when it is complete.
+/// `chat`, `chat.oar` and a page to read.
 fn folder(program: &Path, model: &Path, out: &Path, progress: &dyn Progress) -> Result<()> {
+    folder_of(out, |staging| {
+        for (from, name) in [(program, "chat"), (model, "chat.oar")] {
+            let output = Output::create(&staging.join(name))?;
+            copy(from, &output, progress)?;
+            if name == "chat" {
+                executable_by_all(output.file()).map_err(|e| Error::write(out, &e))?;
+            }
+            output.commit()?;
+        }
+        fs::write(staging.join("README.txt"), README).map_err(|e| Error::write(out, &e))
+    })
+}
+
+/// A folder that `fill` fills, and that appears when it is complete.
+fn folder_of(out: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) || out.is_file() {
         return Err(Error::new(out.display(), "it exists already", "remove it, or give another"));
     }
     let staging = Staging::create(out)?;
-    for (from, name) in [(program, "chat"), (model, "chat.oar")] {
-        let output = Output::create(&staging.path.join(name))?;
-        copy(from, &output, progress)?;
-        if name == "chat" {
-            executable_by_all(output.file()).map_err(|e| Error::write(out, &e))?;
-        }
-        output.commit()?;
-    }
-    fs::write(staging.path.join("README.txt"), README).map_err(|e| Error::write(out, &e))?;
+    fill(&staging.path)?;
     fs::rename(&staging.path, out).map_err(|e| Error::write(out, &e))
 }
 
@@ -145,6 +185,11 @@ fn open(path: &Path) -> Result<File> {
 
 /// Appends the file at `from`; gives its length.
 fn copy(from: &Path, output: &Output, progress: &dyn Progress) -> Result<u64> {
+    pour(from, &mut output.file(), output.target(), progress)
+}
+
+/// Writes the file at `from` into what becomes `out`; gives its length.
+fn pour(from: &Path, into: &mut impl Write, out: &Path, progress: &dyn Progress) -> Result<u64> {
     let (mut source, mut total) = (open(from)?, 0);
     let mut buffer = vec![0; 1 << 20];
     loop {
@@ -155,8 +200,7 @@ fn copy(from: &Path, output: &Output, progress: &dyn Progress) -> Result<u64> {
         if n == 0 {
             return Ok(total);
         }
-        let part = output.file().write_all(&buffer[..n]);
-        part.map_err(|e| Error::write(output.target(), &e))?;
+        into.write_all(&buffer[..n]).map_err(|e| Error::write(out, &e))?;
         total += n as u64;
         progress.advance(n as u64);
     }

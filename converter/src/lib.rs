@@ -35,6 +35,6 @@ pub mod write;
 
 pub use convert::{ConvertOptions, Head, Report, convert};
 pub use error::{Error, Fault, Result};
-pub use image::{Board, ImageOptions, image};
+pub use image::{Board, CardOptions, ImageOptions, Made, image};
 pub use plan::Weights;
 pub use progress::{Progress, Silent};

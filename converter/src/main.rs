@@ -23,7 +23,11 @@ fn main() -> ExitCode {
             let terminal = Terminal::new();
             let done = image(&options, &terminal);
             terminal.bar.finish_and_clear();
-            done
+            done.map(|made| {
+                if let Some(mib) = made.memory_mib {
+                    print(&format!("runs on a board with {mib} MiB of memory or more\n"));
+                }
+            })
         }
         Command::Print(text) => {
             print(&text);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use byteorder::{ByteOrder, LittleEndian};
 
+use super::kernel;
 use crate::error::{Error, Result};
 
 /// Where an image runs.
@@ -15,11 +16,14 @@ pub enum Board {
     LinuxX86_64,
     /// macOS on Apple Silicon.
     Apple,
+    /// A Raspberry Pi without an operating system.
+    RaspberryPi,
 }
 
 impl Board {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::LinuxArm64, Self::LinuxX86_64, Self::Apple];
+    pub const ALL: [Self; 4] =
+        [Self::LinuxArm64, Self::LinuxX86_64, Self::Apple, Self::RaspberryPi];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
@@ -27,6 +31,7 @@ impl Board {
             Self::LinuxArm64 => "linux-arm64",
             Self::LinuxX86_64 => "linux-x86_64",
             Self::Apple => "apple",
+            Self::RaspberryPi => "raspi",
         }
     }
 
@@ -36,6 +41,7 @@ impl Board {
             Self::LinuxArm64 => "aarch64-unknown-linux-gnu",
             Self::LinuxX86_64 => "x86_64-unknown-linux-gnu",
             Self::Apple => "aarch64-apple-darwin",
+            Self::RaspberryPi => "aarch64-unknown-none",
         }
     }
 
@@ -49,10 +55,14 @@ impl Board {
         let found = candidates.into_iter().find(|path| self.check(path).is_ok());
         found.ok_or_else(|| {
             let target = self.triple();
+            let bare = "build it with (cd boards/raspi && cargo build --release), see \
+                 docs/boards.md, and give it with \
+                 --kernel boards/raspi/target/aarch64-unknown-none/release/kernel8";
             let todo = format!(
                 "build it with cargo build --release -p oarlock-hosted --target {target}, see \
                  docs/boards.md, and give it with --program target/{target}/release/oarlock"
             );
+            let todo = if self == Self::RaspberryPi { bare } else { &todo };
             Error::new(format!("--board {}", self.name()), "its program is not at hand", todo)
         })
     }
@@ -64,6 +74,7 @@ impl Board {
             Self::LinuxArm64 => elf(&bytes, 183),
             Self::LinuxX86_64 => elf(&bytes, 62),
             Self::Apple => mach_o(&bytes),
+            Self::RaspberryPi => kernel::flat(&bytes).map(drop),
         };
         done.map_err(|what| {
             let todo = format!("give the oarlock built for {}, as it was built", self.triple());
