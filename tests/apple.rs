@@ -47,7 +47,8 @@ fn needs_the_system_alone(commands: &[(u32, &[u8])]) {
     for (_, command) in commands.iter().filter(|(kind, _)| *kind == LOAD_DYLIB) {
         let name = &command[little(command, 8) as usize..];
         let name = name.split(|&byte| byte == 0).next().unwrap_or(name);
-        assert_eq!(String::from_utf8_lossy(name), "/usr/lib/libSystem.B.dylib");
+        // Part of every macOS. (On a Mac the crate `libc` brings in libiconv.)
+        assert!(name.starts_with(b"/usr/lib/lib"), "{}", String::from_utf8_lossy(name));
     }
 }
 

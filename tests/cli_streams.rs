@@ -6,7 +6,9 @@ mod common;
 use std::fs;
 use std::io::Write;
 
-use common::{Tiny, code, fails, interrupt, read_some, start};
+#[cfg(target_os = "linux")]
+use common::fails;
+use common::{Tiny, code, interrupt, read_some, start};
 use oarlock_tests::run_with_input;
 
 /// Enough tokens never to be reached.

@@ -1,4 +1,5 @@
 //! What a process holds at its peak: the file, what `inspect` announced, and a little.
+#![cfg(target_os = "linux")]
 
 use std::process::{Command, Stdio};
 
@@ -9,7 +10,6 @@ use serde_json::Value;
 const ALLOWANCE: u64 = 16 << 20;
 
 /// Peak resident bytes of a child, as its kernel saw it shortly before the end.
-#[cfg(target_os = "linux")]
 fn peak(command: &mut Command) -> u64 {
     let mut child = command.stdin(Stdio::null()).spawn().expect("oarlock runs");
     let status = format!("/proc/{}/status", child.id());
@@ -25,7 +25,6 @@ fn peak(command: &mut Command) -> u64 {
     most
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn generate_holds_what_inspect_announces() {
     let Some(model) = real_model() else { return };

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 target=aarch64-apple-darwin
-toolchain=${TOOLCHAIN:-$(rustup show active-toolchain 2>/dev/null | cut -d' ' -f1)}
+toolchain=${TOOLCHAIN-$(rustup show active-toolchain 2>/dev/null | cut -d' ' -f1)}
 out=${CARGO_TARGET_DIR:-$PWD/target}
 build=(cargo ${toolchain:+"+$toolchain"} build --release --locked -p oarlock-hosted --target "$target")
 
@@ -23,8 +23,16 @@ if [ "$(uname -s)" != Darwin ]; then
         fi
         zig=("$out/zig/bin/python" -m ziglang)
     fi
-    # macOS 11 is the first that runs on these machines.
-    printf '#!/bin/sh\nexec %s cc -target aarch64-macos.11.0 "$@"\n' "${zig[*]}" >"$out/zig-link"
+    # macOS 11 is the first that runs on these machines. The crate `libc` asks for iconv, which
+    # nothing here calls and zig has no stub of.
+    cat >"$out/zig-link" <<LINK
+#!/bin/sh
+for argument; do
+    shift
+    [ "\$argument" = -liconv ] || set -- "\$@" "\$argument"
+done
+exec ${zig[*]} cc -target aarch64-macos.11.0 "\$@"
+LINK
     chmod +x "$out/zig-link"
     export CARGO_TARGET_AARCH64_APPLE_DARWIN_LINKER=$out/zig-link
     # Stripping would take the signature off.
