@@ -99,13 +99,14 @@ fn files(options: &ImageOptions, program: &Path) -> Result<Files> {
     let flat = kernel::flat(&map(program)?);
     // It was checked to be one.
     let flat = flat.map_err(|what| Error::new(program.display(), what, "build it again"))?;
+    let packed = kernel::packed(&flat).map_err(|e| Error::write(&options.out, &e))?;
     let context = options.card.context.map(|n| format!("oarlock.context={n}")).unwrap_or_default();
     let text = |text: &str| Content::Bytes(text.as_bytes().to_vec());
     Ok(vec![
         ("config.txt".into(), text(CONFIG)),
         ("cmdline.txt".into(), text(&format!("{context}\n"))),
         ("README.txt".into(), text(README)),
-        ("kernel8.img".into(), Content::Bytes(flat)),
+        ("kernel8.img".into(), Content::Bytes(packed)),
         (MODEL.into(), Content::Path(options.model.clone())),
     ])
 }

@@ -1,0 +1,34 @@
+"""The default model on an emulated board: says Paris, as the hosted chat says it.
+
+    real.py OARLOCK KERNEL8 MODEL MACHINE
+"""
+
+import sys
+
+from board import Board
+from session import check, hosted, shares
+
+LINES = ["What is the capital of France?"]
+TOKENS = 12
+
+
+def main():
+    oarlock, kernel, model, machine = sys.argv[1:5]
+    expected = hosted(oarlock, model, LINES, TOKENS)
+    with Board(machine, kernel, model, f"oarlock.temp=0 oarlock.n={TOKENS}") as board:
+        print(board.boot())
+        answers = b""
+        for line in LINES:
+            answer, figures = board.say(line)
+            answers += answer + b"\n"
+            print(f"> {line}\n{answer.decode()}\n{figures}")
+        check(b"Paris" in answers, f"no Paris in {answers!r}")
+        check(answers == expected, f"another transcript: {answers!r}, not {expected!r}")
+        work = shares(board)
+        check(all(20 <= share <= 30 for share in work), f"uneven shares {work}")
+        check(board.end() == 0, "the exit code")
+    print(f"{machine}: as hosted, shares {work} %")
+
+
+if __name__ == "__main__":
+    main()

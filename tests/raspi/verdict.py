@@ -1,0 +1,23 @@
+"""Whether a boot says that the model is damaged, and lives.
+
+    verdict.py KERNEL8 MODEL MACHINE TOLD
+"""
+
+import sys
+
+from board import Board
+from faults import lives
+from session import check
+
+
+def main():
+    kernel, model, machine, told = sys.argv[1:5]
+    with Board(machine, kernel, model) as board:
+        boot = board.boot()
+        check(f"error: model: {told}" in boot, boot)
+        lives(board)
+    print(f"{machine}: {boot.strip().splitlines()[-1]}")
+
+
+if __name__ == "__main__":
+    main()
