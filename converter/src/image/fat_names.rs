@@ -5,6 +5,8 @@ use byteorder::{ByteOrder, LittleEndian};
 
 /// Bytes of an entry.
 const ENTRY: usize = 32;
+/// Where an entry says how its name is written.
+const CASE_AT: usize = 12;
 /// Letters of a long name that an entry holds, and where.
 const LETTERS: [usize; 13] = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30];
 /// The first of January 1980: the same files give the same bytes whenever that is.
@@ -27,7 +29,9 @@ pub fn entries(
         if !is_short(name) {
             folder.extend(long(name, &short));
         }
-        folder.extend(entry(&short, IS_FILE, place(i)));
+        let mut file = entry(&short, IS_FILE, place(i));
+        file[CASE_AT] = case(name);
+        folder.extend(file);
         taken.push(short);
     }
     folder
@@ -50,10 +54,24 @@ fn parts(name: &str) -> (&str, &str) {
     name.rsplit_once('.').unwrap_or((name, ""))
 }
 
-/// Whether a short name says it all, but for its case, which nobody asks.
+/// Which parts of a short name are written small, as Windows NT notes it and others heed it.
+fn case(name: &str) -> u8 {
+    let (base, extension) = parts(name);
+    let small = |part: &str| part.bytes().any(|c| c.is_ascii_lowercase());
+    let flags = [(small(base), 0x08), (small(extension), 0x10)];
+    flags.into_iter().filter(|(small, _)| is_short(name) && *small).map(|(_, flag)| flag).sum()
+}
+
+/// Whether a short name says it all: each part is written small, or large.
 fn is_short(name: &str) -> bool {
     let (base, extension) = parts(name);
     let fits = |c: u8| c.is_ascii_alphanumeric() || b"_-$~!#%&".contains(&c);
+    let mixed = |part: &str| {
+        part.bytes().any(|c| c.is_ascii_lowercase()) && part.bytes().any(|c| c.is_ascii_uppercase())
+    };
+    if mixed(base) || mixed(extension) {
+        return false;
+    }
     (1..=8).contains(&base.len())
         && extension.len() <= 3
         && base.bytes().all(fits)
@@ -122,6 +140,8 @@ mod tests {
         assert_eq!(&short("bcm2711-rpi-4-b.dtb", none), b"BCM271~1DTB");
         assert_eq!(&short("bcm2711-rpi-400.dtb", &[*b"BCM271~1DTB"]), b"BCM271~2DTB");
         assert_eq!(&short("start4.elf", none), b"START4  ELF");
+        assert_eq!([case("start4.elf"), case("LICENCE"), case("README.txt")], [0x18, 0, 0x10]);
+        assert!(!is_short("ReadMe.txt") && case("bcm2711-rpi-400.dtb") == 0);
     }
 
     #[test]
