@@ -66,7 +66,7 @@ def appended(kernel, model, machine, answer):
             check(board.say("Hello")[0] == answer, "another answer from an appended model")
         # Without a device tree there are no flags, and the mailbox tells the memory.
         with Board(machine, both, None, tree_too=False) as board:
-            check("context 128, 4 cores, neon, seed " in board.boot(), "not its own flags")
+            check("context 256, 4 cores, neon, seed " in board.boot(), "not its own flags")
     print(f"{machine}: a model behind the program is found, with a device tree and without")
 
 

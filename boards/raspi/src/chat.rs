@@ -1,4 +1,5 @@
 //! The conversation: what a line brings about, as on the hosted board.
+#![allow(unsafe_code)]
 
 use core::fmt;
 

@@ -3,6 +3,7 @@
 //! Text goes out as it comes, the caller waiting for the wire. Bytes come in by interrupt,
 //! into a queue that holds what is typed or pasted while the board computes: at 115,200 baud
 //! the UART's own 16 bytes are full in 1.4 ms, which a chunk of a prompt takes many times.
+#![allow(unsafe_code)]
 
 use core::cell::UnsafeCell;
 use core::fmt::{self, Write};

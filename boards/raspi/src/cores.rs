@@ -3,6 +3,7 @@
 //!
 //! The cores are alike and have nothing else to do, so work is dealt out: every core
 //! computes its share of a region, and nobody fetches work through a shared word.
+#![allow(unsafe_code)]
 
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};

@@ -1,4 +1,5 @@
 //! When the program is wrong: what happened and where, on the console, then a new start.
+#![allow(unsafe_code)]
 
 use core::fmt::{Arguments, Display};
 use core::panic::PanicInfo;

@@ -1,5 +1,6 @@
 //! What the firmware tells before anything else runs: by its device tree, and by its mailbox
 //! where there is no tree or the tree is silent.
+#![allow(unsafe_code)]
 
 use core::ops::Range;
 

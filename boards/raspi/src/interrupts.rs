@@ -1,4 +1,5 @@
 //! The one interrupt there is: the console has received something.
+#![allow(unsafe_code)]
 
 use crate::board::Interrupts;
 use crate::registers::Registers;

@@ -3,6 +3,7 @@
 //! frame is a few bytes; `defmt-print -e kernel8` puts both together.
 //!
 //! Only the first core logs, and its interrupt does not.
+#![allow(unsafe_code)]
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

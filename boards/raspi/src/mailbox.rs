@@ -3,6 +3,7 @@
 //! <https://github.com/raspberrypi/firmware/wiki/Mailbox-property-interface>, and
 //! <https://github.com/raspberrypi/firmware/wiki/Accessing-mailboxes> for the registers. Every
 //! question may go unanswered, and then the board does without.
+#![allow(unsafe_code)]
 
 use crate::registers::{Registers, clean_and_invalidate};
 use crate::timer::wait_until;

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! boot.s        one exception level, floating point, a first map, caches   vectors.s
-//! main          below: the story in order
+//! run           below: the story in order
 //!   board       which Pi this is: one table, chosen by the core's name
 //!   console     PL011: prints, and keeps what is typed while the board computes
 //!   log         the same story as defmt frames on the second UART
@@ -22,6 +22,7 @@
 #![no_main]
 
 mod board;
+mod boot;
 mod chat;
 mod console;
 mod cores;
@@ -41,8 +42,6 @@ mod registers;
 mod scratch;
 mod timer;
 
-use core::arch::global_asm;
-
 use oarlock::Executor;
 use oarlock::kernels::set_control_word;
 use oarlock_raspi::units::Megabytes;
@@ -52,13 +51,9 @@ use chat::Talk;
 use firmware::Firmware;
 use scratch::Scratch;
 
-global_asm!(include_str!("boot.s"));
-global_asm!(include_str!("vectors.s"));
-
-/// The first line of Rust. `tree` is what the firmware gives in x0, `image` where it has
-/// loaded this program (which runs where it is linked).
-#[unsafe(no_mangle)]
-extern "C" fn main(tree: usize, image: usize) -> ! {
+/// The story in order. `tree` is what the firmware gives in x0, `image` where it has loaded
+/// this program (which runs where it is linked).
+fn run(tree: usize, image: usize) -> ! {
     set_control_word();
     timer::start();
     let Some(board) = board::this() else {

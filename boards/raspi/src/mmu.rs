@@ -2,6 +2,7 @@
 //! the memory joins that the firmware reports, and nothing else.
 //!
 //! DDI 0487, D8.3 (descriptors) and D8.16.1 (break before make).
+#![allow(unsafe_code)]
 
 use core::arch::asm;
 use core::ops::Range;

@@ -1,10 +1,11 @@
 //! The model: where the firmware has put it, and whether it is whole.
+#![allow(unsafe_code)]
 
 use core::fmt;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use oarlock::format::{MAGIC, OpenError};
+use oarlock::format::{Header, MAGIC, OpenError};
 use oarlock::model::VerifyError;
 use oarlock::{Executor, Model};
 use oarlock_raspi::units::Megabytes;
@@ -79,9 +80,12 @@ fn appended(firmware: &Firmware, image: usize) -> Option<Range<usize>> {
     let size = unsafe { slice(image..image + IMAGE_SIZE_AT + 8) };
     let size = size.last_chunk().map_or(0, |size| u64::from_le_bytes(*size)) as usize;
     let end = if size > program { image.checked_add(size)? } else { memory.end };
-    let place = start..end.min(memory.end);
+    let most = start..end.min(memory.end);
     // SAFETY: memory that is there, mapped, and written by nobody yet.
-    unsafe { slice(place.clone()) }.starts_with(&MAGIC).then_some(place)
+    let bytes = unsafe { slice(most.clone()) };
+    // A model whose header is damaged keeps all of it, to be told so.
+    let len = Header::read(bytes).map_or(most.len(), |header| header.total_len as usize);
+    bytes.starts_with(&MAGIC).then_some(start..start.saturating_add(len).min(most.end))
 }
 
 /// Opens the model and checks every tensor, on all cores.

@@ -1,4 +1,5 @@
 //! Starting again, and ending where a debugger or an emulator listens.
+#![allow(unsafe_code)]
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,6 @@
 //! Lines in, answers out, for ever. Without a model the prompt is there all the same, to say
 //! why.
+#![allow(unsafe_code)]
 
 use oarlock_raspi::line::{Editor, LINE, PROMPT, Typed};
 

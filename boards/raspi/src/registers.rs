@@ -1,4 +1,5 @@
 //! Registers: those of devices, which lie in memory, and those of the core, which do not.
+#![allow(unsafe_code)]
 
 use core::arch::asm;
 

@@ -1,4 +1,5 @@
 //! The one piece of memory that everything with a size known only now is cut from.
+#![allow(unsafe_code)]
 
 use core::mem::MaybeUninit;
 use core::ops::Range;

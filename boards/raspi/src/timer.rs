@@ -1,4 +1,5 @@
 //! The generic timer: microseconds since the board has power (DDI 0487, chapter D12).
+#![allow(unsafe_code)]
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
