@@ -25,8 +25,8 @@ pub fn run(args: &args::Bench) -> Outcome {
     let mut bench = Bench { session, machine, vocab_size: model.config().vocab_size };
     let prompt = count("--prompt-tokens", args.prompt_tokens)?;
     let (depth, tokens) = (count("--depth", args.depth)?, count("-n", args.limit)?);
-    // One run that nobody times brings the weights into memory and wakes the threads.
-    bench.prefill(0, prompt.min(options.chunk))?;
+    // One run that nobody times brings weights and cache into memory and the cores to speed.
+    bench.prefill(depth, prompt)?;
     let (mut prefill, mut first, mut decoded, mut read) = (vec![], vec![], vec![], vec![]);
     for run in 0..args.repetitions {
         let (tok_s, first_s) = bench.prefill(depth, prompt)?;
