@@ -69,6 +69,9 @@ fn deal<P: Send>(
     fill(&mut hands.pieces, pieces);
     hands.parts = hands.pieces.len().min(exec.threads());
     let parts = hands.parts;
+    if parts <= 1 {
+        return hands.hand(0).for_each(f);
+    }
     exec.run(parts, &|part| exec.note(part, hands.hand(part).map(f).count()));
 }
 
