@@ -43,14 +43,14 @@ def source(scratch, programs):
     return next(scratch.glob("llama_cpp_python-*/vendor/llama.cpp"))
 
 
-def llama(scratch, name, options):
+def llama(scratch, name, options, tools=TOOLS):
     """A build of llama.cpp; returns the folder with its programs."""
     build = scratch / name
-    if not all((build / "bin" / tool).exists() for tool in TOOLS):
+    if not all((build / "bin" / tool).exists() for tool in tools):
         programs = venv(scratch)
         env = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}
         do("cmake", "-S", source(scratch, programs), "-B", build, *COMMON, *options, cwd=scratch, env=env)
-        do("ninja", "-C", build, *TOOLS, cwd=scratch, env=env)
+        do("ninja", "-C", build, *tools, cwd=scratch, env=env)
     return build / "bin"
 
 

@@ -130,7 +130,7 @@ pub fn matmul(machine: &Machine<'_>, input: &Input<'_>, jobs: &mut [Job<'_>]) {
 
 /// Cuts a job into pieces of `each` tiles.
 fn cut<'a>(job: &'a mut Job<'_>, n: usize, each: usize) -> impl Iterator<Item = Piece<'a>> {
-    let (steps, all) = (job.task.steps(), tiles(job.task.rows()));
+    let (steps, all, each) = (job.task.steps(), tiles(job.task.rows()), each.max(1));
     let mut rest = Some(Block::new(job.out, n, job.stride));
     (0..all.div_ceil(each)).filter_map(move |piece| {
         let range = piece * each..all.min((piece + 1) * each);
