@@ -65,7 +65,7 @@ _start:
 
 boot:
     mov     x20, x0                 // the device tree, or 0
-    mrs     x0, mpidr_el1           // B2.3.. one core boots; the others wait to be called
+    mrs     x0, mpidr_el1           // one core boots; the others wait to be called
     and     x0, x0, #0xffff
     cbnz    x0, park
 

@@ -1,8 +1,8 @@
 //! Pins: GPIO 14 and 15 (8 and 10 of the header) become the console.
 //!
 //! BCM2835 ARM Peripherals section 6.1, BCM2711 section 5.2: three bits of a function select
-//! register for a pin. The firmware gives these two to the Bluetooth chip's neighbour, the
-//! mini UART, unless told otherwise; alternate function 0 is the PL011.
+//! register for a pin. The firmware may give these two to the mini UART, and the PL011 to the
+//! Bluetooth chip; alternate function 0 takes it back.
 
 use crate::registers::Registers;
 

@@ -1,7 +1,7 @@
 //! The log's UART: the "mini UART" of BCM2835 (ARM Peripherals, section 2.2) and BCM2711.
 //!
-//! It sends only. Its baud rate hangs on the clock of the GPU's core, which `core_freq=250`
-//! of our config.txt holds still.
+//! It sends only. Its baud rate hangs on the clock of the GPU's core, which `enable_uart=1` in
+//! our config.txt holds still.
 
 use crate::registers::Registers;
 

@@ -40,17 +40,11 @@ impl Scratch {
 
     /// The next `len` bytes, whatever they hold; `None` if there are not so many.
     pub fn bytes(&mut self, len: usize) -> Option<&'static mut [u8]> {
-        let all = core::mem::take(&mut self.0);
-        let skip = all.as_ptr().align_offset(ALIGN).min(all.len());
-        let (taken, rest) = match all.split_at_mut(skip) {
-            (_, aligned) if aligned.len() >= len => aligned.split_at_mut(len),
-            (skipped, aligned) => {
-                let _ = skipped;
-                (&mut [][..], aligned)
-            }
-        };
+        let skip = self.0.as_ptr().align_offset(ALIGN);
+        let end = skip.checked_add(len).filter(|&end| end <= self.0.len())?;
+        let (taken, rest) = core::mem::take(&mut self.0).split_at_mut(end);
         self.0 = rest;
-        (taken.len() == len).then_some(taken)
+        taken.get_mut(skip..)
     }
 
     /// The next `len` elements, each of this value.
