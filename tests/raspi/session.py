@@ -62,12 +62,13 @@ def main():
             check(f"{cores} cores" in boot, boot)
             got = transcript(board, LINES)
             check(got == expected, f"another transcript: {got!r}, not {expected!r}")
-            work = shares(board)
-            check(len(work) == cores, f"shares of {len(work)} cores")
-            if cores == 4:
+            if cores > 1:
+                work = shares(board)
+                check(len(work) == cores, f"shares of {len(work)} cores")
                 check(all(20 <= share <= 30 for share in work), f"uneven shares {work}")
+                print(f"{machine}: shares {work} %")
             check(board.end() == 0, "the exit code")
-        print(f"{machine}, {cores} cores: {len(expected)} bytes as hosted, shares {work} %")
+        print(f"{machine}, cores={cores}: {len(expected)} bytes as hosted")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def main():
         boot = board.boot()
         check(f"error: model: {told}" in boot, boot)
         lives(board)
-    print(f"{machine}: {boot.strip().splitlines()[-1]}")
+    print(f"{machine}: {boot.strip().splitlines()[-2]}")
 
 
 if __name__ == "__main__":

@@ -140,6 +140,9 @@ impl Talk {
             options.sinks
         );
         let all: u64 = self.cores.pieces().sum();
+        if all == 0 {
+            return; // Nothing is counted where one core does everything.
+        }
         print!("{all} pieces of work, by core:");
         self.cores.pieces().for_each(|pieces| print!(" {}", Percent(pieces, all)));
         println!();
