@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use oarlock::format::{Config, Role};
 use oarlock::layout::WeightType;
-use oarlock::math::{exp, f16_to_f32, f32_to_f16, fma, rint, sin_cos, sqrt};
+use oarlock::math::{exp, f16_to_f32, f32_to_f16, rint, sin_cos, sqrt};
 use oarlock::{KvType, Machine, Model, Options, Session};
 use oarlock_tests::{Aligned, Random, Synthetic};
 
@@ -251,6 +251,11 @@ fn quantized_block(head: &[f32]) -> (Vec<f32>, f32) {
 fn product(weights: &[f32], x: &[f32]) -> Vec<f32> {
     let row = |row: &[f32]| row.iter().zip(x).fold(0.0, |acc, (w, x)| fma(*w, *x, acc));
     weights.chunks(x.len()).map(row).collect()
+}
+
+/// The standard library's.
+fn fma(a: f32, b: f32, c: f32) -> f32 {
+    a.mul_add(b, c)
 }
 
 fn add(x: &mut [f32], y: &[f32]) {
