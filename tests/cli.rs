@@ -157,6 +157,11 @@ fn json_keys_are_fixed() {
     let perplexity = json(&tiny.run("perplexity", &args).ok().text());
     assert_eq!(keys(&perplexity), ["nll", "ppl", "tokens", "windows"]);
     assert_eq!((&perplexity["tokens"], &perplexity["windows"]), (&45.into(), &3.into()));
+    let stream =
+        json(&tiny.run("stream", &["--json", "-f", "text", "--context", "16"]).ok().text());
+    assert_eq!(keys(&stream), ["nll", "ppl", "steps", "tokens"]);
+    assert_eq!(keys(&stream["steps"][0]), ["ppl", "rss", "tok_s", "tokens"]);
+    assert_eq!(stream["steps"][0]["tokens"], stream["tokens"]);
 }
 
 #[test]
@@ -188,6 +193,10 @@ fn arrays_have_their_shapes() {
     tiny.run("perplexity", &args).ok();
     assert_eq!(Npy::read(&tiny.join("nll.npy")).shape, [2, 15]);
     fails(&tiny.run("perplexity", &["-f", "text", "--context", "5000"]), 2, "one window of 5000");
+    tiny.run("stream", &["-f", "text", "--context", "16", "--per-token", "nll.npy"]).ok();
+    assert_eq!(Npy::read(&tiny.join("nll.npy")).shape.len(), 1);
+    fs::write(tiny.join("empty"), "").unwrap();
+    fails(&tiny.run("stream", &["-f", "empty"]), 2, "none to predict");
     fails(&tiny.run("logits", &["--tokens", "99999", "-o", "x.npy"]), 2, "no token 99999");
     fails(&tiny.run("logits", &["--tokens", "1", "-o", "no/x.npy"]), 2, "no such file");
 }

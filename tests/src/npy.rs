@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-/// A two-dimensional array of f32: `.npy` version 1, little-endian, C order.
+/// An array of f32: `.npy` version 1, little-endian, C order.
 pub struct Npy {
-    /// Rows and columns.
-    pub shape: [usize; 2],
-    /// (rows, columns)
+    /// One dimension, or rows and columns.
+    pub shape: Vec<usize>,
+    /// In the order of the shape.
     pub data: Vec<f32>,
 }
 
@@ -31,10 +31,10 @@ impl Npy {
                 return Err(format!("no {part} in {header}"));
             }
         }
-        let shape = shape(header).ok_or_else(|| format!("no two-dimensional shape in {header}"))?;
+        let shape = shape(header).ok_or_else(|| format!("no shape in {header}"))?;
         let data: Vec<f32> =
             rest[len..].as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        if rest.len() - len != 4 * shape[0] * shape[1] {
+        if rest.len() - len != 4 * shape.iter().product::<usize>() {
             return Err(format!("{} bytes of data for shape {shape:?}", rest.len() - len));
         }
         Ok(Self { shape, data })
@@ -51,9 +51,9 @@ impl Npy {
     }
 }
 
-fn shape(header: &str) -> Option<[usize; 2]> {
+fn shape(header: &str) -> Option<Vec<usize>> {
     let (_, tail) = header.split_once("'shape': (")?;
     let (inside, _) = tail.split_once(')')?;
-    let (rows, columns) = inside.split_once(',')?;
-    Some([rows.trim().parse().ok()?, columns.trim().trim_end_matches(',').parse().ok()?])
+    let numbers = inside.split(',').map(str::trim).filter(|n| !n.is_empty());
+    numbers.map(|n| n.parse().ok()).collect()
 }

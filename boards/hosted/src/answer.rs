@@ -10,7 +10,7 @@ use oarlock::{Drafts, FeedError, Machine, Session};
 
 use crate::console;
 use crate::errors::{Outcome, Stop, fault};
-use crate::stream::TextStream;
+use crate::text_stream::TextStream;
 
 /// A session that answers.
 pub struct Speaker<'a> {

@@ -37,6 +37,8 @@ pub enum Command {
     Logits(Logits),
     /// How well the model predicts a text
     Perplexity(Perplexity),
+    /// How well the model predicts a text of any length in fixed memory
+    Stream(Stream),
     /// How fast this machine runs the model
     Bench(Bench),
     /// What is in a model and how much memory it needs
@@ -170,6 +172,25 @@ pub struct Perplexity {
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
     pub windows: Option<u64>,
     /// Where every token's negative log likelihood goes: f32 [windows, context - 1]
+    #[arg(long, value_name = "OUT.npy")]
+    pub per_token: Option<PathBuf>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// `oarlock stream`
+#[derive(Args, Debug)]
+pub struct Stream {
+    /// File with the text
+    #[arg(short, long)]
+    pub file: PathBuf,
+    /// Position of the first token in its stream
+    #[arg(long, default_value_t = 0)]
+    pub position: u64,
+    /// Where every token's negative log likelihood goes: f32 [tokens - 1]
     #[arg(long, value_name = "OUT.npy")]
     pub per_token: Option<PathBuf>,
     /// One JSON object

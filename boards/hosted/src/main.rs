@@ -10,7 +10,7 @@
 //! ```
 //!
 //! `engine` puts them together. The commands stand on that, one file each in `commands`;
-//! `answer` is the loop that generate and chat share, and `stream` turns its tokens into
+//! `answer` is the loop that generate and chat share, and `text_stream` turns its tokens into
 //! text. All output goes through `console`, every failure through `errors`, and what a
 //! signal must not leave behind is registered with `signals`.
 //!
@@ -37,7 +37,7 @@ mod pool;
 mod sampling;
 mod scratch;
 mod signals;
-mod stream;
+mod text_stream;
 mod texts;
 mod words;
 
@@ -51,7 +51,9 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use args::{Cli, Command};
-use commands::{bench, chat, detokenize, generate, inspect, logits, perplexity, tokenize, verify};
+use commands::{
+    bench, chat, detokenize, generate, inspect, logits, perplexity, stream, tokenize, verify,
+};
 use errors::{Outcome, Stop, fault};
 
 fn main() -> ExitCode {
@@ -77,6 +79,7 @@ fn run() -> Outcome {
         Command::Detokenize(args) => detokenize::run(&args),
         Command::Logits(args) => logits::run(&args),
         Command::Perplexity(args) => perplexity::run(&args),
+        Command::Stream(args) => stream::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::errors::{Outcome, fault, file_fault};
 use crate::signals::Leftover;
 
-/// A matrix that is being written row by row; the file has its name once it is complete.
+/// An array that is being written row by row; the file has its name once it is complete.
 pub struct Npy {
     path: PathBuf,
     out: BufWriter<File>,
@@ -16,14 +16,14 @@ pub struct Npy {
 }
 
 impl Npy {
-    /// Starts an array of `rows × cols`.
-    pub fn create(path: &Path, rows: usize, cols: usize) -> Outcome<Self> {
+    /// Starts an array of this shape.
+    pub fn create(path: &Path, shape: &[usize]) -> Outcome<Self> {
         let device = fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
         let temporary = if device { None } else { Some(beside(path)?) };
         let target = temporary.as_ref().map_or(path, Leftover::path);
         let file = File::create(target).map_err(|error| file_fault(path, &error))?;
         let mut npy = Self { path: path.into(), out: BufWriter::new(file), temporary };
-        npy.write(&header(rows, cols))?;
+        npy.write(&header(shape))?;
         Ok(npy)
     }
 
@@ -64,8 +64,10 @@ fn beside(path: &Path) -> Outcome<Leftover> {
 }
 
 /// Magic, version 1.0, the length of the rest, and a Python dictionary padded to 64 bytes.
-fn header(rows: usize, cols: usize) -> Vec<u8> {
-    let dict = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {cols}), }}");
+fn header(shape: &[usize]) -> Vec<u8> {
+    // Python's tuple of one has a comma too.
+    let shape: String = shape.iter().map(|n| format!("{n}, ")).collect();
+    let dict = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}");
     let total = (10 + dict.len() + 1).next_multiple_of(64);
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend_from_slice(&((total - 10) as u16).to_le_bytes());
@@ -81,8 +83,8 @@ mod tests {
 
     #[test]
     fn the_header_is_a_multiple_of_64_and_says_its_length() {
-        for (rows, cols) in [(0, 1), (1, 49152), (usize::MAX, usize::MAX)] {
-            let bytes = header(rows, cols);
+        for shape in [&[7][..], &[0, 1], &[1, 49152], &[usize::MAX, usize::MAX]] {
+            let bytes = header(shape);
             assert_eq!(bytes.len() % 64, 0);
             assert_eq!(usize::from(u16::from_le_bytes([bytes[8], bytes[9]])) + 10, bytes.len());
             assert!(bytes.ends_with(b"\n"));

@@ -39,7 +39,7 @@ pub fn run(args: &args::Logits) -> Outcome {
         machine.exec.threads(),
         session.options().chunk
     );
-    let mut npy = Npy::create(&args.output, ids.len(), vocab_size)?;
+    let mut npy = Npy::create(&args.output, &[ids.len(), vocab_size])?;
     feed_each(&mut session, &machine, &ids, &mut |_, logits| npy.row(logits))?;
     npy.finish()
 }

@@ -7,5 +7,6 @@ pub mod generate;
 pub mod inspect;
 pub mod logits;
 pub mod perplexity;
+pub mod stream;
 pub mod tokenize;
 pub mod verify;

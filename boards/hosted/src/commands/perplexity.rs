@@ -24,7 +24,7 @@ pub fn run(args: &args::Perplexity) -> Outcome {
     let (session, machine) = engine.session(model)?;
     let mut scorer = Scorer { session, machine, sum: 0.0, tokens: 0 };
     let mut npy = match &args.per_token {
-        Some(path) => Some(Npy::create(path, windows.len(), context - 1)?),
+        Some(path) => Some(Npy::create(path, &[windows.len(), context - 1])?),
         None => None,
     };
     for (i, window) in windows.iter().enumerate() {
@@ -106,7 +106,7 @@ impl Scorer<'_> {
 }
 
 /// −ln softmax(logits)[id]
-fn nll(logits: &[f32], id: u32) -> f64 {
+pub fn nll(logits: &[f32], id: u32) -> f64 {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|&logit| f64::from((logit - most).exp())).sum();
     let logit = logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);

@@ -1,0 +1,96 @@
+//! The ring against StreamingLLM as its paper defines it (`tests/golden/streaming.py`).
+
+use std::process::Command;
+
+use oarlock::{Machine, Model, Options};
+use oarlock_tests::{
+    Npy, TempDir, Threads, bin, fixture, isas, real_model, run, tiny, with_session,
+};
+use serde_json::Value;
+
+/// f32 against f32: two orders of summation.
+const TOLERANCE: f64 = 1e-3;
+
+fn golden(name: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(fixture(name)).expect("a readable fixture");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn number(value: &Value, key: &str) -> usize {
+    value[key].as_u64().unwrap_or_else(|| panic!("{key} is a number")) as usize
+}
+
+fn scores(stream: &Value) -> Vec<f64> {
+    let list = stream["nll"].as_array().expect("a list");
+    list.iter().map(|v| v.as_f64().expect("a number")).collect()
+}
+
+/// −ln softmax(logits)[id], in f64
+fn nll(logits: &[f32], id: u32) -> f64 {
+    let logit = |v: f32| f64::from(v);
+    let most = logits.iter().copied().map(logit).fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|&v| (logit(v) - most).exp()).sum();
+    sum.ln() + most - logit(logits[id as usize])
+}
+
+fn stream(name: &str, model: &Model<'_>, ids: &[u32], stream: &Value, position: u64) {
+    let (context, sinks) = (number(stream, "context"), number(stream, "sinks"));
+    let machine = Machine { isa: *isas().last().expect("at least scalar"), exec: &Threads(2) };
+    let defaults = Options::for_model(model);
+    let options =
+        Options { context, sinks, chunk: 7, logit_rows: 3, base_position: position, ..defaults };
+    let right = scores(stream);
+    with_session(model, options, |session| {
+        let mut compare = |i: usize, logits: &[f32]| {
+            let (ours, right) = (nll(logits, ids[i + 1]), right[i]);
+            assert!(
+                (ours - right).abs() <= TOLERANCE,
+                "{name}, {sinks} sinks of {context}: {ours} for {right} at {i}"
+            );
+        };
+        session.feed_each(&machine, &ids[..ids.len() - 1], &mut compare).expect("known tokens");
+    });
+}
+
+/// Several times around the ring; grouped queries, scaled rotary positions, an odd context.
+#[test]
+fn tiny_models_stream_as_the_paper_says() {
+    for case in golden("streaming.json") {
+        let name = case["model"].as_str().expect("a name");
+        let ids = case["ids"].as_array().expect("a list");
+        let ids: Vec<u32> = ids.iter().map(|id| id.as_u64().expect("an id") as u32).collect();
+        let file = tiny(name, "f32");
+        let model = Model::open(&file).unwrap_or_else(|e| panic!("{name}: {e}"));
+        for golden in case["streams"].as_array().expect("a list") {
+            // Rotary positions are relative: a stream may begin anywhere.
+            for position in [0, 1 << 40] {
+                stream(name, &model, &ids, golden, position);
+            }
+        }
+    }
+}
+
+/// 2,000 tokens through 256 slots, by 8-bit activations and cache: as in f32 in the mean, and
+/// without sinks as much worse as the paper says.
+#[test]
+fn the_default_model_streams_as_in_f32() {
+    let Some(model) = real_model() else { return };
+    for golden in golden("smollm2/streaming.json") {
+        let folder = TempDir::new();
+        let (context, sinks) = (golden["context"].to_string(), golden["sinks"].to_string());
+        let mut oarlock = Command::new(bin("oarlock"));
+        oarlock.args(["stream", "--json", "--per-token", "nll.npy", "-f"]);
+        oarlock.arg(fixture("text.txt")).args(["--context", &context, "--sinks", &sinks, "-m"]);
+        let report: Value = serde_json::from_str(
+            &run(oarlock.arg(&model).current_dir(folder.path()), 300).ok().text(),
+        )
+        .expect("JSON");
+        let ours = Npy::read(&folder.join("nll.npy"));
+        assert_eq!(ours.shape, [number(&report, "tokens")]);
+        let right = scores(&golden);
+        let ours = ours.data.iter().map(|&v| f64::from(v)).take(right.len());
+        let off: f64 = ours.zip(&right).map(|(ours, right)| ours - right).sum();
+        let off = off / right.len() as f64;
+        assert!(off.abs() < 0.02, "{sinks} sinks: NLL off by {off} in the mean");
+    }
+}
