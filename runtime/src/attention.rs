@@ -74,6 +74,7 @@ impl AttentionBuffers<'_> {
         let pieces = segment.chunks_mut(shape, items, each).zip((0..items).step_by(each));
         for_each(machine.exec, pieces, |(partials, first): (Partials<'_>, usize)| {
             for (item, mut partial) in (first..).zip(partials.into_chunks(shape, 1)) {
+                // It is one at least; said here too, or the division below could panic.
                 let segments = segments.max(1);
                 let (head, segment) = (item / segments, item % segments);
                 let queries = queries.head(shape, head, 0, 1);
