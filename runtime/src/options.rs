@@ -37,6 +37,9 @@ impl Options {
     /// Long enough for weights to be read once for many tokens, short enough for their
     /// activations to stay in a core's cache.
     pub const DEFAULT_CHUNK: usize = 64;
+    /// Tokens that a chat drafts at a time: with the one before them they fill a tile of the
+    /// matrix kernels.
+    pub const CHAT_DRAFT: usize = 3;
 
     /// What suits a model: its own context up to [`Self::DEFAULT_CONTEXT`], and a cache as
     /// exact as its matrices.

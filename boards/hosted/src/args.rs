@@ -99,8 +99,7 @@ pub struct Generate {
 /// Tokens of an answer that nobody is there to stop.
 pub const DEFAULT_LIMIT: u64 = 512;
 
-/// With the token before them, drafts of a chat fill a tile of the matrix kernels.
-const CHAT_LOOKUP: u16 = 3;
+const CHAT_LOOKUP: u16 = oarlock::Options::CHAT_DRAFT as u16;
 
 fn lookup() -> clap::builder::RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(0..=256)

@@ -20,8 +20,6 @@ use crate::{console, log, print, println, system_register, timer};
 
 /// Bytes of a turn: the longest message, a system prompt as long, and the template's text.
 const TEXT: usize = 4 * LINE;
-/// Tokens drafted at a time, as in the hosted chat: with the one before them a tile.
-const DRAFTS: usize = 3;
 
 /// Somebody to talk with.
 pub struct Talk {
@@ -196,7 +194,7 @@ fn options(flags: &oarlock_raspi::flags::Flags<'_>, model: &Model<'_>) -> Option
     }
     options.sinks = flags.sinks.unwrap_or(options.sinks);
     options.chunk = flags.chunk.unwrap_or(options.chunk);
-    options.draft = DRAFTS;
+    options.draft = Options::CHAT_DRAFT;
     options
 }
 

@@ -22,8 +22,6 @@ const MODEL: &str = "model.oar";
 const FIRMWARE_MIB: u64 = 76;
 /// Beside model and session: the program, stacks of cores, and the text of a turn.
 const BESIDE: u64 = 4 << 20;
-/// Tokens that the board drafts at a time, which take memory (`boards/raspi/src/chat.rs`).
-const DRAFTS: usize = 3;
 /// A board of which nothing is said.
 const USUAL_MEMORY_MIB: u64 = 1024;
 
@@ -83,7 +81,7 @@ fn memory_needed(options: &ImageOptions) -> Result<u64> {
 }
 
 fn session_bytes(model: &Model<'_>, context: Option<usize>) -> Result<u64> {
-    let mut options = Options { draft: DRAFTS, ..Options::for_model(model) };
+    let mut options = Options { draft: Options::CHAT_DRAFT, ..Options::for_model(model) };
     if let Some(context) = context {
         options.context = context;
         options.sinks = Options::DEFAULT_SINKS.min(context / 2);
