@@ -65,9 +65,12 @@ fn beside(path: &Path) -> Outcome<Leftover> {
 
 /// Magic, version 1.0, the length of the rest, and a Python dictionary padded to 64 bytes.
 fn header(shape: &[usize]) -> Vec<u8> {
-    // Python's tuple of one has a comma too.
-    let shape: String = shape.iter().map(|n| format!("{n}, ")).collect();
-    let dict = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}");
+    // As Python writes a tuple, which makes the file the same as NumPy's, byte for byte.
+    let shape = match shape {
+        [n] => format!("({n},)"),
+        _ => format!("({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    let dict = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
     let total = (10 + dict.len() + 1).next_multiple_of(64);
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend_from_slice(&((total - 10) as u16).to_le_bytes());
@@ -88,6 +91,14 @@ mod tests {
             assert_eq!(bytes.len() % 64, 0);
             assert_eq!(usize::from(u16::from_le_bytes([bytes[8], bytes[9]])) + 10, bytes.len());
             assert!(bytes.ends_with(b"\n"));
+        }
+    }
+
+    #[test]
+    fn shapes_are_written_as_numpy_writes_them() {
+        for (shape, written) in [(&[7][..], "(7,)"), (&[8, 49152], "(8, 49152)")] {
+            let dict = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {written}, }} ");
+            assert!(header(shape)[10..].starts_with(dict.as_bytes()));
         }
     }
 }
