@@ -19,6 +19,7 @@ const ORDER: &[&str] = &[
     "lookup",
     "rope",
     "arena",
+    "carry",
     "kernels",
     "format",
     "model",

@@ -53,6 +53,12 @@ fn converse(file: &[u8], scratch: &mut [u8], options: Options) {
         let each = &mut |_: usize, logits: &[f32]| last = logits[0];
         session.feed_each(&machine, &[1, 2, 3], each).expect("known tokens");
         session.truncate(session.len() - 2).expect("just fed");
+        let mut crc = oarlock::crc::Crc32::new();
+        let saved: Result<(), ()> = session.save(&mut |bytes| {
+            crc.update(bytes);
+            Ok(())
+        });
+        assert!(saved.is_ok() && session.restore(&mut |_| Err(())).is_err());
         session.reset(2).expect("half of the context or less");
         black_box(last);
     }

@@ -2,8 +2,8 @@
 
 use oarlock::format::Config;
 use oarlock::layout::WeightType;
-use oarlock::{FeedError, KvType, Machine, Model, Options, OptionsError, Session};
-use oarlock_tests::{Aligned, Synthetic, with_session};
+use oarlock::{FeedError, KvType, Machine, Model, Options, OptionsError, RestoreError, Session};
+use oarlock_tests::{Aligned, Random, Synthetic, with_session};
 
 fn model() -> Synthetic {
     let config = Config {
@@ -90,5 +90,121 @@ fn a_token_outside_the_vocabulary_feeds_nothing() {
         assert_eq!(session.logits(&Machine::SCALAR), before);
         session.feed(&Machine::SCALAR, &[]).expect("no token is no error");
         assert_eq!(session.logits(&Machine::SCALAR), before);
+    });
+}
+
+fn saved(session: &mut Session<'_>) -> Vec<u8> {
+    let mut state = Vec::new();
+    let done: Result<(), ()> = session.save(&mut |bytes| {
+        state.extend_from_slice(bytes);
+        Ok(())
+    });
+    done.expect("memory takes everything");
+    state
+}
+
+/// Restores from bytes, of which none may be left over or missing.
+fn restored(session: &mut Session<'_>, mut state: &[u8]) -> Result<(), RestoreError<()>> {
+    session.restore(&mut |place| {
+        let (now, later) = state.split_at_checked(place.len()).ok_or(())?;
+        place.copy_from_slice(now);
+        state = later;
+        Ok(())
+    })?;
+    if state.is_empty() { Ok(()) } else { Err(RestoreError::Source(())) }
+}
+
+/// 40 tokens, one at a time: the bits of all logits.
+fn bits_ahead(session: &mut Session<'_>) -> Vec<u32> {
+    let mut bits = Vec::new();
+    for token in 0..40 {
+        session.feed_ahead(&Machine::SCALAR, token % 7, 9).expect("a token of the vocabulary");
+        bits.extend(session.logits(&Machine::SCALAR).iter().map(|v| v.to_bits()));
+    }
+    bits
+}
+
+#[test]
+fn a_restored_session_goes_on_with_the_same_bits() {
+    let synthetic = model();
+    let model = Model::open(&synthetic.file).expect("a good file");
+    for kv in [KvType::Int8, KvType::F16, KvType::F32] {
+        let options = Options {
+            context: 70,
+            kv,
+            chunk: 5,
+            draft: 3,
+            base_position: 1 << 40,
+            ..Options::for_model(&model)
+        };
+        // Nothing, sinks only, half a ring, one that has wrapped several times.
+        for (len, sinks) in [(0, 4), (3, 4), (50, 4), (333, 20)] {
+            let tokens: Vec<u32> = (0..len).map(|i| i * i % 50).collect();
+            let (state, right) = with_session(&model, options, |session| {
+                session.reset(sinks).expect("few enough");
+                session.feed(&Machine::SCALAR, &tokens).expect("tokens of the vocabulary");
+                let state = saved(session);
+                assert_eq!(saved(session), state, "saving changes nothing");
+                (state, bits_ahead(session))
+            });
+            let needed = Session::bytes_needed(&model, &options).expect("fits");
+            let mut scratch = Aligned::zeroed(needed);
+            scratch.fill(0xAB); // whatever was there before
+            let mut session = Session::new(model, options, &mut scratch).expect("enough");
+            restored(&mut session, &state).expect("a state of the same session");
+            assert_eq!((session.len(), session.options().sinks), (u64::from(len), sinks));
+            assert!(session.logits(&Machine::SCALAR).is_empty());
+            assert!(bits_ahead(&mut session) == right, "{kv:?}, {len} tokens, {sinks} sinks");
+            assert!(restored(&mut session, &state[..state.len() - 1]).is_err());
+        }
+    }
+}
+
+#[test]
+fn states_of_other_sessions_are_refused() {
+    let synthetic = model();
+    let model = Model::open(&synthetic.file).expect("a good file");
+    let ours = Options { context: 70, chunk: 5, draft: 3, ..Options::for_model(&model) };
+    for (other, error) in [
+        (Options { context: 71, ..ours }, RestoreError::Context(71)),
+        (Options { kv: KvType::F16, ..ours }, RestoreError::Kv(KvType::F16)),
+        (Options { chunk: 6, ..ours }, RestoreError::Slack { chunk: 6, draft: 3 }),
+        (Options { base_position: 1, ..ours }, RestoreError::BasePosition(1)),
+    ] {
+        let state = with_session(&model, other, saved);
+        with_session(&model, ours, |session| {
+            session.feed(&Machine::SCALAR, &[1, 2, 3]).expect("tokens of the vocabulary");
+            assert_eq!(restored(session, &state), Err(error));
+            assert_eq!(session.len(), 3, "as it was");
+        });
+    }
+    let same = with_session(&model, Options { chunk: 8, draft: 0, ..ours }, saved);
+    assert_eq!(with_session(&model, ours, |session| restored(session, &same)), Ok(()));
+}
+
+/// Whatever is restored: an error, or a session that runs.
+#[test]
+fn damaged_states_are_harmless() {
+    let synthetic = model();
+    let model = Model::open(&synthetic.file).expect("a good file");
+    let options = Options { context: 40, chunk: 5, ..Options::for_model(&model) };
+    let mut random = Random::new(3);
+    with_session(&model, options, |session| {
+        session.feed(&Machine::SCALAR, &[9; 100]).expect("tokens of the vocabulary");
+        let good = saved(session);
+        for _ in 0..300 {
+            let mut state = good.clone();
+            for _ in 0..4 {
+                // Mostly the header and the tokens behind it.
+                let reach = if random.below(4) == 0 { state.len() } else { 200 };
+                let at = random.below(reach);
+                state[at] = random.bits() as u8;
+            }
+            state.truncate(state.len() - random.below(2) * random.below(good.len()));
+            let done = restored(session, &state);
+            assert!(done.is_ok() || done.is_err() && session.len() <= 1 << 62);
+            session.feed_ahead(&Machine::SCALAR, 1, 0).expect("a token of the vocabulary");
+            assert_eq!(session.logits(&Machine::SCALAR).len(), 50);
+        }
     });
 }

@@ -1,6 +1,7 @@
 //! Keys and values of the tokens that are still in sight, in rings.
 
 use crate::arena::Source;
+use crate::carry::Carrier;
 use crate::kernels::{Kv, KvMut};
 use crate::kv::{HEAD_ALIGN, KvType};
 use crate::ring::Run;
@@ -87,6 +88,27 @@ impl<'a> Cache<'a> {
             key_scales: key_scales.next().unwrap_or_default(),
             value_scales: value_scales.next().unwrap_or_default(),
         })
+    }
+
+    /// Carries the first `slots` slots, whole tiles, of every kv head.
+    pub(crate) fn carry<C: Carrier>(
+        &mut self,
+        slots: usize,
+        carrier: &mut C,
+    ) -> Result<(), C::Error> {
+        let shape = self.shape;
+        let bytes = slots * shape.slot_bytes().unwrap_or(0);
+        let key_scales = slots * shape.kv.key_scales(shape.head_dim);
+        let value_scales = slots * shape.kv.value_scales();
+        for layer in 0..shape.n_layers {
+            for head in self.layer_mut(layer) {
+                carrier.bytes(head.keys.get_mut(..bytes).unwrap_or_default())?;
+                carrier.bytes(head.values.get_mut(..bytes).unwrap_or_default())?;
+                carrier.cells(head.key_scales.get_mut(..key_scales).unwrap_or_default())?;
+                carrier.cells(head.value_scales.get_mut(..value_scales).unwrap_or_default())?;
+            }
+        }
+        Ok(())
     }
 
     /// The tiles of a run, of one kv head of a layer.

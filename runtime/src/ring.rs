@@ -70,6 +70,16 @@ impl Ring {
         }
     }
 
+    /// How many slots, from the first on, hold all that a stream has left which was once
+    /// `longest` tokens long: whole tiles.
+    pub(crate) fn slots_reached(&self, longest: u64) -> usize {
+        let reached = match longest.checked_sub(self.sinks as u64) {
+            None => longest,
+            Some(r) => self.sink_slots as u64 + r.min(self.stored.get()),
+        };
+        (reached as usize).next_multiple_of(TILE_KEYS)
+    }
+
     /// The slots of the tokens that query `i` sees, in order: sinks, then the window, which
     /// may wrap.
     pub(crate) fn slots_seen(&self, i: u64) -> [Range<usize>; 3] {
@@ -196,6 +206,17 @@ mod tests {
                     Ring::new(context, sinks, slack)
                         .is_some_and(|ring| ring.sink_slots + ring.stored() <= most)
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn slots_reached_are_those_of_all_tokens_and_no_tile_more() {
+        for (_, _, ring) in rings() {
+            let mut most = 0;
+            for longest in 0..3000_u64 {
+                assert_eq!(ring.slots_reached(longest), most);
+                most = most.max((ring.slot(longest) + 1).next_multiple_of(TILE_KEYS));
             }
         }
     }

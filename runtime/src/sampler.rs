@@ -95,6 +95,16 @@ impl Sampler {
         Self { sampling, random: Random::new(seed) }
     }
 
+    /// A sampler that goes on with the random numbers of another one: [`Sampler::state`].
+    pub fn resume(sampling: Sampling, state: [u64; 4]) -> Self {
+        Self { sampling, random: Random::from_state(state) }
+    }
+
+    /// Where it stands in its random numbers.
+    pub fn state(&self) -> [u64; 4] {
+        self.random.state()
+    }
+
     /// How it chooses.
     pub fn sampling(&self) -> &Sampling {
         &self.sampling

@@ -3,6 +3,7 @@
 mod ahead;
 mod error;
 mod memory;
+mod state;
 
 use crate::arena::{Arena, Measure};
 use crate::attention::Span;
@@ -21,7 +22,7 @@ use crate::work::{Buffers, Step};
 
 use ahead::Ahead;
 pub use ahead::Drafts;
-pub use error::{FeedError, TruncateError};
+pub use error::{FeedError, RestoreError, TruncateError};
 use memory::Memory;
 
 /// A stream of tokens through a model, with its cache: all of it in the caller's slice.

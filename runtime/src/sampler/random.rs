@@ -14,6 +14,15 @@ impl Random {
         Self([(); 4].map(|()| split_mix(&mut state)))
     }
 
+    /// The generator in this state; all zero is none, and stands for the seed 0.
+    pub(super) fn from_state(state: [u64; 4]) -> Self {
+        if state == [0; 4] { Self::new(0) } else { Self(state) }
+    }
+
+    pub(super) fn state(&self) -> [u64; 4] {
+        self.0
+    }
+
     fn next(&mut self) -> u64 {
         let Self([a, b, c, d]) = self;
         let result = a.wrapping_add(*d).rotate_left(23).wrapping_add(*a);

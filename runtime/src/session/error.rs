@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::kv::KvType;
+
 /// Why tokens were not fed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -44,3 +46,43 @@ impl fmt::Display for TruncateError {
 }
 
 impl core::error::Error for TruncateError {}
+
+/// Why a state was not taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum RestoreError<E> {
+    /// Where it comes from failed.
+    Source(E),
+    /// It is of a session with this context.
+    Context(u64),
+    /// It is of a session with this type of cache.
+    Kv(KvType),
+    /// It is of a session whose storage reaches further beyond its context, or less far.
+    Slack {
+        /// Tokens of its chunk.
+        chunk: u64,
+        /// Tokens that it could draft.
+        draft: u64,
+    },
+    /// It is of a session whose first token has this position.
+    BasePosition(u64),
+    /// It cannot have been handed out so.
+    Damaged,
+}
+
+impl<E: fmt::Display> fmt::Display for RestoreError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(error) => error.fmt(f),
+            Self::Context(context) => write!(f, "it has a context of {context} tokens"),
+            Self::Kv(kv) => write!(f, "its cache is of type {}", kv.name()),
+            Self::Slack { chunk, draft } => {
+                write!(f, "it has a chunk of {chunk} tokens and up to {draft} drafts")
+            }
+            Self::BasePosition(position) => write!(f, "it begins at position {position}"),
+            Self::Damaged => write!(f, "it is damaged"),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> core::error::Error for RestoreError<E> {}
