@@ -197,6 +197,23 @@ fn turns_go_on_where_the_conversation_stands() {
 }
 
 #[test]
+fn the_system_turn_ends_before_the_first_message_begins() {
+    let text = |name: &str, system: Option<&str>| -> String {
+        let section = program(name).expect("a program");
+        let chat = Chat::new(&section).expect("a program");
+        let pieces = chat.system_turn(system).expect("a system turn");
+        pieces.iter().map(|piece| piece.text).collect()
+    };
+    let own = "<|im_start|>system\nBe brief.<|im_end|>\n";
+    assert_eq!(text("smollm2", Some("Be brief.")), own);
+    let template = text("smollm2", None);
+    assert!(template.starts_with("<|im_start|>system\nYou are a helpful AI assistant"));
+    assert!(template.ends_with("<|im_end|>\n<|im_start|>user\n"), "{template}");
+    // One that writes nothing of its own.
+    assert_eq!(text("zephyr", None), "<|user|>\n");
+}
+
+#[test]
 fn damaged_sections_are_harmless() {
     let section = program("qwen2").expect("a program");
     for len in 0..section.len() {
@@ -214,5 +231,6 @@ fn exercise(section: &[u8]) {
     if let Ok(chat) = Chat::new(section) {
         let _ = chat.first_turn(Some(" "), "x");
         let _ = chat.next_turn("y");
+        let _ = (chat.system_turn(Some("z")), chat.system_turn(None));
     }
 }

@@ -185,6 +185,27 @@ impl<'m> Chat<'m> {
         Ok(pieces)
     }
 
+    /// What a pinned prompt keeps of the first turn: the whole system turn; without a system
+    /// message all that the template writes before the first message, its own one included.
+    pub fn system_turn<'a>(&self, system: Option<&'a str>) -> Result<Pieces<'a>, NoSuchTurn>
+    where
+        'm: 'a,
+    {
+        let trusted = |text| Piece { text, trusted: true };
+        let text = system.map(|text| self.content(Step::System, text));
+        let Some(text) = text.filter(|text| !(text.is_empty() && self.ignores_empty_system()))
+        else {
+            return Ok([trusted(self.gap(Step::Start, Step::User)?)].into_iter().collect());
+        };
+        let before = self.gap(Step::Start, Step::System)?;
+        // What closes it is also where a conversation of nothing else ends.
+        let after = self.gap(Step::System, Step::User)?;
+        let end = self.find_gap(Step::System, Step::End);
+        let after = end.filter(|end| after.starts_with(end)).unwrap_or(after);
+        let text = Piece { text, trusted: false };
+        Ok([trusted(before), text, trusted(after)].into_iter().collect())
+    }
+
     /// A later turn: closes the answer before it, which may have been cut short, and goes
     /// up to where the next answer begins.
     pub fn next_turn<'a>(&self, message: &'a str) -> Result<Pieces<'a>, NoSuchTurn>

@@ -62,8 +62,8 @@ pub struct Conversation<'a> {
     chat: Chat<'a>,
     tokenizer: Tokenizer<'a>,
     desk: Desk<'a>,
-    /// Sinks to begin with; `None`: those of the session, or as many as the system prompt
-    /// takes, so that it is kept for ever.
+    /// Sinks to begin with; `None`: the default, or as many as the system turn takes, so that
+    /// it is kept for ever.
     sinks: Option<usize>,
     begun: bool,
     /// Where in the desk's ids those are that belong to the stream and are not fed yet.
@@ -169,12 +169,15 @@ impl<'a> Conversation<'a> {
         let options = *self.session.options();
         let mut sinks =
             self.sinks.unwrap_or(crate::Options::DEFAULT_SINKS.min(options.context / 2));
-        if let (Some(system), None) = (system, self.sinks) {
-            let pieces = self.chat.first_turn(Some(system), "").map_err(TurnError::NoSuchTurn)?;
+        if self.sinks.is_none() {
+            let pieces = self.chat.system_turn(system).map_err(TurnError::NoSuchTurn)?;
             let mut turn = 0;
             let Desk { text, symbols, .. } = &mut self.desk;
             encode(&self.tokenizer, &pieces, text, symbols, &mut |_| turn += 1)?;
-            sinks = sinks.max(turn).min(options.context / 2);
+            // One that nobody asked for is kept if there is room.
+            if system.is_some() || turn <= options.context / 2 {
+                sinks = sinks.max(turn);
+            }
         }
         self.unfed = 0..0;
         self.session.reset(sinks).map_err(TurnError::Options)

@@ -16,9 +16,14 @@ pub struct Tiny {
 impl Tiny {
     /// Converts the model.
     pub fn new() -> Self {
+        Self::of("int8")
+    }
+
+    /// Converts the model with these weights.
+    pub fn of(weights: &str) -> Self {
         let tiny = Self { folder: TempDir::new() };
         let mut convert = Command::new(bin("oarlock-convert"));
-        convert.arg(fixture("tiny").join("gqa")).args(["--weights", "int8", "-o"]);
+        convert.arg(fixture("tiny").join("gqa")).args(["--weights", weights, "-o"]);
         run(convert.arg(tiny.model()), 60).ok();
         tiny
     }

@@ -27,6 +27,8 @@ pub struct Speaker<'a> {
     /// Tokens that belong to the stream and are fed with the next turn: the last one of an
     /// answer that was cut short, or the rest of a prompt that was interrupted.
     pub unfed: Vec<u32>,
+    /// The tokens of the answers since this was emptied, if they are wanted.
+    pub heard: Option<Vec<u32>>,
 }
 
 /// When an answer ends, other than by the model's wish or a stop string.
@@ -131,6 +133,7 @@ impl Speaker<'_> {
             }
             answer.tokens += 1;
             self.unfed.push(id);
+            self.heard.iter_mut().for_each(|heard| heard.push(id));
             if !self.tokenizer.is_special(id) {
                 show(&text.push(self.tokenizer.bytes(id)))?;
             }

@@ -62,10 +62,32 @@ pub struct Chat {
     /// Tokens drafted at a time where the text repeats itself; 0 for none
     #[arg(long, value_name = "N", default_value_t = CHAT_LOOKUP, value_parser = lookup())]
     pub lookup: u16,
+    /// First tokens kept for ever: those of the system prompt, or a number
+    #[arg(long, value_name = "system|N", default_value = "system", value_parser = pin)]
+    pub pin: Pin,
+    /// File that the conversation is kept in, and goes on from
+    #[arg(long, value_name = "FILE")]
+    pub session: Option<PathBuf>,
     #[command(flatten)]
     pub sampling: Sampling,
     #[command(flatten)]
     pub run: Run,
+}
+
+/// What of a conversation is kept for ever, if the sinks are fewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// The system turn.
+    System,
+    /// This many tokens.
+    First(usize),
+}
+
+fn pin(text: &str) -> Result<Pin, String> {
+    match text {
+        "system" => Ok(Pin::System),
+        n => n.parse().map(Pin::First).map_err(|_| "it takes system or a number".to_owned()),
+    }
 }
 
 /// `oarlock generate`

@@ -34,6 +34,7 @@ mod model_file;
 mod npy;
 mod os;
 mod pool;
+mod replace;
 mod sampling;
 mod scratch;
 mod signals;

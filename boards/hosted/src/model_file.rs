@@ -6,6 +6,7 @@ use memmap2::Mmap;
 use oarlock::Model;
 use oarlock::format::OpenError;
 use oarlock::tokenizer::Tokenizer;
+use sha2::{Digest, Sha256};
 
 use crate::carried::Place;
 use crate::errors::{Outcome, Stop, fault};
@@ -45,6 +46,13 @@ impl ModelFile {
     /// All of it, as it is mapped.
     pub fn bytes(&self) -> &[u8] {
         &self.map
+    }
+
+    /// Tells it from other models: the hash of all before the tensors, where their checksums are.
+    pub fn fingerprint(&self, model: &Model<'_>) -> [u8; 32] {
+        let tensors = model.tensors().next().map_or(0, |first| first.extent.offset);
+        let before = usize::try_from(tensors).ok().and_then(|end| self.map.get(..end));
+        Sha256::digest(before.unwrap_or(&self.map)).into()
     }
 
     /// Its name, without folders and `.oar`.

@@ -11,11 +11,16 @@ use crate::{args, aside, texts};
 /// The sampler, whose seed is said if nobody chose it.
 pub fn sampler(args: &args::Sampling, model: &Model<'_>) -> Sampler {
     let sampling = merge(args, model.sampling());
+    Sampler::new(sampling, seed(args, &sampling))
+}
+
+/// The seed, which is said if nobody chose it and it matters.
+pub fn seed(args: &args::Sampling, sampling: &Sampling) -> u64 {
     let seed = args.seed.unwrap_or_else(random_seed);
     if args.seed.is_none() && sampling.temp > 0.0 {
         aside!("seed {seed}");
     }
-    Sampler::new(sampling, seed)
+    seed
 }
 
 /// The stop strings.
@@ -28,7 +33,8 @@ pub fn stops(args: &args::Sampling) -> Outcome<Vec<String>> {
     Ok(stops)
 }
 
-fn merge(args: &args::Sampling, model: Sampling) -> Sampling {
+/// What was recommended, or chosen earlier, and what the command line says instead.
+pub fn merge(args: &args::Sampling, model: Sampling) -> Sampling {
     Sampling {
         temp: args.temp.unwrap_or(model.temp),
         top_k: args.top_k.unwrap_or(model.top_k),

@@ -28,7 +28,8 @@ pub fn run(args: &args::Generate) -> Outcome {
     let (session, machine) = engine.session(model)?;
     let sampler = sampling::sampler(&args.sampling, &model);
     let tokenizer = words.tokenizer;
-    let mut speaker = Speaker { session, machine, sampler, tokenizer, stops, unfed: Vec::new() };
+    let (unfed, heard) = (Vec::new(), None);
+    let mut speaker = Speaker { session, machine, sampler, tokenizer, stops, unfed, heard };
     let limits = Limits { tokens: args.limit, ignore_end: args.ignore_eos, interrupted: &|| false };
     let answer = speaker.answer(&ids, &limits)?;
     console::put(b"\n")?;

@@ -1,13 +1,19 @@
 //! The turns of a chat and the stream of tokens that they are.
 
+use std::path::Path;
+
 use oarlock::chat::Chat;
-use oarlock::sampler::Sampler;
+use oarlock::sampler::{Sampler, Sampling};
 use oarlock::{Machine, Session};
 
+use super::bar::bar;
+use super::pin::pinned;
+use super::saved::{self, Saved, Talked};
+use super::transcript::Transcript;
 use crate::answer::{Answer, Limits, Speaker};
-use crate::chatting;
 use crate::errors::{Outcome, Stop, fault};
 use crate::words::Words;
+use crate::{args, chatting, note, sampling};
 
 /// What does not change while people talk.
 pub struct Talk<'a> {
@@ -17,21 +23,35 @@ pub struct Talk<'a> {
     pub words: Words<'a>,
     /// Tokens at most in an answer.
     pub limit: u64,
-    /// Whether the system prompt is kept for ever, as far as the sinks may grow.
-    pub pin_system: bool,
+    /// What is kept for ever.
+    pub pin: args::Pin,
+    /// How tokens are to be chosen, as far as that was said.
+    pub sampling: &'a args::Sampling,
+    /// The model's fingerprint, in the files of its conversations.
+    pub model: [u8; 32],
 }
 
-/// A conversation, which lives in the session's stream and is not kept elsewhere.
+/// A conversation.
 pub struct Conversation<'a> {
     talk: Talk<'a>,
     speaker: Speaker<'a>,
+    seed: u64,
     system: Option<String>,
     /// Sinks that were asked for, or come by themselves.
     sinks: usize,
-    /// Where the last turn begins in the stream, and the tokens to be fed there.
-    last_turn: Option<(u64, Vec<u32>)>,
+    /// The stream from its beginning: what has been fed to the session, then what waits for that.
+    transcript: Transcript,
     totals: Answer,
     answers: usize,
+}
+
+/// How turns were taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenBack {
+    /// The ring still held all that comes before them.
+    AtOnce,
+    /// It did not: this many tokens are read again before the next answer.
+    ByReplay(usize),
 }
 
 impl<'a> Conversation<'a> {
@@ -40,51 +60,128 @@ impl<'a> Conversation<'a> {
         talk: Talk<'a>,
         session: Session<'a>,
         machine: Machine<'a>,
-        sampler: Sampler,
+        sampling: Sampling,
         stops: Vec<String>,
-        system: Option<String>,
     ) -> Self {
         let sinks = session.options().sinks;
         let tokenizer = talk.words.tokenizer;
-        let speaker = Speaker { session, machine, sampler, tokenizer, stops, unfed: Vec::new() };
-        let totals = Answer::default();
-        Self { talk, speaker, system, sinks, last_turn: None, totals, answers: 0 }
+        let (sampler, unfed, heard) = (Sampler::new(sampling, 0), Vec::new(), Some(Vec::new()));
+        Self {
+            talk,
+            speaker: Speaker { session, machine, sampler, tokenizer, stops, unfed, heard },
+            seed: 0,
+            system: None,
+            sinks,
+            transcript: Transcript::default(),
+            totals: Answer::default(),
+            answers: 0,
+        }
+    }
+
+    /// Begins with this system prompt and random numbers of the seed that was asked for.
+    pub fn begin(&mut self, system: Option<String>) -> Outcome {
+        let sampling = *self.speaker.sampler.sampling();
+        self.seed = sampling::seed(self.talk.sampling, &sampling);
+        self.speaker.sampler = Sampler::new(sampling, self.seed);
+        self.system = system;
+        self.start_anew(None)
     }
 
     /// Says a message and streams the answer to stdout.
     pub fn say(&mut self, message: &str, interrupted: &dyn Fn() -> bool) -> Outcome<Answer> {
-        let ids = if self.last_turn.is_none() {
-            self.begin()?;
-            let system = self.system.as_deref();
-            chatting::turn_ids(&self.talk.words, self.talk.chat.first_turn(system, message))?
-        } else {
-            chatting::turn_ids(&self.talk.words, self.talk.chat.next_turn(message))?
+        let Talk { chat, words, .. } = &self.talk;
+        let turn = match self.transcript.is_empty() {
+            true => chat.first_turn(self.system.as_deref(), message),
+            false => chat.next_turn(message),
         };
-        let turn = [std::mem::take(&mut self.speaker.unfed), ids].concat();
-        self.last_turn = Some((self.speaker.session.len(), turn.clone()));
-        self.answer(&turn, interrupted)
+        let ids = chatting::turn_ids(words, turn)?;
+        self.transcript.ask(&ids);
+        self.answer(&ids, interrupted)
     }
 
-    /// Takes the last answer back and gives another.
-    pub fn regenerate(&mut self, interrupted: &dyn Fn() -> bool) -> Outcome<Answer> {
-        let refused = |why: &str| Err(Stop::Refused(why.to_owned()));
-        let Some((start, turn)) = self.last_turn.clone() else {
-            return refused("There is no answer yet.");
+    /// Takes the last answer back; [`Conversation::answer_again`] gives another.
+    pub fn take_answer_back(&mut self) -> Outcome<TakenBack> {
+        let Some(turn) = self.transcript.turns.last().copied() else {
+            return Err(Stop::Refused("There is no answer yet.".to_owned()));
         };
-        if self.speaker.session.truncate(start).is_err() {
-            return refused("The answer is too long to be taken back.");
-        }
-        self.speaker.unfed.clear();
-        self.answer(&turn, interrupted)
+        // The last token before an answer is fed anew: its logits are gone.
+        self.rewind(turn.answer, turn.answer.saturating_sub(1))
+    }
+
+    /// Answers the last message, whose answer was taken back.
+    pub fn answer_again(&mut self, interrupted: &dyn Fn() -> bool) -> Outcome<Answer> {
+        self.answer(&[], interrupted)
+    }
+
+    /// Takes the last message and its answer back.
+    pub fn undo(&mut self) -> Outcome<TakenBack> {
+        let Some(turn) = self.transcript.turns.last().copied() else {
+            return Err(Stop::Refused("There is nothing to take back.".to_owned()));
+        };
+        let done = self.rewind(turn.start, turn.start)?;
+        self.transcript.turns.pop();
+        Ok(done)
     }
 
     /// Forgets everything; with a system prompt (empty for none), sets that.
     pub fn start_anew(&mut self, system: Option<&str>) -> Outcome {
-        if let Some(system) = system {
-            self.system = Some(system.to_owned()).filter(|system| !system.is_empty());
+        let system = match system {
+            Some(system) => Some(system.to_owned()).filter(|system| !system.is_empty()),
+            None => self.system.clone(),
+        };
+        let kept = self.pinned(system.as_deref())?;
+        self.speaker.session.reset(kept).map_err(|e| fault("--sinks", e, "give fewer"))?;
+        self.speaker.unfed.clear();
+        (self.system, self.transcript) = (system, Transcript::default());
+        Ok(())
+    }
+
+    /// Keeps the conversation in a file.
+    pub fn save(&mut self, path: &Path) -> Outcome {
+        let Speaker { session, sampler, .. } = &mut self.speaker;
+        let talked = Talked {
+            model: self.talk.model,
+            sampling: *sampler.sampling(),
+            seed: self.seed,
+            random: sampler.state(),
+            pinned: session.options().sinks,
+            system: self.system.clone(),
+            transcript: self.transcript.clone(),
+        };
+        saved::write(path, &talked, session)
+    }
+
+    /// Goes on with the conversation in a file; whether there is one. If that fails, this one
+    /// goes on.
+    pub fn load(&mut self, path: &Path) -> Outcome<bool> {
+        let Some(saved) = Saved::open(path)? else { return Ok(false) };
+        if saved.talked.model != self.talk.model {
+            let what = "it is a conversation with another model";
+            return Err(fault(path.display(), what, "give -m with that model"));
         }
-        self.last_turn = None;
-        self.begin()
+        let (talked, pinned) = (saved.talked.clone(), saved.talked.pinned);
+        let ours = self.pinned(talked.system.as_deref())?;
+        if pinned != ours && !talked.transcript.is_empty() {
+            let what = format!("it keeps {pinned} tokens for ever, with these options {ours}");
+            let remedy = format!("give --sinks {pinned} --pin 0");
+            return Err(fault(path.display(), what, remedy));
+        }
+        let session = &mut self.speaker.session;
+        let kept = session.options().sinks;
+        if let Err(stop) = saved.restore(session) {
+            if session.is_empty() {
+                session.reset(kept).map_err(|e| fault("--sinks", e, "give fewer"))?;
+                self.speaker.unfed.clone_from(&self.transcript.ids);
+            }
+            return Err(stop);
+        }
+        self.go_on(talked);
+        Ok(true)
+    }
+
+    /// What the model still sees, for people.
+    pub fn sight(&self) -> String {
+        bar(&self.speaker.session, self.sinks)
     }
 
     /// What was said so far, for people.
@@ -100,24 +197,57 @@ impl<'a> Conversation<'a> {
         )
     }
 
-    fn answer(&mut self, turn: &[u32], interrupted: &dyn Fn() -> bool) -> Outcome<Answer> {
+    /// How many messages were said, those in a file that was loaded included.
+    pub fn turns(&self) -> usize {
+        self.transcript.turns.len()
+    }
+
+    /// The system prompt.
+    pub fn system(&self) -> Option<&str> {
+        self.system.as_deref()
+    }
+
+    /// Becomes what was read, with the session that came with it.
+    fn go_on(&mut self, talked: Talked) {
+        let fed = usize::try_from(self.speaker.session.len()).unwrap_or(usize::MAX);
+        self.speaker.unfed = talked.transcript.ids.get(fed..).unwrap_or_default().to_vec();
+        let sampling = sampling::merge(self.talk.sampling, talked.sampling);
+        let seed = self.talk.sampling.seed.unwrap_or(talked.seed);
+        self.speaker.sampler = if seed == talked.seed {
+            Sampler::resume(sampling, talked.random)
+        } else {
+            note!("Random numbers begin anew, with seed {seed}.");
+            Sampler::new(sampling, seed)
+        };
+        (self.seed, self.system, self.transcript) = (seed, talked.system, talked.transcript);
+    }
+
+    fn answer(&mut self, ids: &[u32], interrupted: &dyn Fn() -> bool) -> Outcome<Answer> {
         let limits = Limits { tokens: self.talk.limit, ignore_end: false, interrupted };
-        let answer = self.speaker.answer(turn, &limits)?;
+        let answer = self.speaker.answer(ids, &limits);
+        self.speaker.heard.iter_mut().for_each(|heard| self.transcript.ids.append(heard));
+        let answer = answer?;
         self.totals += answer;
         self.answers += 1;
         Ok(answer)
     }
 
-    /// An empty stream, whose sinks reach over the system prompt.
-    fn begin(&mut self) -> Outcome {
+    /// Ends the stream after `len` tokens, of which the first `fed` need not be fed again.
+    fn rewind(&mut self, len: usize, fed: usize) -> Outcome<TakenBack> {
         let session = &mut self.speaker.session;
-        let mut sinks = self.sinks;
-        if let Some(system) = self.system.as_deref().filter(|_| self.talk.pin_system) {
-            let turn =
-                chatting::turn_ids(&self.talk.words, self.talk.chat.first_turn(Some(system), ""))?;
-            sinks = sinks.max(turn.len()).min(session.options().context / 2);
+        let held = session.truncate(session.len().min(fed as u64)).is_ok();
+        if !held {
+            let kept = session.options().sinks;
+            session.reset(kept).map_err(|error| fault("--sinks", error, "give fewer"))?;
         }
-        self.speaker.unfed.clear();
-        session.reset(sinks).map_err(|error| fault("--sinks", error, "give fewer"))
+        self.transcript.ids.truncate(len);
+        let fed = usize::try_from(session.len()).unwrap_or(usize::MAX);
+        self.speaker.unfed = self.transcript.ids.get(fed..).unwrap_or_default().to_vec();
+        Ok(if held || len == 0 { TakenBack::AtOnce } else { TakenBack::ByReplay(len) })
+    }
+
+    fn pinned(&self, system: Option<&str>) -> Outcome<usize> {
+        let Talk { chat, words, pin, .. } = &self.talk;
+        pinned(*pin, self.sinks, self.speaker.session.options(), chat, words, system)
     }
 }
