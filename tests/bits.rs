@@ -1,7 +1,7 @@
 //! The same bits from every instruction set, number of threads and chunk size, while the
 //! ring wraps; and the same again after tokens were taken back.
 
-use oarlock::format::Config;
+use oarlock::format::{Config, Norm, Norms, QkNorm, Residual, Scale};
 use oarlock::layout::WeightType;
 use oarlock::{Isa, KvType, Machine, Model, Options, Session, TruncateError};
 use oarlock_tests::{Aligned, Random, Synthetic, Threads, isas};
@@ -97,6 +97,38 @@ fn isa_threads_and_chunk_leave_no_trace() {
                         kind.name(),
                     );
                 }
+            }
+        }
+    }
+}
+
+/// Every option of a family at least once.
+#[test]
+fn options_of_families_leave_no_trace() {
+    let base = *Model::open(&model(WeightType::Int4).file).expect("a good file").config();
+    let families = [
+        Config { norms: Norms::After, qk_norm: QkNorm::Whole, ..base },
+        Config { qk_norm: QkNorm::Head, residual_scale: Scale(0.3), ..base },
+        Config { norm: Norm::Layer, logit_scale: Scale(0.5), rot_dim: 12, ..base },
+        Config {
+            norm: Norm::Layer,
+            residual: Residual::Parallel,
+            embedding_scale: Scale(2.5),
+            ..base
+        },
+    ];
+    for (config, kind) in
+        families.into_iter().zip([WeightType::Int4, WeightType::F32].iter().cycle())
+    {
+        let (model, tokens) = (Synthetic::new(config, *kind, 5), tokens(150));
+        let plain = options(33, 3, KvType::Int8, 1);
+        let expected = all_logits(&model, plain, Machine::SCALAR, &tokens);
+        assert!(expected.iter().all(|&bits| f32::from_bits(bits).is_finite()));
+        for isa in isas() {
+            for (threads, chunk) in [(1, 1), (3, 64)] {
+                let machine = Machine { isa, exec: &Threads(threads) };
+                let got = all_logits(&model, Options { chunk, ..plain }, machine, &tokens);
+                assert!(got == expected, "{} {threads} threads {config:?}", isa.name());
             }
         }
     }

@@ -29,7 +29,9 @@ fn specs(config: &Config) -> Vec<Spec> {
     };
     add(Role::Embedding, None);
     for layer in 0..config.n_layers as u32 {
-        for &role in Role::LAYER.iter().filter(|role| layer == 1 || !role.is_bias()) {
+        for &role in
+            Role::LAYER.iter().filter(|role| role.is_in(config) && (layer == 1 || !role.is_bias()))
+        {
             add(role, Some(layer));
         }
     }
@@ -64,6 +66,7 @@ fn metadata(config: Config) -> Metadata {
         arch: "TestForCausalLM".into(),
         rope_phases: vec![1 << 61, 12345, u64::MAX],
         attention_factor: 1.25,
+        no_rope: vec![false, true],
         tokenizer: (0..=255).collect(),
         chat: b"turns".into(),
         sampling: Sampling { temp: 0.5, top_k: 7, top_p: 0.9, min_p: 0.05, repeat_penalty: 1.1 },
@@ -142,7 +145,7 @@ fn check_views(model: &Model<'_>, given: &[(Spec, Vec<u8>)]) {
     assert_eq!(Some(model.embedding().tiles()), bytes(Role::Embedding, None));
     let output = if model.config().tied { Role::Embedding } else { Role::Output };
     assert_eq!(Some(model.output().tiles()), bytes(output, None));
-    assert_eq!(Some(&floats(model.output_norm())[..]), bytes(Role::OutputNorm, None));
+    assert_eq!(Some(&floats(model.output_norm().gain)[..]), bytes(Role::OutputNorm, None));
     for i in 0..2 {
         let (layer, of) = (model.layer(i), |role| bytes(role, Some(i as u32)));
         let linears = [
@@ -159,8 +162,8 @@ fn check_views(model: &Model<'_>, given: &[(Spec, Vec<u8>)]) {
             assert_eq!((linear.weight.rows(), linear.weight.cols()), weight.shape(model.config()));
             assert_eq!(linear.bias.map(floats).as_deref(), of(bias), "{bias:?}");
         }
-        assert_eq!(Some(&floats(layer.attn_norm)[..]), of(Role::AttnNorm));
-        assert_eq!(Some(&floats(layer.ffn_norm)[..]), of(Role::FfnNorm));
+        assert_eq!(Some(&floats(layer.attn_norm.gain)[..]), of(Role::AttnNorm));
+        assert_eq!(Some(&floats(layer.ffn_norm.gain)[..]), of(Role::FfnNorm));
     }
 }
 
@@ -271,7 +274,7 @@ fn touch(model: &Model<'_>) {
     }
     let config = model.config();
     assert_eq!(model.layer(1).q.weight.rows(), config.n_heads * config.head_dim);
-    assert_eq!(model.output_norm().len(), config.dim);
+    assert_eq!(model.output_norm().gain.len(), config.dim);
     assert_eq!(model.rope_phases().len(), config.rot_dim / 2);
 }
 
@@ -306,9 +309,18 @@ fn errors_name_the_field() {
     assert_eq!(config(32, 12), field(Field::RotDim));
     assert_eq!(config(36, f32::NAN.to_bits()), field(Field::NormEps));
     assert_eq!(config(40, f32::INFINITY.to_bits()), field(Field::ScoreScale));
-    assert_eq!(config(44, 1), field(Field::Norm));
+    assert_eq!(config(44, 2), field(Field::Norm));
     assert_eq!(config(56, 2), field(Field::Flags));
-    assert_eq!(config(60, 1), field(Field::Reserved));
+    assert_eq!(config(60, 2), field(Field::Norms));
+    assert_eq!(config(96, 2), field(Field::Residual));
+    assert_eq!(config(100, 3), field(Field::QkNorm));
+    for (at, name) in
+        [(104, Field::EmbeddingScale), (108, Field::ResidualScale), (112, Field::LogitScale)]
+    {
+        assert_eq!(config(at, f32::INFINITY.to_bits()), field(name));
+        assert_eq!(config(at, 1.0_f32.to_bits()), field(Field::Reserved), "1 is written as 0");
+    }
+    assert_eq!(config(116, 1), field(Field::Reserved));
     assert_eq!(config(4, 25), tensor(0, Field::Shape));
     assert_eq!(
         open_patched(Some(Section::Rope), 0, &[2]),

@@ -32,6 +32,8 @@ const ORDER: &[&str] = &[
     "logits",
     "attention",
     "work",
+    "residual",
+    "qk_norm",
     "mlp",
     "block",
     "session",

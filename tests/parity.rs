@@ -68,7 +68,7 @@ fn greedy(name: &str, model: &Model<'_>, golden: &Value, options: Options, machi
 }
 
 #[test]
-fn tiny_llamas_have_the_logits_of_transformers() {
+fn tiny_models_have_the_logits_of_transformers() {
     let names = tiny_names();
     assert!(names.len() >= 10, "{names:?}");
     for name in names {

@@ -3,12 +3,14 @@
 //! A key that is neither read, nor checked to have the value that changes nothing, nor on
 //! the list of harmless ones, is refused: it could change the mathematics.
 
+mod families;
 mod gguf;
 mod hf;
 mod keys;
+mod rope;
 
 use oarlock::Sampling;
-use oarlock::format::Config;
+use oarlock::format::{Config, Role};
 
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -31,6 +33,10 @@ pub struct Description {
     pub rope_theta: f64,
     /// How they are altered.
     pub rope_scaling: Scaling,
+    /// What sine and cosine are multiplied by.
+    pub attention_factor: f32,
+    /// Layers whose queries and keys are not rotated; those beyond are.
+    pub no_rope: Vec<bool>,
     /// Which biases there are.
     pub biases: Biases,
     /// What the source calls its tensors.
@@ -50,13 +56,36 @@ pub struct Description {
 pub enum Biases {
     /// Those that the config announces.
     Announced {
-        /// q, k, v and o.
-        attention: bool,
-        /// gate, up and down.
+        /// Of q, k and v.
+        qkv: bool,
+        /// Of o.
+        o: bool,
+        /// Of gate, up and down.
         mlp: bool,
+        /// Of the norms.
+        norm: bool,
     },
     /// Those that are found among the tensors.
     Found,
+}
+
+impl Default for Biases {
+    fn default() -> Self {
+        Self::Announced { qkv: false, o: false, mlp: false, norm: false }
+    }
+}
+
+impl Biases {
+    /// Whether there should be this one, where there may be any; `found` says if there is.
+    pub fn include(self, role: Role, found: bool) -> bool {
+        let Self::Announced { qkv, o, mlp, norm } = self else { return found };
+        match role {
+            Role::QBias | Role::KBias | Role::VBias => qkv,
+            Role::OBias => o,
+            Role::GateBias | Role::UpBias | Role::DownBias => mlp,
+            _ => norm,
+        }
+    }
 }
 
 /// The checks that both spellings share; `thing` names the source.

@@ -52,7 +52,7 @@ impl<'p, 't, 'm> Around<'p, 't, 'm> {
     fn squares(&self, role: Role, config: &Config) -> Option<Vec<f64>> {
         match role {
             Role::Q | Role::K | Role::V => self.gain(Role::AttnNorm),
-            Role::Gate | Role::Up => self.gain(Role::FfnNorm),
+            Role::Gate | Role::Up => self.gain(Role::FfnNorm).or(self.gain(Role::AttnNorm)),
             Role::Output | Role::Embedding => {
                 Around { layer: None, ..*self }.gain(Role::OutputNorm)
             }

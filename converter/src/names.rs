@@ -11,27 +11,36 @@ pub struct Names {
     pub harmless: &'static [&'static str],
 }
 
-/// `LlamaForCausalLM` of Hugging Face transformers.
+/// `LlamaForCausalLM` of Hugging Face transformers, and the families that follow it: what a
+/// family does without is not looked for.
 pub const LLAMA_HF: Names = Names {
     roles: &[
         (Role::Embedding, "model.embed_tokens.weight"),
         (Role::AttnNorm, "model.layers.{}.input_layernorm.weight"),
+        (Role::AttnNormBias, "model.layers.{}.input_layernorm.bias"),
         (Role::Q, "model.layers.{}.self_attn.q_proj.weight"),
         (Role::QBias, "model.layers.{}.self_attn.q_proj.bias"),
+        (Role::QNorm, "model.layers.{}.self_attn.q_norm.weight"),
         (Role::K, "model.layers.{}.self_attn.k_proj.weight"),
         (Role::KBias, "model.layers.{}.self_attn.k_proj.bias"),
+        (Role::KNorm, "model.layers.{}.self_attn.k_norm.weight"),
         (Role::V, "model.layers.{}.self_attn.v_proj.weight"),
         (Role::VBias, "model.layers.{}.self_attn.v_proj.bias"),
         (Role::O, "model.layers.{}.self_attn.o_proj.weight"),
         (Role::OBias, "model.layers.{}.self_attn.o_proj.bias"),
+        // One name for two things: the norm before the next part, or that behind this one.
+        (Role::AttnAfterNorm, "model.layers.{}.post_attention_layernorm.weight"),
         (Role::FfnNorm, "model.layers.{}.post_attention_layernorm.weight"),
+        (Role::FfnNormBias, "model.layers.{}.post_attention_layernorm.bias"),
         (Role::Gate, "model.layers.{}.mlp.gate_proj.weight"),
         (Role::GateBias, "model.layers.{}.mlp.gate_proj.bias"),
         (Role::Up, "model.layers.{}.mlp.up_proj.weight"),
         (Role::UpBias, "model.layers.{}.mlp.up_proj.bias"),
         (Role::Down, "model.layers.{}.mlp.down_proj.weight"),
         (Role::DownBias, "model.layers.{}.mlp.down_proj.bias"),
+        (Role::FfnAfterNorm, "model.layers.{}.post_feedforward_layernorm.weight"),
         (Role::OutputNorm, "model.norm.weight"),
+        (Role::OutputNormBias, "model.norm.bias"),
         (Role::Output, "lm_head.weight"),
     ],
     // Old checkpoints carry the rotary frequencies, which the config gives as well.

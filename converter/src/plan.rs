@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use oarlock::format::{Role, TensorType};
 use oarlock::layout::WeightType;
 
-use crate::config::{Biases, Description};
+use crate::config::Description;
 use crate::error::{Error, Result};
 use crate::source::{Raw, Tensors};
 use crate::write::Spec;
@@ -87,6 +87,7 @@ pub fn plan<'t, 'm>(
         }
     }
     planned.push(planner.need(Role::OutputNorm, None)?);
+    planned.extend(planner.take(Role::OutputNormBias, None)?);
     if !model.config.tied {
         planned.push(planner.need(Role::Output, None)?);
     }
@@ -107,18 +108,13 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
     }
 
     fn take(&self, role: Role, layer: Option<usize>) -> Result<Option<Planned<'t, 'm>>> {
-        let wanted = !role.is_bias()
-            || match self.model.biases {
-                Biases::Announced { attention, mlp } => {
-                    if role < Role::FfnNorm {
-                        attention
-                    } else {
-                        mlp
-                    }
-                }
-                Biases::Found => self.tensors.contains_key(&self.name(role, layer)),
-            };
-        if wanted { self.need(role, layer).map(Some) } else { Ok(None) }
+        let found = || self.tensors.contains_key(&self.name(role, layer));
+        let wanted = !role.is_bias() || self.model.biases.include(role, found());
+        if wanted && role.is_in(&self.model.config) {
+            self.need(role, layer).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     fn need(&self, role: Role, layer: Option<usize>) -> Result<Planned<'t, 'm>> {
@@ -154,7 +150,8 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
     }
 
     fn order(&self, role: Role) -> RowOrder {
-        let rotated = matches!(role, Role::Q | Role::QBias | Role::K | Role::KBias);
+        use Role::{K, KBias, KNorm, Q, QBias, QNorm};
+        let rotated = matches!(role, Q | QBias | QNorm | K | KBias | KNorm);
         if !(rotated && self.model.interleaved) {
             return RowOrder::Same;
         }

@@ -26,7 +26,7 @@ pub enum Scaling {
         /// Context before the extension.
         original_context: f64,
     },
-    /// What each frequency is divided by, as GGUF spells the same thing.
+    /// What each frequency is divided by: linear scaling, YaRN, and Llama 3's in a GGUF file.
     Divisors(Vec<f64>),
 }
 
@@ -41,6 +41,55 @@ pub fn phases(theta: f64, rot_dim: usize, scaling: &Scaling) -> Vec<u64> {
         frequency = frequency * step;
     }
     phases
+}
+
+/// What YaRN (arXiv 2309.00071) divides each of `rot_dim / 2` frequencies by, and what it
+/// multiplies sine and cosine by.
+///
+/// Frequencies that turn more often than `turns[0]` in the `original` context stay, those that
+/// turn less often than `turns[1]` are divided by `factor`, with a ramp between. With `truncate`
+/// its ends are whole numbers of frequencies.
+pub fn yarn(
+    theta: f64,
+    rot_dim: usize,
+    factor: f64,
+    turns: [f64; 2],
+    original: f64,
+    truncate: bool,
+) -> (Vec<f64>, f64) {
+    let frequency = |turns: f64| {
+        rot_dim as f64 * ln(original / (turns * std::f64::consts::TAU)) / (2.0 * ln(theta))
+    };
+    let [mut low, mut high] = turns.map(frequency);
+    if truncate {
+        (low, high) = (low.floor(), high.ceil());
+    }
+    (low, high) = (low.max(0.0), high.min(rot_dim as f64 - 1.0));
+    if low == high {
+        high += 0.001;
+    }
+    let divisor = |i: usize| {
+        let ramp = ((i as f64 - low) / (high - low)).clamp(0.0, 1.0);
+        1.0 / (ramp / factor + (1.0 - ramp))
+    };
+    let mscale = if factor <= 1.0 { 1.0 } else { 0.1 * ln(factor) + 1.0 };
+    ((0..rot_dim / 2).map(divisor).collect(), mscale)
+}
+
+/// The natural logarithm of a positive number, by IEEE operations alone: the host's differs
+/// between systems.
+fn ln(v: f64) -> f64 {
+    let (mut v, mut doublings) = (v, 0.0);
+    while v > 1.5 {
+        (v, doublings) = (v / 2.0, doublings + 1.0);
+    }
+    while v < 0.75 {
+        (v, doublings) = (v * 2.0, doublings - 1.0);
+    }
+    // 2 artanh z = 2 (z + z³ / 3 + z⁵ / 5 …), |z| ≤ 1 / 5
+    let z = (v - 1.0) / (v + 1.0);
+    let series = (0..16).rev().fold(0.0, |sum, n| sum * z * z + 1.0 / f64::from(2 * n + 1));
+    doublings * std::f64::consts::LN_2 + 2.0 * z * series
 }
 
 fn scale(f: Dd, i: usize, scaling: &Scaling) -> Dd {
@@ -182,6 +231,13 @@ fn two_product(a: f64, b: f64) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logarithms_are_logarithms() {
+        for v in [1e-30, 0.3, 0.75, 1.0, 1.5, 2.0, 40.0, 10000.0, 5e5, 1e30] {
+            assert!((ln(v) - f64::ln(v)).abs() <= 4.0 * f64::EPSILON * f64::ln(v).abs(), "{v}");
+        }
+    }
 
     /// From Python's `decimal` with 80 digits: round(θ^(−i/half) / 2π · 2⁶⁴).
     #[test]

@@ -24,6 +24,8 @@ pub struct Metadata {
     pub rope_phases: Vec<u64>,
     /// What sine and cosine are multiplied by.
     pub attention_factor: f32,
+    /// Layers whose queries and keys are not rotated; those beyond are.
+    pub no_rope: Vec<bool>,
     /// The tokenizer's section.
     pub tokenizer: Vec<u8>,
     /// The chat section.
@@ -145,7 +147,7 @@ impl<W: Write + Seek> Writer<W> {
                 out.into()
             }
             Section::Rope => rope(m)?,
-            Section::Layers => layers(&self.specs, m.config.n_layers),
+            Section::Layers => layers(&self.specs, m),
             Section::Directory => {
                 let mut out = vec![[0; Entry::LEN]; self.entries.len()];
                 out.iter_mut().zip(&self.entries).for_each(|(out, entry)| entry.write(out));
@@ -222,13 +224,14 @@ fn rope(m: &Metadata) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-fn layers(specs: &[Spec], n_layers: usize) -> Vec<u8> {
-    let mut out = vec![[0; LayerEntry::LEN]; n_layers];
+fn layers(specs: &[Spec], m: &Metadata) -> Vec<u8> {
+    let mut out = vec![[0; LayerEntry::LEN]; m.config.n_layers];
     for (layer, out) in out.iter_mut().enumerate() {
         let of_layer = |spec: &Spec| spec.layer == Some(layer as u32);
         let first = specs.iter().position(of_layer).unwrap_or(0) as u32;
         let count = specs.iter().filter(|spec| of_layer(spec)).count() as u32;
-        LayerEntry { first, count }.write(out);
+        let no_rope = m.no_rope.get(layer).is_some_and(|&no_rope| no_rope);
+        LayerEntry { first, count, no_rope }.write(out);
     }
     out.concat()
 }

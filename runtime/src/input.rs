@@ -4,9 +4,9 @@ use crate::arena::Source;
 use crate::exec::for_each;
 use crate::format::{Config, Norm};
 use crate::kernels::Machine;
-use crate::kernels::{ActsMut, Input, Isa, rms_norm};
+use crate::kernels::{ActsMut, Input, Isa, layer_norm, rms_norm};
 use crate::layout::{BLOCK_COLS, blocks};
-use crate::model::Linear;
+use crate::model::{Gain, Linear};
 
 /// Rows of f32, one a token, a stride apart.
 #[derive(Clone, Copy)]
@@ -63,7 +63,7 @@ impl<'a> InputBuffers<'a> {
         &mut self,
         machine: &Machine<'_>,
         config: &Config,
-        gain: &[f32],
+        gain: Gain<'_>,
         x: Rows<'_>,
         matrices: [&Linear<'_>; M],
     ) -> Input<'_> {
@@ -107,9 +107,10 @@ impl<'a> InputBuffers<'a> {
 }
 
 /// `out = norm(x)`, all `(dim)`.
-fn norm_row(isa: Isa, config: &Config, gain: &[f32], x: &[f32], out: &mut [f32]) {
+fn norm_row(isa: Isa, config: &Config, gain: Gain<'_>, x: &[f32], out: &mut [f32]) {
     match config.norm {
-        Norm::Rms => rms_norm(isa, x, gain, config.norm_eps, out),
+        Norm::Rms => rms_norm(isa, x, gain.gain, config.norm_eps, out),
+        Norm::Layer => layer_norm(isa, x, gain.gain, gain.bias, config.norm_eps, out),
     }
 }
 
@@ -119,7 +120,7 @@ fn wanted<const M: usize>(matrices: [&Linear<'_>; M]) -> bool {
 }
 
 /// Tokens to a part.
-fn share(machine: &Machine<'_>, n: usize) -> usize {
+pub(crate) fn share(machine: &Machine<'_>, n: usize) -> usize {
     n.div_ceil(machine.exec.threads().max(1)).max(1)
 }
 
@@ -138,7 +139,7 @@ fn parts<'p>(
 }
 
 /// One token is not worth a region.
-fn run<P: Send>(
+pub(crate) fn run<P: Send>(
     machine: &Machine<'_>,
     n: usize,
     parts: impl Iterator<Item = P>,

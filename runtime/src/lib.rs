@@ -42,6 +42,8 @@ pub mod matrix;
 mod mlp;
 pub mod model;
 pub mod options;
+mod qk_norm;
+mod residual;
 mod ring;
 mod rope;
 pub mod sampler;

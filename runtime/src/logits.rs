@@ -2,7 +2,7 @@
 
 use crate::input::{InputBuffers, Rows};
 use crate::kernels::Machine;
-use crate::kernels::{Job, Task, matmul};
+use crate::kernels::{Job, Task, matmul, scale};
 use crate::model::{Linear, Model};
 
 /// Scores of the rows of `x`. `out`: (rows, vocab_size), rows `stride` apart.
@@ -15,6 +15,12 @@ pub(crate) fn logits(
     stride: usize,
 ) {
     let output = Linear { weight: model.output(), bias: None };
-    let input = input.norm(machine, model.config(), model.output_norm(), x, [&output]);
+    let (config, n) = (model.config(), x.n);
+    let input = input.norm(machine, config, model.output_norm(), x, [&output]);
     matmul(machine, &input, &mut [Job { task: Task::Store(output), out, stride }]);
+    if config.logit_scale.0 != 1.0 {
+        for row in out.chunks_mut(stride.max(1)).take(n) {
+            scale(machine.isa, row, config.logit_scale.0);
+        }
+    }
 }

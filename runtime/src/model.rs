@@ -13,7 +13,7 @@ pub use crate::matrix::Linear;
 use crate::matrix::Matrix;
 use crate::sampler::Sampling;
 
-pub use crate::format::{Activation, Mlp, Norm};
+pub use crate::format::{Activation, Mlp, Norm, Norms, QkNorm, Residual, Scale};
 pub use tensor::{Tensor, VerifyError};
 
 /// A model, borrowed from the bytes of its file.
@@ -26,27 +26,46 @@ pub struct Model<'m> {
     file: &'m [u8],
 }
 
-/// The weights of one layer.
+/// The weights of a norm.
+#[derive(Clone, Copy, Debug)]
+pub struct Gain<'m> {
+    /// What normalised elements are multiplied by.
+    pub gain: &'m [f32],
+    /// What is then added, as long.
+    pub bias: Option<&'m [f32]>,
+}
+
+/// The weights of one layer; what its model does without is empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Layer<'m> {
     /// `(dim)`
-    pub attn_norm: &'m [f32],
+    pub attn_norm: Gain<'m>,
     /// `(n_heads · head_dim, dim)`
     pub q: Linear<'m>,
+    /// See [`QkNorm`]
+    pub q_norm: &'m [f32],
     /// `(n_kv_heads · head_dim, dim)`
     pub k: Linear<'m>,
+    /// See [`QkNorm`]
+    pub k_norm: &'m [f32],
     /// `(n_kv_heads · head_dim, dim)`
     pub v: Linear<'m>,
     /// `(dim, n_heads · head_dim)`
     pub o: Linear<'m>,
     /// `(dim)`
-    pub ffn_norm: &'m [f32],
+    pub attn_after_norm: &'m [f32],
+    /// `(dim)`
+    pub ffn_norm: Gain<'m>,
     /// `(ffn_dim, dim)`
     pub gate: Linear<'m>,
     /// `(ffn_dim, dim)`
     pub up: Linear<'m>,
     /// `(dim, ffn_dim)`
     pub down: Linear<'m>,
+    /// `(dim)`
+    pub ffn_after_norm: &'m [f32],
+    /// Whether queries and keys are not rotated.
+    pub no_rope: bool,
 }
 
 impl<'m> Model<'m> {
@@ -84,7 +103,8 @@ impl<'m> Model<'m> {
 
     /// The weights of layer `i`; every matrix is empty beyond the last.
     pub fn layer(&self, i: usize) -> Layer<'m> {
-        let (mut layer, entry) = (Layer::EMPTY, self.layer_entry(i));
+        let entry = self.layer_entry(i);
+        let mut layer = Layer { no_rope: entry.no_rope, ..Layer::EMPTY };
         let first = entry.first as usize;
         for tensor in (first..first + entry.count as usize).filter_map(|i| self.tensor(i)) {
             layer.put(&tensor);
@@ -93,13 +113,18 @@ impl<'m> Model<'m> {
     }
 
     /// `(dim)`
-    pub fn output_norm(&self) -> &'m [f32] {
-        self.tensor(self.after_layers()).map_or(&[], |t| t.vector())
+    pub fn output_norm(&self) -> Gain<'m> {
+        let bias = self.tensor(self.after_layers() + 1);
+        Gain {
+            gain: self.tensor(self.after_layers()).map_or(&[], |t| t.vector()),
+            bias: bias.filter(|t| t.role == Role::OutputNormBias).map(|t| t.vector()),
+        }
     }
 
     /// `(vocab_size, dim)`: the embedding, where the two are tied.
     pub fn output(&self) -> Matrix<'m> {
-        let index = if self.config.tied { 0 } else { self.after_layers() + 1 };
+        // The last tensor, unless it is the first.
+        let index = if self.config.tied { 0 } else { self.n_tensors().saturating_sub(1) };
         self.tensor(index).map_or(Matrix::EMPTY, |t| t.matrix())
     }
 
@@ -165,7 +190,7 @@ impl<'m> Model<'m> {
     fn layer_entry(&self, i: usize) -> LayerEntry {
         let (entries, _) = self.section(Section::Layers).as_chunks();
         let entry = entries.get(i).and_then(|e| LayerEntry::read(e).ok());
-        entry.unwrap_or(LayerEntry { first: 0, count: 0 })
+        entry.unwrap_or(LayerEntry { first: 0, count: 0, no_rope: false })
     }
 
     /// Index of the first tensor after the layers: the output norm.
@@ -181,38 +206,53 @@ impl<'m> Model<'m> {
     }
 }
 
+impl Gain<'_> {
+    const EMPTY: Self = Self { gain: &[], bias: None };
+}
+
 impl<'m> Layer<'m> {
     const EMPTY: Self = Self {
-        attn_norm: &[],
+        attn_norm: Gain::EMPTY,
         q: Linear::EMPTY,
+        q_norm: &[],
         k: Linear::EMPTY,
+        k_norm: &[],
         v: Linear::EMPTY,
         o: Linear::EMPTY,
-        ffn_norm: &[],
+        attn_after_norm: &[],
+        ffn_norm: Gain::EMPTY,
         gate: Linear::EMPTY,
         up: Linear::EMPTY,
         down: Linear::EMPTY,
+        ffn_after_norm: &[],
+        no_rope: false,
     };
 
     fn put(&mut self, t: &Tensor<'m>) {
         match t.role {
-            Role::AttnNorm => self.attn_norm = t.vector(),
+            Role::AttnNorm => self.attn_norm.gain = t.vector(),
+            Role::AttnNormBias => self.attn_norm.bias = Some(t.vector()),
             Role::Q => self.q.weight = t.matrix(),
             Role::QBias => self.q.bias = Some(t.vector()),
+            Role::QNorm => self.q_norm = t.vector(),
             Role::K => self.k.weight = t.matrix(),
             Role::KBias => self.k.bias = Some(t.vector()),
+            Role::KNorm => self.k_norm = t.vector(),
             Role::V => self.v.weight = t.matrix(),
             Role::VBias => self.v.bias = Some(t.vector()),
             Role::O => self.o.weight = t.matrix(),
             Role::OBias => self.o.bias = Some(t.vector()),
-            Role::FfnNorm => self.ffn_norm = t.vector(),
+            Role::AttnAfterNorm => self.attn_after_norm = t.vector(),
+            Role::FfnNorm => self.ffn_norm.gain = t.vector(),
+            Role::FfnNormBias => self.ffn_norm.bias = Some(t.vector()),
             Role::Gate => self.gate.weight = t.matrix(),
             Role::GateBias => self.gate.bias = Some(t.vector()),
             Role::Up => self.up.weight = t.matrix(),
             Role::UpBias => self.up.bias = Some(t.vector()),
             Role::Down => self.down.weight = t.matrix(),
             Role::DownBias => self.down.bias = Some(t.vector()),
-            Role::Embedding | Role::OutputNorm | Role::Output => {}
+            Role::FfnAfterNorm => self.ffn_after_norm = t.vector(),
+            Role::Embedding | Role::OutputNorm | Role::OutputNormBias | Role::Output => {}
         }
     }
 }

@@ -213,7 +213,8 @@ impl<'a> Session<'a> {
             base: options.base_position,
         };
         work.attention.begin(&rope, ring, span);
-        embed(&model.embedding(), tokens, work.x, work.shape.dim);
+        let factor = model.config().embedding_scale.0;
+        embed(machine.isa, &model.embedding(), factor, tokens, work.x, work.shape.dim);
         let step = Step { machine, model, ring, span };
         for i in 0..model.config().n_layers {
             block(&step, i, cache, work);

@@ -5,7 +5,7 @@ use crate::attention::{AttentionBuffers, AttentionShape, Span};
 use crate::input::InputBuffers;
 use crate::kernels::Machine;
 use crate::layout::TILE_ROWS;
-use crate::model::Model;
+use crate::model::{Model, Norms};
 use crate::ring::Ring;
 
 /// What goes through the layers: which tokens of the stream, on which machine.
@@ -32,6 +32,8 @@ pub(crate) struct Buffers<'a> {
     pub(crate) shape: Strides,
     /// (chunk, dim): the residual stream
     pub(crate) x: &'a mut [f32],
+    /// (chunk, dim): what is normalised before it joins the stream; else empty
+    pub(crate) branch: &'a mut [f32],
     /// (chunk, n_heads · head_dim)
     pub(crate) q: &'a mut [f32],
     /// (chunk, n_kv_heads · head_dim)
@@ -68,6 +70,10 @@ impl<'a> Buffers<'a> {
         Some(Self {
             shape,
             x: source.take(chunk.checked_mul(shape.dim))?,
+            branch: source.take(match config.norms {
+                Norms::Before => Some(0),
+                Norms::After => chunk.checked_mul(shape.dim),
+            })?,
             q: source.take(chunk.checked_mul(shape.q))?,
             k: source.take(chunk.checked_mul(shape.kv))?,
             v: source.take(chunk.checked_mul(shape.kv))?,

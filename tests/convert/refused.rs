@@ -14,7 +14,11 @@ use crate::values::options;
 #[test]
 fn configs_that_change_the_mathematics_are_refused() {
     let cases = [
-        ("architectures", json!(["MambaForCausalLM"]), "known: LlamaForCausalLM"),
+        (
+            "architectures",
+            json!(["MambaForCausalLM"]),
+            "known: LlamaForCausalLM, MistralForCausalLM",
+        ),
         ("architectures", json!([]), "does not name exactly one"),
         ("model_type", json!("mistral"), "model_type"),
         ("hidden_act", json!("gelu"), "hidden_act is \"gelu\""),
@@ -22,7 +26,8 @@ fn configs_that_change_the_mathematics_are_refused() {
         ("quantization_config", json!({"bits": 4}), "quantization_config"),
         ("sliding_window", json!(128), "unknown key sliding_window"),
         ("partial_rotary_factor", json!(0.5), "partial_rotary_factor"),
-        ("rope_parameters", json!({"rope_type": "yarn", "factor": 2}), "rope type \"yarn\""),
+        ("rope_parameters", json!({"rope_type": "longrope"}), "rope type \"longrope\""),
+        ("rope_parameters", json!({"rope_type": "yarn", "factor": 2}), "original_max_position"),
         ("rope_parameters", json!({"rope_type": "llama3", "factor": 2}), "low_freq_factor"),
         ("rope_parameters", json!({"rope_type": "default", "beta": 2}), "unknown key beta"),
         ("rope_parameters", json!({"rope_theta": -1.0}), "rope theta"),

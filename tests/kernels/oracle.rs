@@ -78,6 +78,16 @@ pub fn rms_norm(x: &[f32], gain: &[f32], eps: f32) -> Vec<f32> {
     x.iter().zip(gain).map(|(x, g)| (x * r) * g).collect()
 }
 
+pub fn layer_norm(x: &[f32], gain: &[f32], bias: Option<&[f32]>, eps: f32) -> Vec<f32> {
+    let mut lanes = [0.0_f32; 16];
+    x.iter().enumerate().for_each(|(i, x)| lanes[i % 16] += x);
+    let mean = tree(lanes) / x.len() as f32;
+    let centred: Vec<f32> = x.iter().map(|x| x - mean).collect();
+    let mut y = rms_norm(&centred, gain, eps);
+    y.iter_mut().zip(bias.unwrap_or_default()).for_each(|(y, b)| *y += b);
+    y
+}
+
 /// One head, whose first `2 · cos.len()` dimensions turn.
 pub fn rotate(x: &[f32], cos: &[f32], sin: &[f32]) -> Vec<f32> {
     let (half, mut out) = (cos.len(), x.to_vec());

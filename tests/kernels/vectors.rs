@@ -1,6 +1,6 @@
 //! Norm, addition, gating, rotation, quantization, and scalar mathematics.
 
-use oarlock::kernels::{ActsMut, add, gated_silu, rms_norm, rotate};
+use oarlock::kernels::{ActsMut, add, gated_silu, layer_norm, norm_heads, rms_norm, rotate, scale};
 use oarlock::math;
 use oarlock_tests::{Random, isas};
 
@@ -28,6 +28,38 @@ fn rms_norms() {
         let mut out = vec![7.0; x.len()];
         rms_norm(isa, x, gain, 1e-5, &mut out);
         assert_bits(&out, &oracle::rms_norm(x, gain, 1e-5), &(isa, x.len()));
+    });
+}
+
+#[test]
+fn layer_norms() {
+    everywhere(|isa, x, gain| {
+        let bias: Vec<f32> = gain.iter().rev().copied().collect();
+        for bias in [None, Some(&bias[..])] {
+            let mut out = vec![7.0; x.len()];
+            layer_norm(isa, x, gain, bias, 1e-5, &mut out);
+            assert_bits(&out, &oracle::layer_norm(x, gain, bias, 1e-5), &(isa, x.len()));
+        }
+    });
+}
+
+#[test]
+fn norms_of_heads() {
+    everywhere(|isa, x, gain| {
+        let mut heads = [x, gain, x].concat();
+        norm_heads(isa, &mut heads, gain, 1e-5);
+        let of = |head| oracle::rms_norm(head, gain, 1e-5);
+        assert_bits(&heads, &[of(x), of(gain), of(x)].concat(), &(isa, x.len()));
+    });
+}
+
+#[test]
+fn factors() {
+    everywhere(|isa, x, other| {
+        let mut out = x.to_vec();
+        scale(isa, &mut out, other[0]);
+        let exact: Vec<f32> = x.iter().map(|x| x * other[0]).collect();
+        assert_bits(&out, &exact, &(isa, x.len()));
     });
 }
 

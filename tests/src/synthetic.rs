@@ -64,7 +64,9 @@ impl Synthetic {
 fn roles(config: &Config) -> Vec<(Role, Option<usize>)> {
     let mut all = vec![(Role::Embedding, None)];
     for layer in 0..config.n_layers {
-        let here = Role::LAYER.iter().filter(|role| layer % 2 == 0 || !role.is_bias());
+        let here = Role::LAYER
+            .iter()
+            .filter(|role| role.is_in(config) && (layer % 2 == 0 || !role.is_bias()));
         all.extend(here.map(|&role| (role, Some(layer))));
     }
     all.push((Role::OutputNorm, None));

@@ -72,6 +72,8 @@ pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
         arch: arch.into(),
         rope_theta,
         rope_scaling: divisors(file, config.rot_dim)?,
+        attention_factor: 1.0,
+        no_rope: Vec::new(),
         biases: Biases::Found,
         names: &LLAMA_GGUF,
         interleaved: true,

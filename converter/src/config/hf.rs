@@ -4,17 +4,15 @@ use oarlock::Sampling;
 use oarlock::format::Config;
 use serde_json::{Value, json};
 
+use super::families::{FAMILIES, Family};
 use super::keys::{AGAIN, Keys};
-use super::{Biases, Description, check, in_range, score_scale};
+use super::rope::{Rope, rope};
+use super::{Description, check, in_range, score_scale};
 use crate::error::{Error, Result};
 use crate::names::LLAMA_HF;
-use crate::rope::Scaling;
 
-const FILE: &str = "config.json";
+pub(super) const FILE: &str = "config.json";
 const GENERATION: &str = "generation_config.json";
-
-/// The architectures that are converted.
-const KNOWN: &[&str] = &["LlamaForCausalLM"];
 
 /// Keys that change nothing in the mathematics of a forward pass.
 const HARMLESS: &[&str] = &[
@@ -31,6 +29,10 @@ const HARMLESS: &[&str] = &[
     "do_sample",
     "dtype",
     "early_stopping",
+    // Training alone drops out.
+    "embd_pdrop",
+    "hidden_dropout",
+    "resid_pdrop",
     "encoder_no_repeat_ngram_size",
     "exponential_decay_length_penalty",
     "finetuning_task",
@@ -83,7 +85,32 @@ const HARMLESS: &[&str] = &[
 /// Reads the two files.
 pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description> {
     let keys = Keys::new(FILE, config)?;
-    let arch = architecture(&keys)?;
+    let family = family(&keys)?;
+    let (rope, mut model) = dimensions(&keys, family)?;
+    let mut warnings = Vec::from_iter(rope.warning);
+    let traits = (family.traits)(&keys, &mut model, &mut warnings)?;
+    neutral(&keys)?;
+    let (ends, sampling) = generate(&keys, generation, &mut warnings)?;
+    keys.refuse_the_rest(HARMLESS)?;
+    check(FILE, &model, rope.theta)?;
+    Ok(Description {
+        config: model,
+        arch: family.arch.into(),
+        rope_theta: rope.theta,
+        rope_scaling: rope.scaling,
+        attention_factor: rope.attention_factor,
+        no_rope: traits.no_rope,
+        biases: traits.biases,
+        names: &LLAMA_HF,
+        interleaved: family.interleaved,
+        ends,
+        sampling,
+        warnings,
+    })
+}
+
+/// What all families have in the same words.
+fn dimensions(keys: &Keys<'_>, family: &Family) -> Result<(Rope, Config)> {
     let hidden = keys.need("hidden_size")?;
     let n_heads = keys.need("num_attention_heads")?;
     let head_dim = match keys.size("head_dim")? {
@@ -94,8 +121,9 @@ pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description
             return Err(Error::new(FILE, what, AGAIN));
         }
     };
-    let (rope_theta, rope_scaling) = rope(&keys)?;
-    let model = Config {
+    let context = keys.size("max_position_embeddings")?.unwrap_or(2048);
+    let rope = rope(keys, head_dim, context, family.partial_rotary)?;
+    let config = Config {
         vocab_size: keys.need("vocab_size")?,
         dim: hidden,
         n_layers: keys.need("num_hidden_layers")?,
@@ -103,50 +131,30 @@ pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description
         n_kv_heads: keys.size("num_key_value_heads")?.unwrap_or(n_heads),
         head_dim,
         ffn_dim: keys.need("intermediate_size")?,
-        context: keys.size("max_position_embeddings")?.unwrap_or(2048),
-        rot_dim: head_dim,
-        norm_eps: keys.float("rms_norm_eps")?.unwrap_or(1e-6) as f32,
+        context,
+        rot_dim: rope.rot_dim,
         score_scale: score_scale(head_dim),
-        tied: keys.bool("tie_word_embeddings")?.unwrap_or(false),
+        tied: keys.bool("tie_word_embeddings")?.unwrap_or(family.tied),
         ..Config::default()
     };
-    let biases = Biases::Announced {
-        attention: keys.bool("attention_bias")?.unwrap_or(false),
-        mlp: keys.bool("mlp_bias")?.unwrap_or(false),
-    };
-    neutral(&keys)?;
-    let mut warnings = Vec::new();
-    let (ends, sampling) = generate(&keys, generation, &mut warnings)?;
-    keys.refuse_the_rest(HARMLESS)?;
-    check(FILE, &model, rope_theta)?;
-    Ok(Description {
-        config: model,
-        arch,
-        rope_theta,
-        rope_scaling,
-        biases,
-        names: &LLAMA_HF,
-        interleaved: false,
-        ends,
-        sampling,
-        warnings,
-    })
+    Ok((rope, config))
 }
 
-fn architecture(keys: &Keys<'_>) -> Result<String> {
+fn family(keys: &Keys<'_>) -> Result<&'static Family> {
     let found = match keys.get("architectures") {
         Some(Value::Array(list)) if list.len() == 1 => list[0].as_str(),
         _ => None,
     };
-    let known = format!("known: {}", KNOWN.join(", "));
+    let known: Vec<_> = FAMILIES.iter().map(|family| family.arch).collect();
+    let known = format!("known: {}", known.join(", "));
     let found = found.ok_or_else(|| {
         Error::new(FILE, "architectures does not name exactly one", known.clone())
     })?;
-    if !KNOWN.contains(&found) {
-        return Err(Error::new(FILE, format!("architecture {found} is not known"), known));
-    }
-    keys.must_be("model_type", &[json!("llama")])?;
-    Ok(found.into())
+    let family = FAMILIES.iter().find(|family| family.arch == found);
+    let family = family
+        .ok_or_else(|| Error::new(FILE, format!("architecture {found} is not known"), known))?;
+    keys.must_be("model_type", &[json!(family.model_type)])?;
+    Ok(family)
 }
 
 /// Keys that exist in the family's config class and must have the value that changes nothing.
@@ -162,57 +170,7 @@ fn neutral(keys: &Keys<'_>) -> Result<()> {
     for key in ["tie_encoder_decoder", "use_sliding_window", "cross_attention_hidden_size"] {
         keys.must_be(key, &[json!(false)])?;
     }
-    keys.must_be("partial_rotary_factor", &[json!(1), json!(1.0)])?;
     keys.must_be("pruned_heads", &[json!({})])
-}
-
-/// Theta and scaling, in the spelling of version 5 (`rope_parameters`) or 4.
-fn rope(keys: &Keys<'_>) -> Result<(f64, Scaling)> {
-    const DEFAULT_THETA: f64 = 10000.0;
-    let outer = keys.float("rope_theta")?;
-    let (name, inner) = match keys.get("rope_parameters") {
-        Some(v) => ("rope_parameters", Some(v)),
-        None => ("rope_scaling", keys.get("rope_scaling")),
-    };
-    // Version 5 files may carry the old key beside the new one.
-    keys.get("rope_scaling");
-    let Some(inner) = inner else { return Ok((outer.unwrap_or(DEFAULT_THETA), Scaling::None)) };
-    let thing = format!("{FILE}: {name}");
-    let inner = Keys::new(&thing, inner)?;
-    let theta = inner.float("rope_theta")?.or(outer).unwrap_or(DEFAULT_THETA);
-    let kind = inner.get("rope_type").or(inner.get("type"));
-    inner.get("type");
-    inner.must_be("partial_rotary_factor", &[json!(1), json!(1.0)])?;
-    let scaling = match kind.map_or(Some("default"), Value::as_str) {
-        Some("default") => Scaling::None,
-        Some("llama3") => llama3(&inner)?,
-        _ => {
-            let what = format!("rope type {} is not known", kind.unwrap_or(&Value::Null));
-            return Err(Error::new(thing, what, "known: default, llama3"));
-        }
-    };
-    inner.refuse_the_rest(&[])?;
-    Ok((theta, scaling))
-}
-
-fn llama3(keys: &Keys<'_>) -> Result<Scaling> {
-    let need = |key: &str| match keys.float(key)? {
-        Some(v) if v > 0.0 => Ok(v),
-        Some(v) => Err(Error::new(&keys.thing, format!("{key} is {v}"), AGAIN)),
-        None => Err(Error::new(&keys.thing, format!("{key} is missing"), AGAIN)),
-    };
-    let low_freq_factor = need("low_freq_factor")?;
-    let high_freq_factor = need("high_freq_factor")?;
-    if high_freq_factor <= low_freq_factor {
-        let what = "high_freq_factor is not above low_freq_factor";
-        return Err(Error::new(&keys.thing, what, AGAIN));
-    }
-    Ok(Scaling::Llama3 {
-        factor: need("factor")?,
-        low_freq_factor,
-        high_freq_factor,
-        original_context: need("original_max_position_embeddings")?,
-    })
 }
 
 /// The ids that end generation, and the sampling defaults.

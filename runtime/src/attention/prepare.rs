@@ -84,6 +84,8 @@ pub(crate) struct Place<'p> {
     pub(crate) ring: &'p Ring,
     pub(crate) layer: usize,
     pub(crate) span: Span,
+    /// Whether queries and keys of the layer are turned.
+    pub(crate) rotated: bool,
 }
 
 /// What one part reads and writes alone: all that belongs to one kv head.
@@ -136,7 +138,9 @@ impl View<'_> {
         let head_dim = self.shape.head_dim;
         let (cos, sin) = self.turns.of(t);
         let key = part.k.row(t);
-        rotate(self.isa, key, head_dim, cos, sin);
+        if self.at.rotated {
+            rotate(self.isa, key, head_dim, cos, sin);
+        }
         let start = t * self.kv_stride + part.head * head_dim;
         let value = self.v.get(start..start + head_dim).unwrap_or_default();
         let slot = self.at.ring.slot(self.at.span.first + t as u64);
@@ -147,7 +151,9 @@ impl View<'_> {
     fn set(&self, t: usize, q: &mut [f32], turns: &Turns<'_>, ready: &mut QueriesMut<'_>) {
         let AttentionShape { group, head_dim, .. } = *self.shape;
         let (cos, sin) = turns.of(t);
-        rotate(self.isa, q, head_dim, cos, sin);
+        if self.at.rotated {
+            rotate(self.isa, q, head_dim, cos, sin);
+        }
         for (i, q) in q.chunks_exact(head_dim.max(1)).enumerate() {
             ready.set(self.isa, t * group + i, q, self.score_scale);
         }

@@ -26,7 +26,13 @@ mod field {
     pub const ACTIVATION: Range<usize> = 48..52;
     pub const MLP: Range<usize> = 52..56;
     pub const FLAGS: Range<usize> = 56..60;
+    pub const NORMS: Range<usize> = 60..64;
     pub const ARCH: Range<usize> = 64..96;
+    pub const RESIDUAL: Range<usize> = 96..100;
+    pub const QK_NORM: Range<usize> = 100..104;
+    pub const EMBEDDING_SCALE: Range<usize> = 104..108;
+    pub const RESIDUAL_SCALE: Range<usize> = 108..112;
+    pub const LOGIT_SCALE: Range<usize> = 112..116;
 }
 
 const FLAG_TIED: u32 = 1;
@@ -39,6 +45,46 @@ pub enum Norm {
     /// x / sqrt(mean(x²) + eps) · g
     #[default]
     Rms = 0,
+    /// (x − mean(x)) / sqrt(mean((x − mean(x))²) + eps) · g + b, where there is a b
+    Layer = 1,
+}
+
+/// Where the norms of a layer's two parts are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u32)]
+pub enum Norms {
+    /// x + part(norm(x))
+    #[default]
+    Before = 0,
+    /// x + norm(part(x))
+    After = 1,
+}
+
+/// How attention and the feed-forward part follow each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u32)]
+pub enum Residual {
+    /// y = x + attention(x), y + mlp(y)
+    #[default]
+    Sequential = 0,
+    /// x + attention(x) + mlp(x), of one norm of x
+    Parallel = 1,
+}
+
+/// What queries and keys are normalised over, before they are rotated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u32)]
+pub enum QkNorm {
+    /// They are not.
+    #[default]
+    None = 0,
+    /// Each head, all of them with one gain (head_dim)
+    Head = 1,
+    /// All heads together, with a gain (n_heads · head_dim) or (n_kv_heads · head_dim)
+    Whole = 2,
 }
 
 /// The non-linearity of the feed-forward part.
@@ -95,6 +141,44 @@ pub struct Config {
     pub mlp: Mlp,
     /// Whether the output matrix is the embedding.
     pub tied: bool,
+    /// Where the norms of a layer's two parts are.
+    pub norms: Norms,
+    /// How attention and the feed-forward part follow each other.
+    pub residual: Residual,
+    /// What queries and keys are normalised over.
+    pub qk_norm: QkNorm,
+    /// What an embedding is multiplied by.
+    pub embedding_scale: Scale,
+    /// What each part of a layer is multiplied by before it is added to the residual stream.
+    pub residual_scale: Scale,
+    /// What logits are multiplied by.
+    pub logit_scale: Scale,
+}
+
+/// A factor that most models do not have; 1 by default.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Scale(pub f32);
+
+impl Default for Scale {
+    fn default() -> Self {
+        Self(1.0)
+    }
+}
+
+impl Scale {
+    /// In the file 0 stands for 1, so that a model without has nothing there.
+    fn stored(self) -> f32 {
+        if self == Self::default() { 0.0 } else { self.0 }
+    }
+
+    fn read(stored: f32) -> Self {
+        if stored == 0.0 { Self::default() } else { Self(stored) }
+    }
+
+    fn is_valid(self) -> bool {
+        self.0.is_finite() && self.0 != 0.0
+    }
 }
 
 impl Config {
@@ -116,6 +200,7 @@ impl Config {
             bytes.try_into().or(Err(OpenError::SectionLength(Section::Config)))?;
         let size = |range| u32_at(bytes, range) as usize;
         let flags = u32_at(bytes, field::FLAGS);
+        let scale = |range| Scale::read(f32_at(bytes, range));
         let this = Self {
             vocab_size: size(field::VOCAB_SIZE),
             dim: size(field::DIM),
@@ -128,17 +213,27 @@ impl Config {
             rot_dim: size(field::ROT_DIM),
             norm_eps: f32_at(bytes, field::NORM_EPS),
             score_scale: f32_at(bytes, field::SCORE_SCALE),
+            norm: choice(bytes, field::NORM, [Norm::Rms, Norm::Layer], Field::Norm)?,
+            activation: choice(bytes, field::ACTIVATION, [Activation::Silu], Field::Activation)?,
+            mlp: choice(bytes, field::MLP, [Mlp::Gated], Field::Mlp)?,
             tied: flags & FLAG_TIED != 0,
-            ..Self::default()
+            norms: choice(bytes, field::NORMS, [Norms::Before, Norms::After], Field::Norms)?,
+            residual: choice(
+                bytes,
+                field::RESIDUAL,
+                [Residual::Sequential, Residual::Parallel],
+                Field::Residual,
+            )?,
+            qk_norm: choice(
+                bytes,
+                field::QK_NORM,
+                [QkNorm::None, QkNorm::Head, QkNorm::Whole],
+                Field::QkNorm,
+            )?,
+            embedding_scale: scale(field::EMBEDDING_SCALE),
+            residual_scale: scale(field::RESIDUAL_SCALE),
+            logit_scale: scale(field::LOGIT_SCALE),
         };
-        let codes = [
-            (field::NORM, Field::Norm),
-            (field::ACTIVATION, Field::Activation),
-            (field::MLP, Field::Mlp),
-        ];
-        for (range, name) in codes {
-            require(u32_at(bytes, range) == 0, name)?;
-        }
         require(flags & !FLAG_TIED == 0, Field::Flags)?;
         this.check()?;
         // Whatever is left is decided by now: padding of the name, reserved bytes.
@@ -168,7 +263,13 @@ impl Config {
         require(q_dim.is_some_and(|n| n <= Self::MAX_DIM), Field::HeadDim)?;
         require(self.rot_dim.is_multiple_of(2) && self.rot_dim <= self.head_dim, Field::RotDim)?;
         require(self.norm_eps.is_finite() && self.norm_eps >= 0.0, Field::NormEps)?;
-        require(self.score_scale.is_finite(), Field::ScoreScale)
+        require(self.score_scale.is_finite(), Field::ScoreScale)?;
+        // Parts that share a norm have it before them.
+        let parallel = self.residual == Residual::Parallel;
+        require(!parallel || self.norms == Norms::Before, Field::Residual)?;
+        require(self.embedding_scale.is_valid(), Field::EmbeddingScale)?;
+        require(self.residual_scale.is_valid(), Field::ResidualScale)?;
+        require(self.logit_scale.is_valid(), Field::LogitScale)
     }
 
     /// The name of the architecture in the section's bytes.
@@ -196,15 +297,36 @@ impl Config {
             (field::ACTIVATION, self.activation as usize),
             (field::MLP, self.mlp as usize),
             (field::FLAGS, usize::from(self.tied)),
+            (field::NORMS, self.norms as usize),
+            (field::RESIDUAL, self.residual as usize),
+            (field::QK_NORM, self.qk_norm as usize),
         ];
         for (range, v) in sizes {
             put(out, range, |b| LittleEndian::write_u32(b, v as u32));
         }
-        put(out, field::NORM_EPS, |b| LittleEndian::write_f32(b, self.norm_eps));
-        put(out, field::SCORE_SCALE, |b| LittleEndian::write_f32(b, self.score_scale));
+        let floats = [
+            (field::NORM_EPS, self.norm_eps),
+            (field::SCORE_SCALE, self.score_scale),
+            (field::EMBEDDING_SCALE, self.embedding_scale.stored()),
+            (field::RESIDUAL_SCALE, self.residual_scale.stored()),
+            (field::LOGIT_SCALE, self.logit_scale.stored()),
+        ];
+        for (range, v) in floats {
+            put(out, range, |b| LittleEndian::write_f32(b, v));
+        }
         let name = out.get_mut(field::ARCH).unwrap_or_default();
         name.iter_mut().zip(arch.bytes()).for_each(|(out, b)| *out = b);
     }
+}
+
+/// The variant with the code in `range`, which is its place among `all`.
+fn choice<T: Copy, const N: usize>(
+    bytes: &[u8],
+    range: core::ops::Range<usize>,
+    all: [T; N],
+    field: Field,
+) -> Result<T, OpenError> {
+    all.get(u32_at(bytes, range) as usize).copied().ok_or(OpenError::Field(field))
 }
 
 fn require(ok: bool, field: Field) -> Result<(), OpenError> {

@@ -3,7 +3,7 @@
 use byteorder::{ByteOrder, LittleEndian};
 
 use super::header::{put, u32_at, u64_at};
-use super::{Config, Extent};
+use super::{Config, Extent, Norm, Norms, QkNorm, Residual};
 use crate::layout::{WeightType, matrix_bytes};
 
 /// The layer of a tensor that belongs to none, the expert of one that is not an expert's.
@@ -35,50 +35,64 @@ mod field {
 pub enum Role {
     Embedding = 0,
     AttnNorm = 0x100,
+    AttnNormBias = 0x101,
     Q = 0x110,
     QBias = 0x111,
+    QNorm = 0x112,
     K = 0x120,
     KBias = 0x121,
+    KNorm = 0x122,
     V = 0x130,
     VBias = 0x131,
     O = 0x140,
     OBias = 0x141,
+    AttnAfterNorm = 0x150,
     FfnNorm = 0x200,
+    FfnNormBias = 0x201,
     Gate = 0x210,
     GateBias = 0x211,
     Up = 0x220,
     UpBias = 0x221,
     Down = 0x230,
     DownBias = 0x231,
+    FfnAfterNorm = 0x240,
     OutputNorm = 0x1000,
+    OutputNormBias = 0x1001,
     Output = 0x1010,
 }
 
 impl Role {
     /// All of them, in ascending order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 26] = [
         Self::Embedding,
         Self::AttnNorm,
+        Self::AttnNormBias,
         Self::Q,
         Self::QBias,
+        Self::QNorm,
         Self::K,
         Self::KBias,
+        Self::KNorm,
         Self::V,
         Self::VBias,
         Self::O,
         Self::OBias,
+        Self::AttnAfterNorm,
         Self::FfnNorm,
+        Self::FfnNormBias,
         Self::Gate,
         Self::GateBias,
         Self::Up,
         Self::UpBias,
         Self::Down,
         Self::DownBias,
+        Self::FfnAfterNorm,
         Self::OutputNorm,
+        Self::OutputNormBias,
         Self::Output,
     ];
     /// The roles inside a layer, in the order of the file.
-    pub const LAYER: &[Self] = Self::ALL.as_slice().split_at(17).0.split_at(1).1;
+    pub const LAYER: &[Self] = Self::ALL.as_slice().split_at(23).0.split_at(1).1;
 
     /// The role with this code in the file.
     pub fn from_code(code: u32) -> Option<Self> {
@@ -90,22 +104,29 @@ impl Role {
         match self {
             Self::Embedding => "embedding",
             Self::AttnNorm => "attention norm",
+            Self::AttnNormBias => "attention norm bias",
             Self::Q => "q",
             Self::QBias => "q bias",
+            Self::QNorm => "q norm",
             Self::K => "k",
             Self::KBias => "k bias",
+            Self::KNorm => "k norm",
             Self::V => "v",
             Self::VBias => "v bias",
             Self::O => "o",
             Self::OBias => "o bias",
+            Self::AttnAfterNorm => "norm after attention",
             Self::FfnNorm => "ffn norm",
+            Self::FfnNormBias => "ffn norm bias",
             Self::Gate => "gate",
             Self::GateBias => "gate bias",
             Self::Up => "up",
             Self::UpBias => "up bias",
             Self::Down => "down",
             Self::DownBias => "down bias",
+            Self::FfnAfterNorm => "norm after ffn",
             Self::OutputNorm => "output norm",
+            Self::OutputNormBias => "output norm bias",
             Self::Output => "output",
         }
     }
@@ -117,7 +138,31 @@ impl Role {
 
     /// Whether the tensor is a vector of f32 and not a packed matrix.
     pub const fn is_vector(self) -> bool {
-        self.is_bias() || matches!(self, Self::AttnNorm | Self::FfnNorm | Self::OutputNorm)
+        self.is_bias() || self.is_norm()
+    }
+
+    /// Whether it is the gain of a norm.
+    pub const fn is_norm(self) -> bool {
+        use Role::{AttnAfterNorm, AttnNorm, FfnAfterNorm, FfnNorm, KNorm, OutputNorm, QNorm};
+        matches!(
+            self,
+            AttnNorm | QNorm | KNorm | AttnAfterNorm | FfnNorm | FfnAfterNorm | OutputNorm
+        )
+    }
+
+    /// Whether a layer of a model like this has such a tensor; of a bias, whether it may.
+    pub fn is_in(self, config: &Config) -> bool {
+        let before = config.norms == Norms::Before;
+        match self {
+            Self::AttnNorm => before,
+            Self::FfnNorm => before && config.residual == Residual::Sequential,
+            Self::AttnAfterNorm | Self::FfnAfterNorm => config.norms == Norms::After,
+            Self::QNorm | Self::KNorm => config.qk_norm != QkNorm::None,
+            Self::AttnNormBias => config.norm == Norm::Layer && Self::AttnNorm.is_in(config),
+            Self::FfnNormBias => config.norm == Norm::Layer && Self::FfnNorm.is_in(config),
+            Self::OutputNormBias => config.norm == Norm::Layer,
+            _ => true,
+        }
     }
 
     /// `(rows, cols)` of the tensor in a model like this; a vector is `(1, n)`.
@@ -129,7 +174,11 @@ impl Role {
         let kv_dim = c.n_kv_heads.saturating_mul(c.head_dim);
         match self {
             Self::Embedding | Self::Output => (c.vocab_size, c.dim),
-            Self::AttnNorm | Self::FfnNorm | Self::OutputNorm => (1, c.dim),
+            Self::AttnNorm | Self::AttnNormBias | Self::AttnAfterNorm => (1, c.dim),
+            Self::FfnNorm | Self::FfnNormBias | Self::FfnAfterNorm => (1, c.dim),
+            Self::OutputNorm | Self::OutputNormBias => (1, c.dim),
+            Self::QNorm => (1, if c.qk_norm == QkNorm::Whole { q_dim } else { c.head_dim }),
+            Self::KNorm => (1, if c.qk_norm == QkNorm::Whole { kv_dim } else { c.head_dim }),
             Self::Q => (q_dim, c.dim),
             Self::QBias => (1, q_dim),
             Self::K | Self::V => (kv_dim, c.dim),

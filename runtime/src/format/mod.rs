@@ -23,7 +23,7 @@ mod header;
 mod records;
 
 pub(crate) use cast::{f32s, u64s};
-pub use config::{Activation, Config, Mlp, Norm};
+pub use config::{Activation, Config, Mlp, Norm, Norms, QkNorm, Residual, Scale};
 pub use directory::{Entry, NONE, Role, TensorType};
 pub use error::{Field, OpenError};
 pub use header::{Extent, Header, Section, metadata_crc};

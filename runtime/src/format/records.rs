@@ -41,14 +41,18 @@ impl RopeHeader {
 /// An entry of the layers section: which directory entries are the layer's.
 ///
 /// Layers need not be alike (later families have some with experts, some without), so
-/// each says where its tensors are; the rest of the entry is reserved for its options.
+/// each says where its tensors are; the rest of the entry is for its options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerEntry {
     /// Index of its first directory entry.
     pub first: u32,
     /// How many there are.
     pub count: u32,
+    /// Whether queries and keys are not rotated: positions are then known from the mask alone.
+    pub no_rope: bool,
 }
+
+const LAYER_NO_ROPE: u32 = 1;
 
 impl LayerEntry {
     /// Bytes of an entry.
@@ -56,10 +60,15 @@ impl LayerEntry {
 
     /// Reads an entry.
     pub fn read(bytes: &[u8; Self::LEN]) -> Result<Self, OpenError> {
-        if bytes.get(8..).is_none_or(|b| b.iter().any(|&b| b != 0)) {
+        if bytes.get(12..).is_none_or(|b| b.iter().any(|&b| b != 0)) {
             return Err(OpenError::Field(Field::Reserved));
         }
-        Ok(Self { first: u32_at(bytes, 0..4), count: u32_at(bytes, 4..8) })
+        let flags = u32_at(bytes, 8..12);
+        if flags & !LAYER_NO_ROPE != 0 {
+            return Err(OpenError::Field(Field::LayerFlags));
+        }
+        let no_rope = flags & LAYER_NO_ROPE != 0;
+        Ok(Self { first: u32_at(bytes, 0..4), count: u32_at(bytes, 4..8), no_rope })
     }
 
     /// Writes the entry.
@@ -67,6 +76,8 @@ impl LayerEntry {
         out.fill(0);
         put(out, 0..4, |b| LittleEndian::write_u32(b, self.first));
         put(out, 4..8, |b| LittleEndian::write_u32(b, self.count));
+        let flags = if self.no_rope { LAYER_NO_ROPE } else { 0 };
+        put(out, 8..12, |b| LittleEndian::write_u32(b, flags));
     }
 }
 

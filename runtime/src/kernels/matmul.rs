@@ -39,8 +39,8 @@ pub struct Input<'a> {
 pub enum Task<'m> {
     /// `out = y`
     Store(Linear<'m>),
-    /// `out = out + y`: the residual stream
-    Add(Linear<'m>),
+    /// `out = out + y · factor`: the residual stream
+    Add(Linear<'m>, f32),
     /// `out = SiLU(y of gate) · y of up`
     GatedSilu {
         /// `(rows, cols)`
@@ -62,10 +62,10 @@ pub struct Job<'a> {
 }
 
 /// How a register of products goes to the output.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Then {
     Store,
-    Add,
+    Add(f32),
     GatedBy,
 }
 
@@ -81,14 +81,14 @@ impl<'m> Task<'m> {
         let step = |linear, then| Some(Step { linear, then });
         match self {
             Self::Store(linear) => [step(linear, Then::Store), None],
-            Self::Add(linear) => [step(linear, Then::Add), None],
+            Self::Add(linear, factor) => [step(linear, Then::Add(factor)), None],
             Self::GatedSilu { gate, up } => [step(gate, Then::Store), step(up, Then::GatedBy)],
         }
     }
 
     fn rows(self) -> usize {
         match self {
-            Self::Store(linear) | Self::Add(linear) => linear.weight.rows(),
+            Self::Store(linear) | Self::Add(linear, _) => linear.weight.rows(),
             Self::GatedSilu { gate, .. } => gate.weight.rows(),
         }
     }
@@ -230,7 +230,8 @@ impl<'a, 'b, W: Weights> Product<'a, 'b, W> {
             unsafe {
                 let y = match self.then {
                     Then::Store => y,
-                    Then::Add => s.add(s.load(out.as_ptr()), y),
+                    // Once is exact.
+                    Then::Add(factor) => s.add(s.load(out.as_ptr()), s.mul(y, s.splat(factor))),
                     Then::GatedBy => silu_times(s, s.load(out.as_ptr()), y),
                 };
                 s.store(out.as_mut_ptr(), y);

@@ -42,4 +42,4 @@ pub use embedding::embedding_row;
 pub use isa::{Isa, set_control_word};
 pub use machine::Machine;
 pub use matmul::{Input, Job, Task, matmul};
-pub use vector::{add, gated_silu, rms_norm, rotate};
+pub use vector::{add, gated_silu, layer_norm, norm_heads, rms_norm, rotate, scale};

@@ -13,6 +13,30 @@ pub fn rms_norm(isa: Isa, x: &[f32], gain: &[f32], eps: f32, out: &mut [f32]) {
     isa.run(RmsNorm { x, gain, eps, out });
 }
 
+/// `out = ((x − mean) · r) · gain` with r = 1 / sqrt(mean square of x − mean, plus eps), and
+/// then `out + bias` if there is one, all `(dim)`.
+pub fn layer_norm(
+    isa: Isa,
+    x: &[f32],
+    gain: &[f32],
+    bias: Option<&[f32]>,
+    eps: f32,
+    out: &mut [f32],
+) {
+    isa.run(LayerNorm { x, gain, bias, eps, out });
+}
+
+/// [`rms_norm`] in place of each head of `x` `(heads, head_dim)`, all with one gain
+/// `(head_dim)`.
+pub fn norm_heads(isa: Isa, x: &mut [f32], gain: &[f32], eps: f32) {
+    isa.run(NormHeads { x, gain, eps });
+}
+
+/// `x = x · factor`.
+pub fn scale(isa: Isa, x: &mut [f32], factor: f32) {
+    isa.run(Scaled { x, factor });
+}
+
 /// `x = x + y`, both of one length.
 pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
     isa.run(Add { x, y });
@@ -103,6 +127,25 @@ fn sum_squares<S: Simd>(s: S, x: &[f32]) -> f32 {
     s.sum16(sums)
 }
 
+/// The sum by 16 strided partial sums, each begun at +0: adding what pads the last lanes
+/// leaves it as it is.
+#[inline(always)]
+fn sum<S: Simd>(s: S, x: &[f32]) -> f32 {
+    let mut sums = [s.splat(0.0); MOST_PARTS];
+    for wide in x.chunks(WIDE) {
+        for (sum, x) in sums.iter_mut().zip(wide.chunks(S::LANES)) {
+            *sum = s.add(*sum, load_some(s, x));
+        }
+    }
+    s.sum16(sums)
+}
+
+/// 1 / sqrt(mean of squares + eps)
+#[inline(always)]
+fn inverse_rms<S: Simd>(s: S, x: &[f32], eps: f32) -> f32 {
+    1.0 / math::sqrt(sum_squares(s, x) / x.len() as f32 + eps)
+}
+
 struct RmsNorm<'a> {
     x: &'a [f32],
     gain: &'a [f32],
@@ -116,12 +159,77 @@ impl Op for RmsNorm<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         assert!(self.x.len() == self.gain.len() && self.x.len() == self.out.len());
-        let mean = sum_squares(s, self.x) / self.x.len() as f32;
-        let r = s.splat(1.0 / math::sqrt(mean + self.eps));
+        let r = s.splat(inverse_rms(s, self.x, self.eps));
         let inputs = self.x.chunks(S::LANES).zip(self.gain.chunks(S::LANES));
         for ((x, gain), out) in inputs.zip(self.out.chunks_mut(S::LANES)) {
             let scaled = s.mul(load_some(s, x), r);
             store_some(s, out, s.mul(scaled, load_some(s, gain)));
+        }
+    }
+}
+
+struct LayerNorm<'a> {
+    x: &'a [f32],
+    gain: &'a [f32],
+    bias: Option<&'a [f32]>,
+    eps: f32,
+    out: &'a mut [f32],
+}
+
+impl Op for LayerNorm<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        assert!(self.x.len() == self.gain.len() && self.x.len() == self.out.len());
+        assert!(self.bias.is_none_or(|bias| bias.len() == self.x.len()));
+        let mean = s.splat(sum(s, self.x) / self.x.len() as f32);
+        for (x, out) in self.x.chunks(S::LANES).zip(self.out.chunks_mut(S::LANES)) {
+            store_some(s, out, s.sub(load_some(s, x), mean));
+        }
+        let r = s.splat(inverse_rms(s, self.out, self.eps));
+        let mut bias = self.bias.unwrap_or_default().chunks(S::LANES);
+        for (gain, out) in self.gain.chunks(S::LANES).zip(self.out.chunks_mut(S::LANES)) {
+            let scaled = s.mul(s.mul(load_some(s, out), r), load_some(s, gain));
+            let sum = bias.next().map(|bias| s.add(scaled, load_some(s, bias)));
+            store_some(s, out, sum.unwrap_or(scaled));
+        }
+    }
+}
+
+struct NormHeads<'a> {
+    x: &'a mut [f32],
+    gain: &'a [f32],
+    eps: f32,
+}
+
+impl Op for NormHeads<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for head in self.x.chunks_exact_mut(self.gain.len().max(1)) {
+            let r = s.splat(inverse_rms(s, head, self.eps));
+            for (x, gain) in head.chunks_mut(S::LANES).zip(self.gain.chunks(S::LANES)) {
+                let scaled = s.mul(load_some(s, x), r);
+                store_some(s, x, s.mul(scaled, load_some(s, gain)));
+            }
+        }
+    }
+}
+
+struct Scaled<'a> {
+    x: &'a mut [f32],
+    factor: f32,
+}
+
+impl Op for Scaled<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for x in self.x.chunks_mut(S::LANES) {
+            store_some(s, x, s.mul(load_some(s, x), s.splat(self.factor)));
         }
     }
 }

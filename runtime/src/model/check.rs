@@ -53,6 +53,9 @@ impl Walk<'_> {
             self.layer(i as u32, LayerEntry::read(entry)?)?;
         }
         self.need(Role::OutputNorm, NONE)?;
+        if Role::OutputNormBias.is_in(&self.config) {
+            self.take(Role::OutputNormBias, NONE)?;
+        }
         if !self.config.tied {
             self.need(Role::Output, NONE)?;
         }
@@ -70,7 +73,8 @@ impl Walk<'_> {
         if entry.first as usize != first {
             return Err(OpenError::Field(Field::LayerFirst));
         }
-        for &role in Role::LAYER {
+        let config = self.config;
+        for &role in Role::LAYER.iter().filter(|role| role.is_in(&config)) {
             if role.is_bias() {
                 self.take(role, layer)?;
             } else {

@@ -1,0 +1,24 @@
+//! Queries and keys normalised before they are rotated (arXiv 2302.05442, section 2), so that
+//! no score grows without bound.
+
+use crate::exec::Block;
+use crate::input::{run, share};
+use crate::kernels::norm_heads;
+use crate::model::Layer;
+use crate::work::{Buffers, Step};
+
+/// Normalises queries and keys in place; the length of the gains says over how many elements.
+pub(crate) fn qk_norm(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
+    let Buffers { shape, q, k, .. } = work;
+    let (config, n, isa) = (step.model.config(), step.span.tokens, step.machine.isa);
+    let (q_cols, kv_cols) = (config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim);
+    let each = share(step.machine, n);
+    let q = Block::new(q, n, shape.q).split_cols(q_cols).0.strips(each);
+    let k = Block::new(k, n, shape.kv).split_cols(kv_cols).0.strips(each);
+    run(step.machine, n, q.zip(k), |(mut q, mut k)| {
+        for token in 0..q.rows() {
+            norm_heads(isa, q.row(token), layer.q_norm, config.norm_eps);
+            norm_heads(isa, k.row(token), layer.k_norm, config.norm_eps);
+        }
+    });
+}
