@@ -162,6 +162,13 @@ fn json_keys_are_fixed() {
     assert_eq!(keys(&stream), ["nll", "ppl", "steps", "tokens"]);
     assert_eq!(keys(&stream["steps"][0]), ["ppl", "rss", "tok_s", "tokens"]);
     assert_eq!(stream["steps"][0]["tokens"], stream["tokens"]);
+    let args = ["--json", "-f", "text", "--context", "16", "--sinks", "0,4", "--sinks", "8"];
+    let several = json(&tiny.run("stream", &args).ok().text());
+    let several = several["streams"].as_array().expect("a list");
+    assert_eq!(keys(&several[0]), ["nll", "ppl", "sinks", "steps", "tokens"]);
+    let sinks: Vec<_> = several.iter().map(|stream| stream["sinks"].as_u64()).collect();
+    assert_eq!(sinks, [0, 4, 8].map(Some));
+    assert_eq!(several[1]["nll"], stream["nll"], "one after the other as alone");
 }
 
 #[test]
@@ -195,6 +202,14 @@ fn arrays_have_their_shapes() {
     fails(&tiny.run("perplexity", &["-f", "text", "--context", "5000"]), 2, "one window of 5000");
     tiny.run("stream", &["-f", "text", "--context", "16", "--per-token", "nll.npy"]).ok();
     assert_eq!(Npy::read(&tiny.join("nll.npy")).shape.len(), 1);
+    let sinks = |list| ["-f", "text", "--context", "16", "--sinks", list];
+    tiny.run("stream", &[&sinks("0,4")[..], &["--plot", "plot.svg"]].concat()).ok();
+    let plot = fs::read_to_string(tiny.join("plot.svg")).unwrap();
+    assert!(plot.starts_with("<svg ") && plot.contains(">0 sinks<") && plot.contains(">4 sinks<"));
+    fails(&tiny.run("stream", &sinks("0,9")), 2, "--sinks 9");
+    let one = [&sinks("0,4")[..], &["--per-token", "nll.npy"]].concat();
+    fails(&tiny.run("stream", &one), 2, "--per-token");
+    fails(&tiny.run("perplexity", &sinks("0,4")), 2, "perplexity: ");
     fs::write(tiny.join("empty"), "").unwrap();
     fails(&tiny.run("stream", &["-f", "empty"]), 2, "none to predict");
     fails(&tiny.run("logits", &["--tokens", "99999", "-o", "x.npy"]), 2, "no token 99999");
@@ -227,6 +242,9 @@ fn text_and_ids_round_trip() {
         tiny.run("detokenize", &["70,71", "72"]).ok().stdout,
         tiny.run("detokenize", &["70", "71 72"]).ok().stdout
     );
+    let mut model_last = oarlock(&tiny.model());
+    model_last.args(["detokenize", "70", "71", "-m"]).arg(tiny.model());
+    assert_eq!(run(&mut model_last, 60).ok().stdout, tiny.run("detokenize", &["70 71"]).stdout);
     fails(&tiny.run("detokenize", &["x"]), 2, "not a token id");
     assert_eq!(
         tiny.run("tokenize", &["-x"]).ok().stdout,

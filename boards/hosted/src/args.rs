@@ -157,7 +157,7 @@ pub struct Tokenize {
 #[derive(Args, Debug)]
 pub struct Detokenize {
     /// Token ids, separated by spaces or commas; `-` reads them from stdin
-    #[arg(required = true, allow_hyphen_values = true)]
+    #[arg(required = true)]
     pub ids: Vec<String>,
     #[command(flatten)]
     pub model: Model,
@@ -214,6 +214,9 @@ pub struct Stream {
     /// Where every token's negative log likelihood goes: f32 [tokens - 1]
     #[arg(long, value_name = "OUT.npy")]
     pub per_token: Option<PathBuf>,
+    /// Where a picture of the running perplexity goes
+    #[arg(long, value_name = "OUT.svg")]
+    pub plot: Option<PathBuf>,
     /// One JSON object
     #[arg(long)]
     pub json: bool,
@@ -301,8 +304,8 @@ pub struct Run {
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
     /// First tokens, kept for ever
-    #[arg(long, value_name = "S")]
-    pub sinks: Option<usize>,
+    #[arg(long, value_name = "S", action = clap::ArgAction::Set)]
+    pub sinks: Vec<usize>,
     /// Type of the cache [default: int8, f32 for f32 models]
     #[arg(long, value_name = "T", value_parser = ["int8", "f16", "f32"])]
     pub kv: Option<String>,

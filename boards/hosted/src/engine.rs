@@ -58,7 +58,7 @@ pub fn options(run: &args::Run, model: &Model<'_>) -> Options {
         options.context = context;
         options.sinks = Options::DEFAULT_SINKS.min(context / 2);
     }
-    options.sinks = run.sinks.unwrap_or(options.sinks);
+    options.sinks = run.sinks.first().copied().unwrap_or(options.sinks);
     options.chunk = run.chunk.unwrap_or(options.chunk);
     options.kv = match run.kv.as_deref() {
         Some("int8") => KvType::Int8,

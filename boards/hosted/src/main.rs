@@ -33,6 +33,7 @@ mod map;
 mod model_file;
 mod npy;
 mod os;
+mod plot;
 mod pool;
 mod replace;
 mod sampling;

@@ -6,6 +6,14 @@ use std::path::{Path, PathBuf};
 
 use crate::signals::Leftover;
 
+/// Gives the file at `path` these bytes; a device takes them as it is.
+pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(meta) if !meta.is_file() && !meta.is_dir() => fs::write(path, bytes),
+        _ => replace(path, |out| out.write_all(bytes)),
+    }
+}
+
 /// Gives the file at `path` the content that `write` writes.
 ///
 /// It is written beside, reaches the disk, takes the name, and then the name reaches the disk:

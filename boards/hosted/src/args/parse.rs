@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{ArgAction, Command, CommandFactory, FromArgMatches};
 
 use super::Cli;
 use crate::console;
@@ -13,13 +13,23 @@ use crate::errors::{Outcome, Stop, fault};
 /// Reads the command line; `None` if it asked for help or the version and has got it.
 pub fn parse(args: impl Iterator<Item = OsString>) -> Outcome<Option<Cli>> {
     let args = shield_text(args.collect());
-    match Cli::try_parse_from(&args) {
+    let read = command().try_get_matches_from(&args);
+    match read.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => Ok(Some(cli)),
         Err(error) if !error.use_stderr() => {
             console::put(error.render().to_string().as_bytes()).map(|()| None)
         }
         Err(error) => Err(usage(&args, &error)),
     }
+}
+
+/// The definition, and that `stream` compares several numbers of sinks.
+fn command() -> Command {
+    let several = |sinks: clap::Arg| {
+        let help = "First tokens, kept for ever; several numbers are compared";
+        sinks.action(ArgAction::Append).value_delimiter(',').help(help)
+    };
+    Cli::command().mut_subcommand("stream", |stream| stream.mut_arg("sinks", several))
 }
 
 /// Options of `tokenize` that take the next argument, and those that do not.
@@ -102,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
