@@ -6,7 +6,8 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::{Duration, Instant};
+use std::io::{BufRead, BufReader};
+use std::time::Duration;
 
 use common::{Tiny, fails, start};
 use oarlock_tests::{Finished, Random, run, run_with_input};
@@ -191,10 +192,7 @@ fn a_killed_process_leaves_the_old_session_or_the_new() {
         .zip(talk.iter().chain([&String::new()]))
         .map(|(save, message)| save + message)
         .collect();
-    let begin = Instant::now();
     chat(&tiny, &[&args[..], &["reference"]].concat(), &with_copies).ok();
-    // Half of it for the copies.
-    let whole = begin.elapsed() / 2;
     let turns: Vec<Vec<u8>> =
         (0..=talk.len()).map(|i| fs::read(tiny.join(&format!("turn-{i}"))).unwrap()).collect();
     let (mut random, mut seen) = (Random::new(1), BTreeSet::new());
@@ -204,7 +202,11 @@ fn a_killed_process_leaves_the_old_session_or_the_new() {
         let mut stdin = child.stdin.take().unwrap();
         // Both pipes hold all that is said.
         std::io::Write::write_all(&mut stdin, talk.concat().as_bytes()).unwrap();
-        std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * random.unit()));
+        // Answers are kept as soon as they have been said; that takes some milliseconds.
+        let said = BufReader::new(child.stderr.take().unwrap()).lines();
+        let answers = said.filter(|line| line.as_ref().is_ok_and(|line| line.contains("tok/s")));
+        let _ = answers.take(random.below(talk.len())).count();
+        std::thread::sleep(Duration::from_micros(random.below(20_000) as u64));
         child.kill().unwrap();
         child.wait().unwrap();
         let Ok(left) = fs::read(tiny.join("killed")) else { continue };

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use oarlock_tests::{Npy, TempDir, bin, real_model, run};
+use oarlock_tests::{Npy, TempDir, bin, fixture, real_model, run};
+use serde_json::Value;
 
 fn mean(values: &[f32]) -> f64 {
     values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64
@@ -45,4 +46,44 @@ fn three_thousand_tokens_stay_a_text() {
         (mean(&scores.data[512..1012]), mean(&scores.data[scores.data.len() - 500..]));
     println!("mean NLL {early:.3} at 512–1,012, {late:.3} at the end");
     assert!(late <= early + 0.3, "mean NLL {late} at the end, {early} at 512–1,012");
+}
+
+/// A million tokens by a tiny model of random weights: once the ring is full not a page of memory
+/// is added, and the same text is predicted the same wherever it comes in the stream.
+#[test]
+#[ignore = "a million tokens: minutes"]
+fn a_million_tokens_take_no_more_memory_and_do_not_drift() {
+    let folder = TempDir::new();
+    let mut convert = Command::new(bin("oarlock-convert"));
+    convert.arg(fixture("tiny").join("gqa")).args(["--weights", "f32", "-o"]);
+    run(convert.arg(folder.join("tiny.oar")), 60).ok();
+    let text = std::fs::read_to_string(fixture("text.txt")).expect("a readable fixture");
+    let oarlock = |args: &[&str]| {
+        let mut command = Command::new(bin("oarlock"));
+        command.args(args).args(["-m", "tiny.oar"]).current_dir(folder.path());
+        run(&mut command, 3600).ok().text()
+    };
+    let ids = |times: usize| {
+        std::fs::write(folder.join("text"), text.repeat(times)).expect("a folder for files");
+        let ids = oarlock(&["tokenize", "-f", "text"]);
+        serde_json::from_str::<Vec<u32>>(&ids).expect("a list of ids").len()
+    };
+    let period = ids(2) - ids(1);
+    let many = 1_000_000 / period + 1;
+    std::fs::write(folder.join("text"), text.repeat(many)).expect("a folder that takes files");
+    let report =
+        oarlock(&["stream", "-f", "text", "--context", "256", "--json", "--per-token", "nll.npy"]);
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let steps = report["steps"].as_array().expect("a list");
+    let rss = |step: &Value| step["rss"].as_u64().expect("a number");
+    // Two steps of 1,000 tokens: the ring is full and everything has run once.
+    assert!(steps[2..].iter().all(|step| rss(step) == rss(&steps[1])), "{report}");
+    let scores = Npy::read(&folder.join("nll.npy")).data;
+    assert!(scores.len() > 1_000_000);
+    // The second time and the last but one.
+    let (early, late) = (&scores[period..2 * period], &scores[(many - 2) * period..]);
+    let off = early.iter().zip(late).map(|(early, late)| (late - early).abs());
+    let most = off.fold(0.0, f32::max);
+    println!("{} tokens in: off by {most:.1e} at most", (many - 2) * period);
+    assert!(most < 1e-3, "{most}");
 }
