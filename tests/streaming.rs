@@ -4,7 +4,7 @@ use std::process::Command;
 
 use oarlock::{Machine, Model, Options};
 use oarlock_tests::{
-    Npy, TempDir, Threads, bin, fixture, isas, real_model, run, tiny, with_session,
+    Npy, TempDir, Threads, bin, fixture, isas, real_model, run, run_with_input, tiny, with_session,
 };
 use serde_json::Value;
 
@@ -112,4 +112,50 @@ fn streams_as_in_f32(tokens: usize) {
         let off = off / right.len() as f64;
         assert!(off.abs() < 0.02, "{sinks} sinks: NLL off by {off} in the mean");
     }
+}
+
+const SYSTEM: &str = "You are a helpful assistant. The secret word is pineapple.";
+
+/// A conversation of some turns in SmolLM2's template, which ends with the secret word.
+fn told(turns: usize) -> String {
+    let text = std::fs::read_to_string(fixture("text.txt")).expect("a readable fixture");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut told = format!("<|im_start|>system\n{SYSTEM}<|im_end|>\n");
+    let mut turn = |message: &str, answer: &str| {
+        told += &format!("<|im_start|>user\n{message}<|im_end|>\n<|im_start|>assistant\n{answer}");
+    };
+    for words in words.chunks(75).take(turns) {
+        turn(&words.join(" "), "Thank you.<|im_end|>\n");
+    }
+    turn("What is the secret word?", "The secret word is pineapple");
+    told
+}
+
+/// What chat keeps for ever is known when the ring of 64 slots has been gone round 20 times, and
+/// without it lost in the first rounds: by how likely the model finds the word, since so small a
+/// model does not always say what it knows.
+#[test]
+fn a_pinned_fact_is_known_after_twenty_rounds() {
+    let Some(model) = real_model() else { return };
+    let folder = TempDir::new();
+    let mut chat = Command::new(bin("oarlock"));
+    chat.args(["chat", "--context", "64", "-s", SYSTEM, "-m"]).arg(&model);
+    let sight = run_with_input(&mut chat, b"/context\n", 60).ok().stderr;
+    let counts = sight.lines().find(|line| line.starts_with("pinned ")).expect("counts");
+    let counts: Vec<usize> = counts.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let kept = counts[0] + counts[1];
+    let nll_of_the_word = |sinks: usize, turns: usize| {
+        std::fs::write(folder.join("told"), told(turns)).expect("a folder that takes files");
+        let mut oarlock = Command::new(bin("oarlock"));
+        oarlock.args(["stream", "-f", "told", "--per-token", "nll.npy", "--context", "64"]);
+        oarlock.args(["--sinks", &sinks.to_string(), "-m"]).arg(&model);
+        run(oarlock.current_dir(folder.path()), 300).ok();
+        let nll = Npy::read(&folder.join("nll.npy")).data;
+        (nll.len(), nll.last().copied().unwrap_or_default())
+    };
+    let (tokens, known) = nll_of_the_word(kept, 12);
+    let (_, lost) = nll_of_the_word(Options::DEFAULT_SINKS, 2);
+    println!("NLL {known} after {tokens} tokens with {kept} of them pinned, else {lost} after 239");
+    assert!(tokens > 20 * 64, "{tokens} tokens");
+    assert!(known < 4.0 && lost > 8.0, "NLL {known} with {kept} tokens pinned, {lost} without");
 }
