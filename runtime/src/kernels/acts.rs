@@ -1,9 +1,11 @@
 //! Activations, quantized in blocks of 32 to meet int4, int4a and int8 weights.
 #![allow(unsafe_code, clippy::indexing_slicing)]
+// Registers come in arrays that are walked in step: an index says so, iterators would not.
+#![allow(clippy::needless_range_loop)]
 
 use super::isa::{Isa, Op};
-use super::simd::Simd;
-use super::vector::load_some;
+use super::simd::{MOST_PARTS, Simd};
+use super::vector::{WIDE, load_wide};
 use crate::layout::{BLOCK_COLS, blocks};
 
 /// The least magnitude of a block's largest value: a block below it is taken as zero,
@@ -142,9 +144,12 @@ impl Op for Quantize<'_> {
     fn run<S: Simd>(self, s: S) {
         let blocks = self.x.chunks(BLOCK_COLS).zip(self.q.chunks_exact_mut(BLOCK_COLS));
         for ((x, q), (scale, sum)) in blocks.zip(self.scale.iter_mut().zip(self.sum)) {
-            let total;
-            (*scale, total) = quantize_run(s, x, q);
-            *sum = total as f32;
+            // Of a whole block the compiler knows how many registers there are.
+            let (block_scale, total) = match x.as_array::<BLOCK_COLS>() {
+                Some(whole) => quantize_run(s, whole, q),
+                None => quantize_run(s, x, q),
+            };
+            (*scale, *sum) = (block_scale, total as f32);
         }
     }
 }
@@ -154,8 +159,11 @@ impl Op for Quantize<'_> {
 #[inline(always)]
 pub(super) fn quantize_run<S: Simd>(s: S, x: &[f32], q: &mut [i8]) -> (f32, i32) {
     let mut largest = s.splat_i(0);
-    for x in x.chunks(S::LANES) {
-        largest = s.max_bits(largest, load_some(s, x));
+    for x in x.chunks(WIDE) {
+        let v = load_wide(s, x);
+        for part in 0..S::PARTS {
+            largest = s.max_bits(largest, v[part]);
+        }
     }
     let amax = f32::from_bits(s.reduce_max_i(largest).cast_unsigned());
     if !(AMAX_LEAST..=f32::MAX).contains(&amax) {
@@ -164,11 +172,16 @@ pub(super) fn quantize_run<S: Simd>(s: S, x: &[f32], q: &mut [i8]) -> (f32, i32)
     }
     let inverse = s.splat(127.0 / amax);
     let mut sum = s.splat_i(0);
-    for (i, q) in q.chunks_exact_mut(S::LANES).enumerate() {
-        let v = load_some(s, x.get(i * S::LANES..).unwrap_or(&[]));
-        let rounded = s.clamp_127(s.round(s.mul(v, inverse)));
-        sum = s.add_i(sum, rounded);
-        // SAFETY: the chunk has `LANES` elements.
+    for (i, q) in q.chunks_exact_mut(WIDE).enumerate() {
+        let v = load_wide(s, x.get(i * WIDE..).unwrap_or(&[]));
+        let mut rounded = [s.splat_i(0); MOST_PARTS];
+        for part in 0..S::PARTS {
+            // Within ±127 without being clamped: |v| is at most amax, so that both roundings
+            // together leave the product below 127.5.
+            rounded[part] = s.round(s.mul(v[part], inverse));
+            sum = s.add_i(sum, rounded[part]);
+        }
+        // SAFETY: the chunk has 16 elements.
         unsafe { s.store_i8(q.as_mut_ptr(), rounded) };
     }
     (amax * (1.0 / 127.0), s.reduce_add_i(sum))

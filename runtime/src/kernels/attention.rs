@@ -202,12 +202,13 @@ unsafe fn weigh<S: Simd, C: Cache, const Q: usize>(
             }
         }
         for key in seen.clone() {
-            for part in 0..S::PARTS {
-                let at = key * dims + dim + part * S::LANES;
-                // SAFETY: 16 values from `dim` on lie in each row.
-                let v = unsafe { C::load(s, values.add(at * C::KIND.bytes())) };
-                for q in 0..Q {
-                    sums[q][part] = s.fma(s.splat(weights[q][key]), v, sums[q][part]);
+            let at = key * dims + dim;
+            // SAFETY: 16 values from `dim` on lie in each row.
+            let v = unsafe { C::load(s, values.add(at * C::KIND.bytes())) };
+            for q in 0..Q {
+                let weight = s.splat(weights[q][key]);
+                for part in 0..S::PARTS {
+                    sums[q][part] = s.fma(weight, v[part], sums[q][part]);
                 }
             }
         }

@@ -7,6 +7,7 @@
 
 use core::arch::x86_64::*;
 
+use super::several::Each;
 use super::simd::{MOST_PARTS, Simd};
 
 /// Proof of AVX2, FMA and F16C, and of the instructions of `D`.
@@ -60,6 +61,7 @@ pub(super) use has;
 unsafe impl<D: Dot> Simd for Avx2<D> {
     const LANES: usize = 8;
     const I8_OFFSET: i32 = D::I8_OFFSET;
+    type Several = Each;
 
     type F = __m256;
     type I = __m256i;
@@ -89,12 +91,16 @@ unsafe impl<D: Dot> Simd for Avx2<D> {
         })
     }
     #[inline(always)]
-    unsafe fn load_i8(self, from: *const u8) -> __m256 {
-        has!(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))))
+    unsafe fn load_i8(self, from: *const u8) -> [__m256; MOST_PARTS] {
+        let eight = |from: *const u8| {
+            has!(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))))
+        };
+        let (low, high) = (eight(from), eight(from.wrapping_add(8)));
+        [low, high, low, low]
     }
     #[inline(always)]
-    fn prefetch(self, from: *const u8) {
-        has!(_mm_prefetch::<_MM_HINT_T0>(from.cast()))
+    fn prefetch<const AT: usize>(self, from: *const u8) {
+        has!(_mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AT).cast()))
     }
 
     #[inline(always)]
@@ -198,18 +204,16 @@ unsafe impl<D: Dot> Simd for Avx2<D> {
         })
     }
     #[inline(always)]
-    fn clamp_127(self, v: __m256i) -> __m256i {
+    unsafe fn store_i8(self, to: *mut i8, [low, high, ..]: [__m256i; MOST_PARTS]) {
         has!({
-            let v = _mm256_min_epi32(v, _mm256_set1_epi32(127));
-            _mm256_max_epi32(v, _mm256_set1_epi32(-127))
-        })
-    }
-    #[inline(always)]
-    unsafe fn store_i8(self, to: *mut i8, v: __m256i) {
-        has!({
-            let words =
-                _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
-            _mm_storel_epi64(to.cast(), _mm_packs_epi16(words, words));
+            // Packed by halves: the low ones of both, then the high ones.
+            let words = _mm256_packs_epi32(low, high);
+            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
+            let bytes = _mm_packs_epi16(
+                _mm256_castsi256_si128(words),
+                _mm256_extracti128_si256::<1>(words),
+            );
+            _mm_storeu_si128(to.cast(), bytes);
         })
     }
 

@@ -10,8 +10,9 @@ use super::avx_vnni::Acts;
 use super::avx2::has;
 use super::dots::{Steps, dots};
 use super::isa::Op;
+use super::quants::{Int4, Int8};
+use super::several::Each;
 use super::simd::{MOST_PARTS, Simd};
-use super::weights::{Int4, Int8};
 
 /// Proof of AVX-512 F, BW, VL and VNNI: made by [`enter`] alone.
 #[derive(Clone, Copy)]
@@ -28,6 +29,7 @@ unsafe impl Simd for Avx512 {
     const LANES: usize = 16;
     const I8_OFFSET: i32 = 128;
     const MATMUL_TOKENS: usize = 8;
+    type Several = Each;
 
     type F = __m512;
     type I = __m512i;
@@ -58,12 +60,12 @@ unsafe impl Simd for Avx512 {
         })
     }
     #[inline(always)]
-    unsafe fn load_i8(self, from: *const u8) -> __m512 {
-        has!(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))))
+    unsafe fn load_i8(self, from: *const u8) -> [__m512; MOST_PARTS] {
+        has!([_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))); MOST_PARTS])
     }
     #[inline(always)]
-    fn prefetch(self, from: *const u8) {
-        has!(_mm_prefetch::<_MM_HINT_T0>(from.cast()))
+    fn prefetch<const AT: usize>(self, from: *const u8) {
+        has!(_mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AT).cast()))
     }
 
     #[inline(always)]
@@ -161,14 +163,7 @@ unsafe impl Simd for Avx512 {
         has!(_mm512_reduce_add_epi32(v))
     }
     #[inline(always)]
-    fn clamp_127(self, v: __m512i) -> __m512i {
-        has!({
-            let v = _mm512_min_epi32(v, _mm512_set1_epi32(127));
-            _mm512_max_epi32(v, _mm512_set1_epi32(-127))
-        })
-    }
-    #[inline(always)]
-    unsafe fn store_i8(self, to: *mut i8, v: __m512i) {
+    unsafe fn store_i8(self, to: *mut i8, [v, ..]: [__m512i; MOST_PARTS]) {
         has!(_mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(v)))
     }
 

@@ -30,7 +30,10 @@ mod neon_base;
 mod neon_dotprod;
 #[cfg(target_arch = "aarch64")]
 mod neon_i8mm;
+mod product;
+mod quants;
 mod scalar;
+mod several;
 mod simd;
 mod vector;
 mod weights;

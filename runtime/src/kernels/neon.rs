@@ -9,11 +9,16 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 
 use super::dots::{Steps, dots};
+use super::neon_asm::settle;
+use super::quants::{Int4, Int8};
+use super::several::Several;
 use super::simd::{MOST_PARTS, Simd};
-use super::weights::{Int4, Int8};
 
 #[cfg(not(all(target_endian = "little", target_feature = "neon")))]
 compile_error!("oarlock on 64-bit ARM needs a little-endian target with NEON");
+
+/// f32 of a register.
+pub(super) const LANES: usize = 4;
 
 /// Proof of NEON, and of the instructions of `D`.
 #[derive(Clone, Copy)]
@@ -36,6 +41,8 @@ pub(crate) trait Dot: Copy {
     const TOGETHER: usize;
     /// As [`Simd::MATMUL_TOKENS`]
     const TOKENS: usize;
+    /// As [`Simd::Several`]
+    type Several: Several<Neon<Self>>;
     /// The 32 activations of a block.
     type A: Copy;
     /// Minus what is to be taken off.
@@ -90,9 +97,10 @@ fn larger(a: float32x4_t, b: float32x4_t) -> float32x4_t {
 
 // SAFETY: NEON is in the target, and a `Dot` is proof of what it uses beyond that.
 unsafe impl<D: Dot> Simd for Neon<D> {
-    const LANES: usize = 4;
+    const LANES: usize = LANES;
     const TOGETHER: usize = D::TOGETHER;
     const MATMUL_TOKENS: usize = D::TOKENS;
+    type Several = D::Several;
 
     type F = float32x4_t;
     type I = int32x4_t;
@@ -121,19 +129,36 @@ unsafe impl<D: Dot> Simd for Neon<D> {
         neon!(vst1_u8(to, vreinterpret_u8_f16(vcvt_f16_f32(v))))
     }
     #[inline(always)]
-    unsafe fn load_i8(self, from: *const u8) -> float32x4_t {
+    unsafe fn load_i8(self, from: *const u8) -> [float32x4_t; MOST_PARTS] {
         neon!({
-            let four = vcreate_s8(u64::from(from.cast::<u32>().read_unaligned()));
-            vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(four))))
+            let bytes = vld1q_s8(from.cast());
+            let (low, high) = (vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes));
+            [
+                vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))),
+                vcvtq_f32_s32(vmovl_high_s16(low)),
+                vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
+                vcvtq_f32_s32(vmovl_high_s16(high)),
+            ]
         })
     }
     #[inline(always)]
-    fn prefetch(self, from: *const u8) {
+    fn prefetch<const AT: usize>(self, from: *const u8) {
+        const { assert!(AT.is_multiple_of(8) && AT < 8 * 4096, "what the instruction can add") };
         // SAFETY: a hint, which reads nothing and faults at no address. (The intrinsic is
         // not stable.)
         unsafe {
-            asm!("prfm pldl1keep, [{}]", in(reg) from, options(nomem, nostack, preserves_flags));
+            asm!(
+                "prfm pldl1keep, [{}, #{}]",
+                in(reg) from,
+                const AT,
+                options(nomem, nostack, preserves_flags),
+            );
         }
+    }
+
+    #[inline(always)]
+    fn settle(self, sums: [float32x4_t; MOST_PARTS]) -> [float32x4_t; MOST_PARTS] {
+        settle(sums)
     }
 
     #[inline(always)]
@@ -229,15 +254,11 @@ unsafe impl<D: Dot> Simd for Neon<D> {
         neon!(vaddvq_s32(v))
     }
     #[inline(always)]
-    fn clamp_127(self, v: int32x4_t) -> int32x4_t {
-        neon!(vmaxq_s32(vminq_s32(v, vdupq_n_s32(127)), vdupq_n_s32(-127)))
-    }
-    #[inline(always)]
-    unsafe fn store_i8(self, to: *mut i8, v: int32x4_t) {
+    unsafe fn store_i8(self, to: *mut i8, v: [int32x4_t; MOST_PARTS]) {
         neon!({
-            let words = vmovn_s32(v);
-            let bytes = vreinterpret_u32_s8(vmovn_s16(vcombine_s16(words, words)));
-            to.cast::<u32>().write_unaligned(vget_lane_u32::<0>(bytes));
+            let low = vuzp1q_s16(vreinterpretq_s16_s32(v[0]), vreinterpretq_s16_s32(v[1]));
+            let high = vuzp1q_s16(vreinterpretq_s16_s32(v[2]), vreinterpretq_s16_s32(v[3]));
+            vst1q_s8(to, vuzp1q_s8(vreinterpretq_s8_s16(low), vreinterpretq_s8_s16(high)));
         })
     }
 

@@ -4,13 +4,16 @@
 //! of them is widened apart from its multiplication, wherever that can be moved out of a loop,
 //! and summed up in another order, with more sums alive than there are registers.
 //!
-//! Each of these computes on registers alone: it touches neither memory nor stack nor flags,
-//! and its results depend on its operands only, which is what the `options` say. That the CPU
+//! Each of these computes on registers alone (but for the last, which says more): it touches
+//! neither memory nor stack nor flags, and its results depend on its operands only, which is
+//! what the `options` say. That the CPU
 //! has it is the target feature of the function, and so its caller's promise.
 #![allow(unsafe_code)]
 
 use core::arch::aarch64::*;
 use core::arch::asm;
+
+use super::neon_dotprod::TwoActs;
 
 /// Products of 4 rows, 4 neighbouring lanes each: rows 0 and 1, then 2 and 3.
 pub(crate) type Products = (int16x8_t, int16x8_t);
@@ -52,6 +55,23 @@ pub(super) fn multiply_add((mut low, mut high): Products, w: int8x16_t, a: int8x
     (low, high)
 }
 
+/// Nothing: no instruction, which a compiler keeps in its place (so this one is not `pure`).
+#[inline]
+pub(super) fn settle([mut a, mut b, mut c, mut d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
+    // SAFETY: a comment.
+    unsafe {
+        asm!(
+            "// {a:v} {b:v} {c:v} {d:v}",
+            a = inout(vreg) a,
+            b = inout(vreg) b,
+            c = inout(vreg) c,
+            d = inout(vreg) d,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    [a, b, c, d]
+}
+
 /// Adds to each lane 4 weights times the 4 activations in lane `LANE` of `a`.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
@@ -89,4 +109,120 @@ pub(super) fn smmla(mut z: int32x4_t, w: int8x16_t, a: int8x16_t) -> int32x4_t {
         );
     }
     z
+}
+
+/// Adds the scaled products of two registers of rows of a block with two tokens to their
+/// sums, and gives the pointers behind what was read and written.
+///
+/// Whole, since the weights and all that is between take 31 registers: a compiler that mixes
+/// the tokens, as it does for the sake of latencies that these CPUs hide themselves, copies
+/// weights about and back.
+///
+/// # Safety
+/// `acts` points to the activations of two tokens, `sums` to two registers of sums of the
+/// one and then of the other.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+pub(super) unsafe fn sdot_twos(
+    w: &[[int8x16_t; 2]; 8],
+    scales: [float32x4_t; 2],
+    mut acts: *const TwoActs,
+    mut sums: *mut f32,
+) -> (*const TwoActs, *mut f32) {
+    // SAFETY: reads what `acts` is and reads and writes what `sums` is said to point to, and
+    // no other memory; else as the head of this file says.
+    unsafe {
+        asm!(
+            "ldp {a:q}, {b:q}, [{acts}], #32",
+            "ldp {c:q}, {d:q}, [{acts}], #32",
+            "ldr {m:q}, [{acts}], #32",
+            "dup {z:v}.4s, {m:v}.s[0]",
+            "dup {y:v}.4s, {m:v}.s[0]",
+            "dup {x:v}.4s, {m:v}.s[1]",
+            "dup {u:v}.4s, {m:v}.s[1]",
+            "sdot {z:v}.4s, {w0:v}.16b, {a:v}.4b[0]",
+            "sdot {y:v}.4s, {v0:v}.16b, {a:v}.4b[0]",
+            "sdot {x:v}.4s, {w0:v}.16b, {c:v}.4b[0]",
+            "sdot {u:v}.4s, {v0:v}.16b, {c:v}.4b[0]",
+            "sdot {z:v}.4s, {w1:v}.16b, {a:v}.4b[1]",
+            "sdot {y:v}.4s, {v1:v}.16b, {a:v}.4b[1]",
+            "sdot {x:v}.4s, {w1:v}.16b, {c:v}.4b[1]",
+            "sdot {u:v}.4s, {v1:v}.16b, {c:v}.4b[1]",
+            "sdot {z:v}.4s, {w2:v}.16b, {a:v}.4b[2]",
+            "sdot {y:v}.4s, {v2:v}.16b, {a:v}.4b[2]",
+            "sdot {x:v}.4s, {w2:v}.16b, {c:v}.4b[2]",
+            "sdot {u:v}.4s, {v2:v}.16b, {c:v}.4b[2]",
+            "sdot {z:v}.4s, {w3:v}.16b, {a:v}.4b[3]",
+            "sdot {y:v}.4s, {v3:v}.16b, {a:v}.4b[3]",
+            "sdot {x:v}.4s, {w3:v}.16b, {c:v}.4b[3]",
+            "sdot {u:v}.4s, {v3:v}.16b, {c:v}.4b[3]",
+            "sdot {z:v}.4s, {w4:v}.16b, {b:v}.4b[0]",
+            "sdot {y:v}.4s, {v4:v}.16b, {b:v}.4b[0]",
+            "sdot {x:v}.4s, {w4:v}.16b, {d:v}.4b[0]",
+            "sdot {u:v}.4s, {v4:v}.16b, {d:v}.4b[0]",
+            "sdot {z:v}.4s, {w5:v}.16b, {b:v}.4b[1]",
+            "sdot {y:v}.4s, {v5:v}.16b, {b:v}.4b[1]",
+            "sdot {x:v}.4s, {w5:v}.16b, {d:v}.4b[1]",
+            "sdot {u:v}.4s, {v5:v}.16b, {d:v}.4b[1]",
+            "sdot {z:v}.4s, {w6:v}.16b, {b:v}.4b[2]",
+            "sdot {y:v}.4s, {v6:v}.16b, {b:v}.4b[2]",
+            "sdot {x:v}.4s, {w6:v}.16b, {d:v}.4b[2]",
+            "sdot {u:v}.4s, {v6:v}.16b, {d:v}.4b[2]",
+            "sdot {z:v}.4s, {w7:v}.16b, {b:v}.4b[3]",
+            "sdot {y:v}.4s, {v7:v}.16b, {b:v}.4b[3]",
+            "sdot {x:v}.4s, {w7:v}.16b, {d:v}.4b[3]",
+            "sdot {u:v}.4s, {v7:v}.16b, {d:v}.4b[3]",
+            "ldp {e:q}, {f:q}, [{sums}]",
+            "ldp {g:q}, {h:q}, [{sums}, #32]",
+            "fmul {a:v}.4s, {s0:v}.4s, {m:v}.s[2]",
+            "fmul {b:v}.4s, {s1:v}.4s, {m:v}.s[2]",
+            "fmul {c:v}.4s, {s0:v}.4s, {m:v}.s[3]",
+            "fmul {d:v}.4s, {s1:v}.4s, {m:v}.s[3]",
+            "scvtf {z:v}.4s, {z:v}.4s",
+            "scvtf {y:v}.4s, {y:v}.4s",
+            "scvtf {x:v}.4s, {x:v}.4s",
+            "scvtf {u:v}.4s, {u:v}.4s",
+            "fmla {e:v}.4s, {z:v}.4s, {a:v}.4s",
+            "fmla {f:v}.4s, {y:v}.4s, {b:v}.4s",
+            "fmla {g:v}.4s, {x:v}.4s, {c:v}.4s",
+            "fmla {h:v}.4s, {u:v}.4s, {d:v}.4s",
+            "stp {e:q}, {f:q}, [{sums}], #32",
+            "stp {g:q}, {h:q}, [{sums}], #32",
+            acts = inout(reg) acts,
+            sums = inout(reg) sums,
+            w0 = in(vreg) w[0][0],
+            v0 = in(vreg) w[0][1],
+            w1 = in(vreg) w[1][0],
+            v1 = in(vreg) w[1][1],
+            w2 = in(vreg) w[2][0],
+            v2 = in(vreg) w[2][1],
+            w3 = in(vreg) w[3][0],
+            v3 = in(vreg) w[3][1],
+            w4 = in(vreg) w[4][0],
+            v4 = in(vreg) w[4][1],
+            w5 = in(vreg) w[5][0],
+            v5 = in(vreg) w[5][1],
+            w6 = in(vreg) w[6][0],
+            v6 = in(vreg) w[6][1],
+            w7 = in(vreg) w[7][0],
+            v7 = in(vreg) w[7][1],
+            s0 = in(vreg) scales[0],
+            s1 = in(vreg) scales[1],
+            a = out(vreg) _,
+            b = out(vreg) _,
+            c = out(vreg) _,
+            d = out(vreg) _,
+            e = out(vreg) _,
+            f = out(vreg) _,
+            g = out(vreg) _,
+            h = out(vreg) _,
+            m = out(vreg) _,
+            z = out(vreg) _,
+            y = out(vreg) _,
+            x = out(vreg) _,
+            u = out(vreg) _,
+            options(nostack, preserves_flags),
+        );
+    }
+    (acts, sums)
 }

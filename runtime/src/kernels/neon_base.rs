@@ -11,6 +11,7 @@ use core::arch::aarch64::*;
 use super::isa::Op;
 use super::neon::{Dot, Neon, neon};
 use super::neon_asm::{Products, multiply, multiply_add};
+use super::several::Each;
 use crate::layout::GROUPS;
 
 /// Nothing but NEON, which the target has.
@@ -34,6 +35,7 @@ impl Dot for Base {
     // 4 tokens × 2 registers of rows are 16 registers of sums.
     const TOGETHER: usize = 2;
     const TOKENS: usize = 4;
+    type Several = Each;
 
     /// Each group of 4 in every lane: made once for several tiles, since a multiplication
     /// has no lane to take it from.

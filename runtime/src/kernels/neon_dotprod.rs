@@ -1,37 +1,63 @@
 //! Integer dot products of ARMs from 2018 on: `sdot` is four products a lane, in 32 bits.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::indexing_slicing)]
+// Registers come in arrays that are walked in step: an index says so, iterators would not.
+#![allow(clippy::needless_range_loop)]
 
 use core::arch::aarch64::*;
+use core::marker::PhantomData;
 
-use super::dots::dots;
 use super::isa::Op;
-use super::neon::{Acts, Dot, Dots, Neon, neon};
-use super::neon_asm::sdot_lane;
-use super::neon_i8mm::pairs;
-use super::weights::{Int4, Int8};
+use super::neon::{Dot, LANES, Neon, neon};
+use super::neon_asm::{sdot_lane, sdot_twos};
+use super::neon_i8mm::Pairs;
+use super::quants::{Quants, scales};
+use super::several::Several;
+use super::simd::Simd;
+use super::weights::{At, Lines};
+use crate::layout::{BLOCK_COLS, GROUPS, LINE};
 
-/// Proof of `dotprod`; with `PAIRS` of `i8mm` too, which several tokens then go by.
+/// Proof of `dotprod`, and of what `G` needs.
 #[derive(Clone, Copy)]
-pub(crate) struct Dotprod<const PAIRS: bool>(());
+pub(crate) struct Dotprod<G>(PhantomData<G>);
+
+/// How several tokens go.
+pub(crate) trait Generation: Copy {
+    type Several: Several<Neon<Dotprod<Self>>>;
+}
+
+/// By `sdot`, as one token does.
+#[derive(Clone, Copy)]
+pub(crate) struct Sdot;
+
+impl Generation for Sdot {
+    type Several = Twos;
+}
+
+/// By `smmla`, of `i8mm`.
+#[derive(Clone, Copy)]
+pub(crate) struct Smmla;
+
+impl Generation for Smmla {
+    type Several = Pairs;
+}
 
 /// Runs an operation with these registers.
 #[target_feature(enable = "neon,dotprod")]
 pub(super) fn enter<O: Op>(op: O) -> O::Out {
-    op.run(Neon(Dotprod::<false>(())))
+    op.run(Neon(Dotprod::<Sdot>(PhantomData)))
 }
 
 /// Runs an operation with these registers, and with products of matrices.
 #[target_feature(enable = "neon,dotprod,i8mm")]
 pub(super) fn enter_i8mm<O: Op>(op: O) -> O::Out {
-    op.run(Neon(Dotprod::<true>(())))
+    op.run(Neon(Dotprod::<Smmla>(PhantomData)))
 }
 
-impl<const PAIRS: bool> Dot for Dotprod<PAIRS> {
-    // 4 tokens × all 4 registers of rows are 16 registers of sums; by pairs it is 8 × 2,
-    // since what is woven for them is woven for each group of tokens anew.
-    const TOGETHER: usize = if PAIRS { 2 } else { 4 };
-    const TOKENS: usize = if PAIRS { 8 } else { 4 };
+impl<G: Generation> Dot for Dotprod<G> {
+    const TOGETHER: usize = 2;
+    const TOKENS: usize = 4;
 
+    type Several = G::Several;
     type A = int8x16x2_t;
     type Start = int32x4_t;
     type Z4 = int32x4_t;
@@ -78,32 +104,138 @@ impl<const PAIRS: bool> Dot for Dotprod<PAIRS> {
     fn sum8(self, z: int32x4_t) -> int32x4_t {
         z
     }
+}
+
+/// Two tokens one after the other, with what they are scaled by in one register.
+///
+/// The weights of two registers of rows are half of all registers, and stay there for any
+/// number of tokens.
+pub(crate) struct Twos;
+
+/// The activations of two tokens, as [`sdot_twos`] reads them.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct TwoActs {
+    q: [int8x16x2_t; 2],
+    /// Where the dot products of both start, and the bits of both scales.
+    starts_scales: int32x4_t,
+    /// Of both.
+    sums: float32x2_t,
+}
+
+const _: () = assert!(size_of::<TwoActs>() == 96, "what `sdot_twos` steps over");
+
+/// The weights of two registers of rows.
+pub(crate) struct Ready {
+    lines: [[int8x16_t; 2]; GROUPS],
+    scales: [float32x4_t; 2],
+    minima: [float32x4_t; 2],
+}
+
+/// The values of two tokens.
+///
+/// # Safety
+/// Both are there.
+#[inline(always)]
+pub(super) unsafe fn both(from: *const f32, [a, b]: [usize; 2]) -> float32x2_t {
+    neon!(vld1_lane_f32::<1>(from.add(b), vld1_dup_f32(from.add(a))))
+}
+
+/// Where the dot products of two tokens with these sums start.
+#[inline(always)]
+pub(super) fn starts<S: Simd, Q: Quants>(sums: float32x2_t) -> int32x2_t {
+    neon!(vmul_n_s32(vcvt_s32_f32(sums), -Q::offset::<S>()))
+}
+
+impl Several<Neon<Dotprod<Sdot>>> for Twos {
+    const WOVEN: usize = 2;
+    const TOGETHER: usize = 2;
+    const AT_ONCE: usize = 1;
+    type Acts<Q: Quants> = TwoActs;
+    type Ready<Q: Quants> = Ready;
+
     #[inline(always)]
-    fn dots4<const T: usize>(
-        self,
-        w: impl Fn(usize, usize) -> (int8x16_t, int8x16_t),
-        a: [&Acts<Self>; T],
-        first: usize,
-    ) -> Dots<T> {
-        if !PAIRS || T == 1 {
-            return dots::<Neon<Self>, Int4, T>(Neon(self), w, a, first);
+    unsafe fn acts<Q: Quants>(
+        s: Neon<Dotprod<Sdot>>,
+        lines: Lines,
+        tokens: [usize; 2],
+        b: usize,
+    ) -> TwoActs {
+        let at = tokens.map(|token| token * lines.blocks + b);
+        // SAFETY: tokens and block are there, as the caller promises.
+        unsafe {
+            let q = at.map(|at| s.0.acts(lines.q.add(at * BLOCK_COLS)));
+            let (sums, scales) = (both(lines.sum, at), both(lines.scale, at));
+            let starts = starts::<Neon<Dotprod<Sdot>>, Q>(sums);
+            let starts_scales = vcombine_s32(starts, vreinterpret_s32_f32(scales));
+            TwoActs { q, starts_scales, sums }
         }
-        let groups = |g, part| if g < 4 { w(g, first + part).0 } else { w(g - 4, first + part).1 };
-        // SAFETY: with `PAIRS`, `self` is proof that the CPU has `i8mm`.
-        unsafe { pairs(Self::TOGETHER, groups, a.map(|a| (a.q, a.start))) }
     }
+
     #[inline(always)]
-    fn dots8<const T: usize>(
-        self,
-        w: impl Fn(usize, usize) -> int8x16_t,
-        a: [&int8x16x2_t; T],
-        first: usize,
-    ) -> Dots<T> {
-        if !PAIRS || T == 1 {
-            return dots::<Neon<Self>, Int8, T>(Neon(self), w, a, first);
+    unsafe fn ready<Q: Quants>(s: Neon<Dotprod<Sdot>>, block: *const u8, first: usize) -> Ready {
+        // SAFETY: the lines, scales and minima of one block.
+        unsafe {
+            let row = |line: usize, part: usize| {
+                s.load_w(block.add(line * LINE + (first + part) * 4 * LANES))
+            };
+            let line = |line: usize| [row(line, 0), row(line, 1)];
+            let mut lines = [0, 1, 2, 3, 0, 1, 2, 3].map(line);
+            for i in 0..GROUPS / 2 {
+                if Q::LINES == GROUPS {
+                    lines[GROUPS / 2 + i] = line(GROUPS / 2 + i);
+                } else {
+                    let [a, b] = lines[i].map(|line| s.nibbles(line));
+                    (lines[i], lines[GROUPS / 2 + i]) = ([a.0, b.0], [a.1, b.1]);
+                }
+            }
+            let (scales, minima) = scales::<Neon<Dotprod<Sdot>>, Q>(s, block, first, 2);
+            Ready { lines, scales: [scales[0], scales[1]], minima: [minima[0], minima[1]] }
         }
-        let zero = self.start8();
-        // SAFETY: with `PAIRS`, `self` is proof that the CPU has `i8mm`.
-        unsafe { pairs(Self::TOGETHER, |g, part| w(g, first + part), a.map(|a| (*a, zero))) }
+    }
+
+    #[inline(always)]
+    unsafe fn add<Q: Quants, const T: usize>(
+        s: Neon<Dotprod<Sdot>>,
+        ready: &Ready,
+        mut at: At<TwoActs>,
+    ) -> At<TwoActs> {
+        for _ in 0..T {
+            let (acts, sums) = at;
+            // SAFETY: as many activations and sums, as the caller promises; `Sdot` is proof
+            // that the CPU has `dotprod`.
+            unsafe {
+                at = sdot_twos(&ready.lines, ready.scales, acts, sums);
+                if Q::MINIMUM {
+                    add_minima::<0, 2>(s, ready, &*acts, sums);
+                    add_minima::<1, 3>(s, ready, &*acts, sums.wrapping_add(2 * LANES));
+                }
+            }
+        }
+        at
+    }
+
+    #[inline(always)]
+    unsafe fn unweave(_s: Neon<Dotprod<Sdot>>, _sums: *mut f32, _groups: usize) {}
+}
+
+/// Adds the minima for each unit of token `TOKEN` of two, whose scale is in lane `SCALE`.
+///
+/// # Safety
+/// `sums` points to two registers of sums.
+#[inline(always)]
+unsafe fn add_minima<const TOKEN: i32, const SCALE: i32>(
+    s: Neon<Dotprod<Sdot>>,
+    ready: &Ready,
+    acts: &TwoActs,
+    sums: *mut f32,
+) {
+    let scale = neon!(vreinterpretq_f32_s32(acts.starts_scales));
+    for part in 0..2 {
+        let sums = sums.wrapping_add(part * LANES);
+        neon!({
+            let minima = vmulq_laneq_f32::<SCALE>(ready.minima[part], scale);
+            s.store(sums, vfmaq_lane_f32::<TOKEN>(s.load(sums), minima, acts.sums));
+        })
     }
 }

@@ -4,8 +4,9 @@
 use core::array::from_fn;
 
 use super::dots::{Steps, dots};
+use super::quants::{Int4, Int8};
+use super::several::Each;
 use super::simd::{MOST_PARTS, Simd};
-use super::weights::{Int4, Int8};
 use crate::math;
 
 /// No instructions at all.
@@ -79,6 +80,7 @@ fn to_halves(v: &F) -> [[u8; 2]; 16] {
 unsafe impl Simd for Scalar {
     const LANES: usize = 16;
     const MATMUL_TOKENS: usize = 1;
+    type Several = Each;
 
     type F = F;
     type I = I;
@@ -110,12 +112,12 @@ unsafe impl Simd for Scalar {
         unsafe { to.cast::<[[u8; 2]; 16]>().write_unaligned(bytes) }
     }
     #[inline(always)]
-    unsafe fn load_i8(self, from: *const u8) -> F {
+    unsafe fn load_i8(self, from: *const u8) -> [F; MOST_PARTS] {
         // SAFETY: the caller vouches for 16 elements.
-        unsafe { from.cast::<[i8; 16]>().read_unaligned() }.map(f32::from)
+        [unsafe { from.cast::<[i8; 16]>().read_unaligned() }.map(f32::from); MOST_PARTS]
     }
     #[inline(always)]
-    fn prefetch(self, _from: *const u8) {}
+    fn prefetch<const AT: usize>(self, _from: *const u8) {}
 
     #[inline(always)]
     fn splat(self, v: f32) -> F {
@@ -199,11 +201,7 @@ unsafe impl Simd for Scalar {
         v.into_iter().fold(0, i32::wrapping_add)
     }
     #[inline(always)]
-    fn clamp_127(self, v: I) -> I {
-        v.map(|v| v.clamp(-127, 127))
-    }
-    #[inline(always)]
-    unsafe fn store_i8(self, to: *mut i8, v: I) {
+    unsafe fn store_i8(self, to: *mut i8, [v, ..]: [I; MOST_PARTS]) {
         // SAFETY: the caller vouches for 16 elements.
         unsafe { to.cast::<[i8; 16]>().write_unaligned(v.map(|v| v as i8)) }
     }

@@ -10,6 +10,7 @@
 
 #![allow(unsafe_code)]
 
+use super::several::Several;
 use crate::layout::TILE_ROWS;
 
 /// The most registers that 16 lanes take: arrays of them are this long, as an array
@@ -35,9 +36,11 @@ pub(crate) unsafe trait Simd: Copy {
     const I8_OFFSET: i32 = 0;
     /// Registers of rows that are computed together, 1, 2 or all.
     const TOGETHER: usize = Self::PARTS;
-    /// Tokens that meet a line of weights together, 1 … 4 or 8: as many as leave their running
+    /// Tokens that meet a line of weights together, 1, 4 or 8: as many as leave their running
     /// sums in registers beside those of [`Simd::TOGETHER`].
     const MATMUL_TOKENS: usize = 4;
+    /// How a block of integer weights meets several tokens.
+    type Several: Several<Self>;
 
     /// [`Simd::LANES`] × f32.
     type F: Copy;
@@ -64,10 +67,17 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn load_f16(self, from: *const u8) -> Self::F;
     /// Writes [`Simd::LANES`] f16: nearest even, saturated to ±65504.
     unsafe fn store_f16(self, to: *mut u8, v: Self::F);
-    /// Reads [`Simd::LANES`] i8 as f32.
-    unsafe fn load_i8(self, from: *const u8) -> Self::F;
-    /// Hints that the line at `from` will be read soon; any address will do.
-    fn prefetch(self, from: *const u8);
+    /// Reads 16 i8 as f32.
+    unsafe fn load_i8(self, from: *const u8) -> [Self::F; MOST_PARTS];
+    /// Hints that the line `AT` bytes from `from` will be read soon; any address will do.
+    fn prefetch<const AT: usize>(self, from: *const u8);
+
+    /// Nothing, but what follows is not begun before these sums are done: for a loop whose
+    /// turns, mixed by a compiler, would take more registers than there are.
+    #[inline(always)]
+    fn settle(self, sums: [Self::F; MOST_PARTS]) -> [Self::F; MOST_PARTS] {
+        sums
+    }
 
     // Floats, lane by lane.
 
@@ -110,10 +120,8 @@ pub(crate) unsafe trait Simd: Copy {
     fn reduce_max_i(self, v: Self::I) -> i32;
     /// The sum of the lanes, wrapping.
     fn reduce_add_i(self, v: Self::I) -> i32;
-    /// Limits each lane to ±127.
-    fn clamp_127(self, v: Self::I) -> Self::I;
-    /// Writes [`Simd::LANES`] lanes, each within ±127, as i8.
-    unsafe fn store_i8(self, to: *mut i8, v: Self::I);
+    /// Writes 16 lanes, each within ±127, as i8.
+    unsafe fn store_i8(self, to: *mut i8, parts: [Self::I; MOST_PARTS]);
 
     // Integer dot products: each lane is 4 weights times the same 4 activations.
 

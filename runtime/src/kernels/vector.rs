@@ -1,12 +1,14 @@
 //! What is done to a vector of f32, lane by lane, and the sum of its squares.
 #![allow(unsafe_code, clippy::indexing_slicing)]
+// Registers come in arrays that are walked in step: an index says so, iterators would not.
+#![allow(clippy::needless_range_loop)]
 
 use super::isa::{Isa, Op};
 use super::simd::{MOST_PARTS, Simd};
 use crate::math;
 
 /// Lanes that a reduction strides over.
-const WIDE: usize = 16;
+pub(super) const WIDE: usize = 16;
 
 /// `out = (x · r) · gain` with r = 1 / sqrt(mean of squares + eps), all `(dim)`.
 pub fn rms_norm(isa: Isa, x: &[f32], gain: &[f32], eps: f32, out: &mut [f32]) {
@@ -84,31 +86,65 @@ pub(super) fn silu_times<S: Simd>(s: S, gate: S::F, up: S::F) -> S::F {
     s.mul(s.mul(gate, sigmoid), up)
 }
 
-/// Up to [`Simd::LANES`] values, zeros after them.
+/// 16 lanes: the first [`Simd::PARTS`] registers are used.
+pub(super) type Wide<S> = [<S as Simd>::F; MOST_PARTS];
+
+/// Up to 16 values, zeros after them.
 #[inline(always)]
-pub(super) fn load_some<S: Simd>(s: S, from: &[f32]) -> S::F {
-    if from.len() >= S::LANES {
+pub(super) fn load_wide<S: Simd>(s: S, from: &[f32]) -> Wide<S> {
+    if from.len() >= WIDE {
         // SAFETY: the slice has at least that many elements.
-        return unsafe { s.load(from.as_ptr()) };
+        return unsafe { load_16(s, from.as_ptr()) };
     }
     let mut lanes = [0.0; WIDE];
     lanes[..from.len()].copy_from_slice(from);
-    // SAFETY: `LANES` is at most 16.
-    unsafe { s.load(lanes.as_ptr()) }
+    // SAFETY: an array of 16.
+    unsafe { load_16(s, lanes.as_ptr()) }
 }
 
-/// As many lanes as there is room for, at most [`Simd::LANES`].
+/// # Safety
+/// 16 values are there.
 #[inline(always)]
-pub(super) fn store_some<S: Simd>(s: S, to: &mut [f32], v: S::F) {
-    if to.len() >= S::LANES {
+pub(super) unsafe fn load_16<S: Simd>(s: S, from: *const f32) -> Wide<S> {
+    let mut wide = [s.splat(0.0); MOST_PARTS];
+    for part in 0..S::PARTS {
+        // SAFETY: `PARTS · LANES` is 16.
+        wide[part] = unsafe { s.load(from.add(part * S::LANES)) };
+    }
+    wide
+}
+
+/// As many lanes as there is room for, at most 16.
+#[inline(always)]
+pub(super) fn store_wide<S: Simd>(s: S, to: &mut [f32], v: Wide<S>) {
+    if to.len() >= WIDE {
         // SAFETY: the slice has at least that many elements.
-        return unsafe { s.store(to.as_mut_ptr(), v) };
+        return unsafe { store_16(s, to.as_mut_ptr(), v) };
     }
     let mut lanes = [0.0; WIDE];
-    // SAFETY: `LANES` is at most 16.
-    unsafe { s.store(lanes.as_mut_ptr(), v) };
+    // SAFETY: an array of 16.
+    unsafe { store_16(s, lanes.as_mut_ptr(), v) };
     let len = to.len();
     to.copy_from_slice(&lanes[..len]);
+}
+
+/// # Safety
+/// There is room for 16 values.
+#[inline(always)]
+unsafe fn store_16<S: Simd>(s: S, to: *mut f32, v: Wide<S>) {
+    for part in 0..S::PARTS {
+        // SAFETY: `PARTS · LANES` is 16.
+        unsafe { s.store(to.add(part * S::LANES), v[part]) };
+    }
+}
+
+/// `f` of each register.
+#[inline(always)]
+pub(super) fn wide<S: Simd>(mut a: Wide<S>, b: Wide<S>, f: impl Fn(S::F, S::F) -> S::F) -> Wide<S> {
+    for part in 0..S::PARTS {
+        a[part] = f(a[part], b[part]);
+    }
+    a
 }
 
 /// The sum of squares by 16 strided partial sums.
@@ -118,11 +154,8 @@ pub(super) fn store_some<S: Simd>(s: S, to: &mut [f32], v: S::F) {
 #[inline(always)]
 fn sum_squares<S: Simd>(s: S, x: &[f32]) -> f32 {
     let mut sums = [s.splat(0.0); MOST_PARTS];
-    for wide in x.chunks(WIDE) {
-        for (sum, x) in sums.iter_mut().zip(wide.chunks(S::LANES)) {
-            let v = load_some(s, x);
-            *sum = s.fma(v, v, *sum);
-        }
+    for x in x.chunks(WIDE) {
+        sums = wide::<S>(sums, load_wide(s, x), |sum, v| s.fma(v, v, sum));
     }
     s.sum16(sums)
 }
@@ -132,10 +165,8 @@ fn sum_squares<S: Simd>(s: S, x: &[f32]) -> f32 {
 #[inline(always)]
 fn sum<S: Simd>(s: S, x: &[f32]) -> f32 {
     let mut sums = [s.splat(0.0); MOST_PARTS];
-    for wide in x.chunks(WIDE) {
-        for (sum, x) in sums.iter_mut().zip(wide.chunks(S::LANES)) {
-            *sum = s.add(*sum, load_some(s, x));
-        }
+    for x in x.chunks(WIDE) {
+        sums = wide::<S>(sums, load_wide(s, x), |sum, v| s.add(sum, v));
     }
     s.sum16(sums)
 }
@@ -160,10 +191,11 @@ impl Op for RmsNorm<'_> {
     fn run<S: Simd>(self, s: S) {
         assert!(self.x.len() == self.gain.len() && self.x.len() == self.out.len());
         let r = s.splat(inverse_rms(s, self.x, self.eps));
-        let inputs = self.x.chunks(S::LANES).zip(self.gain.chunks(S::LANES));
-        for ((x, gain), out) in inputs.zip(self.out.chunks_mut(S::LANES)) {
-            let scaled = s.mul(load_some(s, x), r);
-            store_some(s, out, s.mul(scaled, load_some(s, gain)));
+        let inputs = self.x.chunks(WIDE).zip(self.gain.chunks(WIDE));
+        for ((x, gain), out) in inputs.zip(self.out.chunks_mut(WIDE)) {
+            let normed =
+                wide::<S>(load_wide(s, x), load_wide(s, gain), |x, gain| s.mul(s.mul(x, r), gain));
+            store_wide(s, out, normed);
         }
     }
 }
@@ -183,16 +215,20 @@ impl Op for LayerNorm<'_> {
     fn run<S: Simd>(self, s: S) {
         assert!(self.x.len() == self.gain.len() && self.x.len() == self.out.len());
         assert!(self.bias.is_none_or(|bias| bias.len() == self.x.len()));
-        let mean = s.splat(sum(s, self.x) / self.x.len() as f32);
-        for (x, out) in self.x.chunks(S::LANES).zip(self.out.chunks_mut(S::LANES)) {
-            store_some(s, out, s.sub(load_some(s, x), mean));
+        let mean = [s.splat(sum(s, self.x) / self.x.len() as f32); MOST_PARTS];
+        for (x, out) in self.x.chunks(WIDE).zip(self.out.chunks_mut(WIDE)) {
+            store_wide(s, out, wide::<S>(load_wide(s, x), mean, |x, mean| s.sub(x, mean)));
         }
         let r = s.splat(inverse_rms(s, self.out, self.eps));
-        let mut bias = self.bias.unwrap_or_default().chunks(S::LANES);
-        for (gain, out) in self.gain.chunks(S::LANES).zip(self.out.chunks_mut(S::LANES)) {
-            let scaled = s.mul(s.mul(load_some(s, out), r), load_some(s, gain));
-            let sum = bias.next().map(|bias| s.add(scaled, load_some(s, bias)));
-            store_some(s, out, sum.unwrap_or(scaled));
+        let mut bias = self.bias.unwrap_or_default().chunks(WIDE);
+        for (gain, out) in self.gain.chunks(WIDE).zip(self.out.chunks_mut(WIDE)) {
+            let mut normed = wide::<S>(load_wide(s, out), load_wide(s, gain), |x, gain| {
+                s.mul(s.mul(x, r), gain)
+            });
+            if let Some(bias) = bias.next() {
+                normed = wide::<S>(normed, load_wide(s, bias), |x, bias| s.add(x, bias));
+            }
+            store_wide(s, out, normed);
         }
     }
 }
@@ -210,9 +246,11 @@ impl Op for NormHeads<'_> {
     fn run<S: Simd>(self, s: S) {
         for head in self.x.chunks_exact_mut(self.gain.len().max(1)) {
             let r = s.splat(inverse_rms(s, head, self.eps));
-            for (x, gain) in head.chunks_mut(S::LANES).zip(self.gain.chunks(S::LANES)) {
-                let scaled = s.mul(load_some(s, x), r);
-                store_some(s, x, s.mul(scaled, load_some(s, gain)));
+            for (x, gain) in head.chunks_mut(WIDE).zip(self.gain.chunks(WIDE)) {
+                let normed = wide::<S>(load_wide(s, x), load_wide(s, gain), |x, gain| {
+                    s.mul(s.mul(x, r), gain)
+                });
+                store_wide(s, x, normed);
             }
         }
     }
@@ -228,8 +266,10 @@ impl Op for Scaled<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        for x in self.x.chunks_mut(S::LANES) {
-            store_some(s, x, s.mul(load_some(s, x), s.splat(self.factor)));
+        let factor = [s.splat(self.factor); MOST_PARTS];
+        for x in self.x.chunks_mut(WIDE) {
+            let scaled = wide::<S>(load_wide(s, x), factor, |x, factor| s.mul(x, factor));
+            store_wide(s, x, scaled);
         }
     }
 }
@@ -245,9 +285,9 @@ impl Op for Add<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         assert!(self.x.len() == self.y.len());
-        for (x, y) in self.x.chunks_mut(S::LANES).zip(self.y.chunks(S::LANES)) {
-            let sum = s.add(load_some(s, x), load_some(s, y));
-            store_some(s, x, sum);
+        for (x, y) in self.x.chunks_mut(WIDE).zip(self.y.chunks(WIDE)) {
+            let sum = wide::<S>(load_wide(s, x), load_wide(s, y), |x, y| s.add(x, y));
+            store_wide(s, x, sum);
         }
     }
 }
@@ -263,9 +303,10 @@ impl Op for GatedSilu<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         assert!(self.gate.len() == self.up.len());
-        for (gate, up) in self.gate.chunks_mut(S::LANES).zip(self.up.chunks(S::LANES)) {
-            let v = silu_times(s, load_some(s, gate), load_some(s, up));
-            store_some(s, gate, v);
+        for (gate, up) in self.gate.chunks_mut(WIDE).zip(self.up.chunks(WIDE)) {
+            let v =
+                wide::<S>(load_wide(s, gate), load_wide(s, up), |gate, up| silu_times(s, gate, up));
+            store_wide(s, gate, v);
         }
     }
 }
@@ -286,15 +327,21 @@ impl Op for Rotate<'_> {
         for head in self.x.chunks_exact_mut(self.head_dim.max(1)) {
             let (low, rest) = head.split_at_mut(half.min(head.len()));
             let (high, _) = rest.split_at_mut(half.min(rest.len()));
-            let pairs = low.chunks_mut(S::LANES).zip(high.chunks_mut(S::LANES));
-            let angles = self.cos.chunks(S::LANES).zip(self.sin.chunks(S::LANES));
+            let pairs = low.chunks_mut(WIDE).zip(high.chunks_mut(WIDE));
+            let angles = self.cos.chunks(WIDE).zip(self.sin.chunks(WIDE));
             for ((x0, x1), (cos, sin)) in pairs.zip(angles) {
-                let (v0, v1) = (load_some(s, x0), load_some(s, x1));
-                let (cos, sin) = (load_some(s, cos), load_some(s, sin));
-                // 0 − v1·sin would turn −0 into +0; the product is negated exactly.
-                let minus = s.mul(v1, s.sub(s.splat(-0.0), sin));
-                store_some(s, x0, s.fma(v0, cos, minus));
-                store_some(s, x1, s.fma(v1, cos, s.mul(v0, sin)));
+                let (v0, v1) = (load_wide(s, x0), load_wide(s, x1));
+                let (cos, sin) = (load_wide(s, cos), load_wide(s, sin));
+                let (mut turned0, mut turned1) = (v0, v1);
+                for part in 0..S::PARTS {
+                    let (v0, v1, cos, sin) = (v0[part], v1[part], cos[part], sin[part]);
+                    // 0 − v1·sin would turn −0 into +0; the product is negated exactly.
+                    let minus = s.mul(v1, s.sub(s.splat(-0.0), sin));
+                    turned0[part] = s.fma(v0, cos, minus);
+                    turned1[part] = s.fma(v1, cos, s.mul(v0, sin));
+                }
+                store_wide(s, x0, turned0);
+                store_wide(s, x1, turned1);
             }
         }
     }

@@ -4,7 +4,7 @@
 use crate::kernels::acts::quantize_run;
 use crate::kernels::isa::{Isa, Op};
 use crate::kernels::simd::Simd;
-use crate::kernels::vector::load_some;
+use crate::kernels::vector::{WIDE, load_wide};
 use crate::kv::{HEAD_ALIGN, KvType, TILE_KEYS, int8_key_offset, int8_scale_offset};
 use crate::layout::BLOCK_COLS;
 
@@ -116,10 +116,12 @@ impl Op for Write<'_, '_> {
 /// Writes `from` as f16, zeros behind it.
 #[inline(always)]
 fn store_halves<S: Simd>(s: S, to: &mut [u8], from: &[f32]) {
-    for (i, to) in to.chunks_exact_mut(2 * S::LANES).enumerate() {
-        let v = load_some(s, from.get(i * S::LANES..).unwrap_or(&[]));
-        // SAFETY: the chunk holds `LANES` halves.
-        unsafe { s.store_f16(to.as_mut_ptr(), v) };
+    for (i, to) in to.chunks_exact_mut(2 * WIDE).enumerate() {
+        let v = load_wide(s, from.get(i * WIDE..).unwrap_or(&[]));
+        for part in 0..S::PARTS {
+            // SAFETY: the chunk holds 16 halves.
+            unsafe { s.store_f16(to.as_mut_ptr().add(2 * part * S::LANES), v[part]) };
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 
 use super::cached::padded;
 use crate::kernels::isa::{Isa, Op};
-use crate::kernels::simd::Simd;
-use crate::kernels::vector::{exp, load_some, store_some};
+use crate::kernels::simd::{MOST_PARTS, Simd};
+use crate::kernels::vector::{WIDE, exp, load_wide, store_wide, wide};
 use crate::layout::TILE_ROWS;
 
 /// The running softmax of several queries over the tiles they have met so far.
@@ -103,9 +103,11 @@ impl Op for Merge<'_, '_, '_> {
             }
             let max = if *max_a > max_b { *max_a } else { max_b };
             let (a, b) = (s.splat(exp_one(s, *max_a - max)), s.splat(exp_one(s, max_b - max)));
-            for (acc_a, acc_b) in acc_a.chunks_mut(S::LANES).zip(acc_b.chunks(S::LANES)) {
-                let scaled = s.mul(load_some(s, acc_a), a);
-                store_some(s, acc_a, s.fma(load_some(s, acc_b), b, scaled));
+            for (acc_a, acc_b) in acc_a.chunks_mut(WIDE).zip(acc_b.chunks(WIDE)) {
+                let both = wide::<S>(load_wide(s, acc_a), load_wide(s, acc_b), |acc_a, acc_b| {
+                    s.fma(acc_b, b, s.mul(acc_a, a))
+                });
+                store_wide(s, acc_a, both);
             }
             let scaled = s.mul(s.splat(*sum_a), a);
             *sum_a = first_lane(s, s.fma(s.splat(sum_b), b, scaled));
@@ -137,9 +139,9 @@ impl Op for Finish<'_, '_> {
         let dims = padded(self.partial.head_dim).max(1);
         let query = self.partial.sum.iter().zip(self.partial.acc.chunks_exact(dims)).nth(self.i);
         let Some((&sum, acc)) = query else { return };
-        let sum = s.splat(sum);
-        for (out, acc) in self.out.chunks_mut(S::LANES).zip(acc.chunks(S::LANES)) {
-            store_some(s, out, s.div(load_some(s, acc), sum));
+        let sum = [s.splat(sum); MOST_PARTS];
+        for (out, acc) in self.out.chunks_mut(WIDE).zip(acc.chunks(WIDE)) {
+            store_wide(s, out, wide::<S>(load_wide(s, acc), sum, |acc, sum| s.div(acc, sum)));
         }
     }
 }

@@ -4,8 +4,8 @@
 use super::cached::{MOST_HEAD_DIM, padded};
 use crate::kernels::acts::quantize_run;
 use crate::kernels::isa::{Isa, Op};
-use crate::kernels::simd::Simd;
-use crate::kernels::vector::{load_some, store_some};
+use crate::kernels::simd::{MOST_PARTS, Simd};
+use crate::kernels::vector::{WIDE, load_wide, store_wide, wide};
 use crate::kv::KvType;
 use crate::layout::BLOCK_COLS;
 
@@ -110,8 +110,9 @@ impl Op for SetQuery<'_, '_> {
         let dims = padded(queries.head_dim);
         let mut row = [0.0; MOST_HEAD_DIM];
         let row = &mut row[..x.len()];
-        for (to, x) in row.chunks_mut(S::LANES).zip(x.chunks(S::LANES)) {
-            store_some(s, to, s.mul(load_some(s, x), s.splat(score_scale)));
+        let score_scale = [s.splat(score_scale); MOST_PARTS];
+        for (to, x) in row.chunks_mut(WIDE).zip(x.chunks(WIDE)) {
+            store_wide(s, to, wide::<S>(load_wide(s, x), score_scale, |x, by| s.mul(x, by)));
         }
         let at = i * dims..(i + 1) * dims;
         if queries.kind == KvType::Int8 {

@@ -5,8 +5,9 @@
 
 use core::ops::Range;
 
+use crate::kernels::quants::{Int8, Quants, packed_line};
 use crate::kernels::simd::{MOST_PARTS, Simd};
-use crate::kernels::weights::{Int8, Quants, packed_line};
+use crate::kernels::vector::{Wide, load_16};
 use crate::kv::{KvType, TILE_KEYS};
 use crate::layout::{BLOCK_COLS, GROUPS, LINE, TILE_ROWS};
 
@@ -37,17 +38,15 @@ pub(super) trait Cache {
         for key in seen {
             let mut sums = [[s.splat(0.0); MOST_PARTS]; Q];
             for dim in (0..queries.dims).step_by(TILE_ROWS) {
-                for part in 0..S::PARTS {
-                    let dim = dim + part * S::LANES;
-                    // SAFETY: `dims` is a multiple of 16; the key is one of the tile's 32.
-                    unsafe {
-                        let k = Self::load(
-                            s,
-                            tile.keys.add((key * queries.dims + dim) * Self::KIND.bytes()),
-                        );
+                // SAFETY: `dims` is a multiple of 16; the key is one of the tile's 32.
+                unsafe {
+                    let at = (key * queries.dims + dim) * Self::KIND.bytes();
+                    let k = Self::load(s, tile.keys.add(at));
+                    for part in 0..S::PARTS {
                         for q in 0..Q {
-                            let x = s.load(queries.x.add(q * queries.dims + dim));
-                            sums[q][part] = s.fma(x, k, sums[q][part]);
+                            let at = q * queries.dims + dim + part * S::LANES;
+                            sums[q][part] =
+                                s.fma(s.load(queries.x.add(at)), k[part], sums[q][part]);
                         }
                     }
                 }
@@ -58,11 +57,11 @@ pub(super) trait Cache {
         }
     }
 
-    /// Reads [`Simd::LANES`] values.
+    /// Reads 16 values.
     ///
     /// # Safety
     /// They exist.
-    unsafe fn load<S: Simd>(s: S, from: *const u8) -> S::F;
+    unsafe fn load<S: Simd>(s: S, from: *const u8) -> Wide<S>;
 }
 
 /// Where a tile is.
@@ -155,8 +154,8 @@ impl Cache for CacheInt8 {
     }
 
     #[inline(always)]
-    unsafe fn load<S: Simd>(s: S, from: *const u8) -> S::F {
-        // SAFETY: `LANES` values exist, as the caller promises.
+    unsafe fn load<S: Simd>(s: S, from: *const u8) -> Wide<S> {
+        // SAFETY: 16 values exist, as the caller promises.
         unsafe { s.load_i8(from) }
     }
 }
@@ -167,9 +166,13 @@ impl Cache for CacheF16 {
     const KIND: KvType = KvType::F16;
 
     #[inline(always)]
-    unsafe fn load<S: Simd>(s: S, from: *const u8) -> S::F {
-        // SAFETY: `LANES` values exist, as the caller promises.
-        unsafe { s.load_f16(from) }
+    unsafe fn load<S: Simd>(s: S, from: *const u8) -> Wide<S> {
+        let mut wide = [s.splat(0.0); MOST_PARTS];
+        for part in 0..S::PARTS {
+            // SAFETY: 16 values exist, as the caller promises.
+            wide[part] = unsafe { s.load_f16(from.add(2 * part * S::LANES)) };
+        }
+        wide
     }
 }
 
@@ -179,8 +182,8 @@ impl Cache for CacheF32 {
     const KIND: KvType = KvType::F32;
 
     #[inline(always)]
-    unsafe fn load<S: Simd>(s: S, from: *const u8) -> S::F {
-        // SAFETY: `LANES` values exist, as the caller promises.
-        unsafe { s.load(from.cast()) }
+    unsafe fn load<S: Simd>(s: S, from: *const u8) -> Wide<S> {
+        // SAFETY: 16 values exist, as the caller promises.
+        unsafe { load_16(s, from.cast()) }
     }
 }
