@@ -5,6 +5,7 @@
 
 mod families;
 mod gguf;
+mod gguf_families;
 mod hf;
 mod keys;
 mod rope;

@@ -47,27 +47,34 @@ pub const LLAMA_HF: Names = Names {
     harmless: &["model.layers.{}.self_attn.rotary_emb.inv_freq", "model.rotary_emb.inv_freq"],
 };
 
-/// Architecture `llama` of GGUF.
+/// Architecture `llama` of GGUF, and those that follow it.
 pub const LLAMA_GGUF: Names = Names {
     roles: &[
         (Role::Embedding, "token_embd.weight"),
         (Role::AttnNorm, "blk.{}.attn_norm.weight"),
+        (Role::AttnNormBias, "blk.{}.attn_norm.bias"),
         (Role::Q, "blk.{}.attn_q.weight"),
         (Role::QBias, "blk.{}.attn_q.bias"),
+        (Role::QNorm, "blk.{}.attn_q_norm.weight"),
         (Role::K, "blk.{}.attn_k.weight"),
         (Role::KBias, "blk.{}.attn_k.bias"),
+        (Role::KNorm, "blk.{}.attn_k_norm.weight"),
         (Role::V, "blk.{}.attn_v.weight"),
         (Role::VBias, "blk.{}.attn_v.bias"),
         (Role::O, "blk.{}.attn_output.weight"),
         (Role::OBias, "blk.{}.attn_output.bias"),
+        (Role::AttnAfterNorm, "blk.{}.post_attention_norm.weight"),
         (Role::FfnNorm, "blk.{}.ffn_norm.weight"),
+        (Role::FfnNormBias, "blk.{}.ffn_norm.bias"),
         (Role::Gate, "blk.{}.ffn_gate.weight"),
         (Role::GateBias, "blk.{}.ffn_gate.bias"),
         (Role::Up, "blk.{}.ffn_up.weight"),
         (Role::UpBias, "blk.{}.ffn_up.bias"),
         (Role::Down, "blk.{}.ffn_down.weight"),
         (Role::DownBias, "blk.{}.ffn_down.bias"),
+        (Role::FfnAfterNorm, "blk.{}.post_ffw_norm.weight"),
         (Role::OutputNorm, "output_norm.weight"),
+        (Role::OutputNormBias, "output_norm.bias"),
         (Role::Output, "output.weight"),
     ],
     // Read with the config: what each rotary frequency is divided by.

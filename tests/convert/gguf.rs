@@ -92,7 +92,25 @@ impl Builder {
     }
 }
 
-/// What the published converter makes of a model directory in f32: names, q and k permuted.
+/// A family's name there, whether its rows of q and k are permuted, and the keys that it has
+/// beside Llama's, with those of `config.json`.
+fn family(model_type: &str) -> (&str, bool, &'static [(&'static str, &'static str)]) {
+    let granite = &[
+        ("embedding_scale", "embedding_multiplier"),
+        ("residual_scale", "residual_multiplier"),
+        ("logit_scale", "logits_scaling"),
+        ("attention.scale", "attention_multiplier"),
+    ];
+    match model_type {
+        "llama" => ("llama", true, &[]),
+        "granite" => ("granite", true, granite),
+        "stablelm" => ("stablelm", false, &[("attention.layer_norm_epsilon", "layer_norm_eps")]),
+        other => (other, false, &[]),
+    }
+}
+
+/// What the published converter makes of a model directory in f32: names, keys, and for some
+/// families q and k permuted. (Its own files of these directories gave the same tensors.)
 pub fn from_directory(source: &Source) -> Builder {
     let read = |name: &str| -> Value {
         serde_json::from_slice(&std::fs::read(source.join(name)).unwrap()).unwrap()
@@ -100,7 +118,12 @@ pub fn from_directory(source: &Source) -> Builder {
     let config = read("config.json");
     let size = |key: &str| config[key].as_u64().unwrap() as u32;
     let mut b = Builder::default();
-    b.str("general.architecture", "llama");
+    let (arch, permuted, own) = family(config["model_type"].as_str().unwrap());
+    let head_dim = config["hidden_size"].as_u64().unwrap() / u64::from(size("num_attention_heads"));
+    let head_dim = config["head_dim"].as_u64().unwrap_or(head_dim);
+    let rope = &config["rope_parameters"];
+    let rotated = rope["partial_rotary_factor"].as_f64().unwrap_or(1.0) * head_dim as f64;
+    b.str("general.architecture", arch);
     for (key, from) in [
         ("block_count", "num_hidden_layers"),
         ("context_length", "max_position_embeddings"),
@@ -108,24 +131,34 @@ pub fn from_directory(source: &Source) -> Builder {
         ("feed_forward_length", "intermediate_size"),
         ("attention.head_count", "num_attention_heads"),
         ("attention.head_count_kv", "num_key_value_heads"),
-        ("attention.key_length", "head_dim"),
-        ("attention.value_length", "head_dim"),
-        ("rope.dimension_count", "head_dim"),
         ("vocab_size", "vocab_size"),
     ] {
-        b.u32(&format!("llama.{key}"), size(from));
+        b.u32(&format!("{arch}.{key}"), size(from));
     }
-    b.f32("llama.attention.layer_norm_rms_epsilon", 1e-5);
-    b.f32("llama.rope.freq_base", config["rope_parameters"]["rope_theta"].as_f64().unwrap() as f32);
+    b.u32(&format!("{arch}.attention.key_length"), head_dim as u32);
+    b.u32(&format!("{arch}.attention.value_length"), head_dim as u32);
+    b.u32(&format!("{arch}.rope.dimension_count"), rotated as u32);
+    if let Some(eps) = config["rms_norm_eps"].as_f64() {
+        b.f32(&format!("{arch}.attention.layer_norm_rms_epsilon"), eps as f32);
+    }
+    for (key, from) in own {
+        b.f32(&format!("{arch}.{key}"), config[*from].as_f64().unwrap() as f32);
+    }
+    b.f32(&format!("{arch}.rope.freq_base"), rope["rope_theta"].as_f64().unwrap() as f32);
     tokenizer(&mut b, &read("tokenizer.json"));
     for (name, (dtype, shape, bytes)) in source.tensors() {
         assert_eq!(dtype, "F32");
         let heads = match name.as_str() {
-            n if n.contains("q_proj") => size("num_attention_heads"),
-            n if n.contains("k_proj") => size("num_key_value_heads"),
+            n if permuted && n.contains("q_proj") => size("num_attention_heads"),
+            n if permuted && n.contains("k_proj") => size("num_key_value_heads"),
             _ => 0,
         };
         let bytes = if heads > 0 { permute(&bytes, shape[0], heads as usize) } else { bytes };
+        let name = match arch {
+            // One name for two things.
+            "olmo2" => name.replace("post_attention_layernorm", "post_attention_norm"),
+            _ => name,
+        };
         b.tensors.push((rename(&name), F32, shape, bytes));
     }
     b
@@ -184,6 +217,9 @@ fn rename(name: &str) -> String {
         ("self_attn.k_proj", "attn_k"),
         ("self_attn.v_proj", "attn_v"),
         ("self_attn.o_proj", "attn_output"),
+        ("post_feedforward_layernorm", "post_ffw_norm"),
+        ("self_attn.q_norm", "attn_q_norm"),
+        ("self_attn.k_norm", "attn_k_norm"),
         ("mlp.gate_proj", "ffn_gate"),
         ("mlp.up_proj", "ffn_up"),
         ("mlp.down_proj", "ffn_down"),

@@ -15,10 +15,15 @@ use crate::values::{find, options, values, verify};
 /// The same model by both roads: names, shapes, q and k rows back in order.
 #[test]
 fn gguf_gives_the_tensors_of_the_directory_it_was_made_from() {
-    let source = Source::of("gqa");
+    for family in ["gqa", "qwen2", "qwen3", "granite", "olmo2", "stablelm"] {
+        same_by_both_roads(&Source::of(family));
+    }
+}
+
+fn same_by_both_roads(source: &Source) {
     let folder = TempDir::new();
     let path = folder.join("model.gguf");
-    from_directory(&source).write(&path);
+    from_directory(source).write(&path);
     let a = source.convert(&options(WeightType::F32)).unwrap();
     let b = converted(&path, &ConvertOptions::default()).unwrap();
     let (a, b) = (Model::open(&a).unwrap(), Model::open(&b).unwrap());

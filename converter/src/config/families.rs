@@ -162,7 +162,8 @@ fn granite(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<
     rms(keys, config)?;
     config.embedding_scale = scale(keys, "embedding_multiplier", |v| v)?;
     config.residual_scale = scale(keys, "residual_multiplier", |v| v)?;
-    config.logit_scale = scale(keys, "logits_scaling", |v| 1.0 / v)?;
+    // Of the number in single precision, which is what GGUF has.
+    config.logit_scale = scale(keys, "logits_scaling", |v| 1.0 / f64::from(v as f32))?;
     config.score_scale = scale(keys, "attention_multiplier", |v| v)?.0;
     Ok(Traits { biases: announced(keys)?, ..Traits::default() })
 }

@@ -3,16 +3,15 @@
 use oarlock::Sampling;
 use oarlock::format::Config;
 
+use super::gguf_families::{FAMILIES, Family};
 use super::{Biases, Description, UNKNOWN, check, in_range, score_scale};
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, Metadata, Value};
 use crate::names::{LLAMA_GGUF, ROPE_FREQS};
-use crate::rope::Scaling;
+use crate::rope::{Scaling, yarn};
 use crate::source::{Dtype, Raw, decode};
 
 const AGAIN: &str = "get the file again";
-const KNOWN: &[&str] = &["llama"];
-
 /// Keys of the architecture that are read below or change nothing.
 const READ: &[&str] = &[
     "attention.head_count",
@@ -27,8 +26,10 @@ const READ: &[&str] = &[
     "feed_forward_length",
     "rope.dimension_count",
     "rope.freq_base",
-    "rope.scaling.original_context_length",
+    "rope.scaling.factor",
     "rope.scaling.finetuned",
+    "rope.scaling.original_context_length",
+    "rope.scaling.type",
     "vocab_size",
 ];
 
@@ -38,9 +39,7 @@ const NEUTRAL: &[(&str, Neutral)] = &[
     ("expert_count", Neutral::Number(0.0)),
     ("expert_used_count", Neutral::Number(0.0)),
     ("rope.scaling.attn_factor", Neutral::Number(1.0)),
-    ("rope.scaling.factor", Neutral::Number(1.0)),
     ("rope.scale_linear", Neutral::Number(1.0)),
-    ("rope.scaling.type", Neutral::Str("none")),
     ("tensor_data_layout", Neutral::Str("")),
     ("use_parallel_residual", Neutral::Bool(false)),
 ];
@@ -54,29 +53,32 @@ enum Neutral {
 /// Reads the metadata, and from the tensors what it leaves open.
 pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
     let arch = file.metadata.get("general.architecture").and_then(|v| v.as_str());
-    let known = format!("known in GGUF: {}", KNOWN.join(", "));
+    let known: Vec<_> = FAMILIES.iter().map(|family| family.arch).collect();
+    let known = format!("known in GGUF: {}", known.join(", "));
     let arch = arch.ok_or_else(|| {
         Error::new("general.architecture", "the GGUF file does not say", known.clone())
     })?;
-    if !KNOWN.contains(&arch) {
+    let family = FAMILIES.iter().find(|family| family.arch == arch).ok_or_else(|| {
         let what = format!("architecture {arch} is not known");
-        return Err(Error::new("general.architecture", what, known));
-    }
+        Error::new("general.architecture", what, known)
+    })?;
     let keys = Keys { arch, metadata: &file.metadata };
-    keys.refuse_unknown()?;
-    let config = config(&keys, file)?;
+    keys.refuse_unknown(family)?;
+    let mut config = config(&keys, file)?;
+    (family.traits)(&keys, &mut config)?;
     let rope_theta = keys.float("rope.freq_base")?.unwrap_or(10000.0);
+    let (rope_scaling, attention_factor) = scaling(&keys, file, rope_theta, config.rot_dim)?;
     check("GGUF metadata", &config, rope_theta)?;
     Ok(Description {
         config,
         arch: arch.into(),
         rope_theta,
-        rope_scaling: divisors(file, config.rot_dim)?,
-        attention_factor: 1.0,
-        no_rope: Vec::new(),
+        rope_scaling,
+        attention_factor,
+        no_rope: (1..=config.n_layers).map(|n| family.no_rope(n)).collect(),
         biases: Biases::Found,
         names: &LLAMA_GGUF,
-        interleaved: true,
+        interleaved: family.interleaved,
         // The tokenizer's own end tokens are all that GGUF has.
         ends: Vec::new(),
         sampling: sampling(&file.metadata)?,
@@ -117,6 +119,37 @@ fn config(keys: &Keys<'_, '_>, file: &Gguf<'_>) -> Result<Config> {
     })
 }
 
+/// How rotary frequencies are altered, and what sine and cosine are multiplied by.
+fn scaling(
+    keys: &Keys<'_, '_>,
+    file: &Gguf<'_>,
+    theta: f64,
+    rot_dim: usize,
+) -> Result<(Scaling, f32)> {
+    let number = |key: &str| {
+        let name = keys.name(&format!("rope.scaling.{key}"));
+        let v = keys.float(&format!("rope.scaling.{key}"))?;
+        v.filter(|&v| v > 0.0).ok_or_else(|| Error::new(name, "not a positive number", AGAIN))
+    };
+    let kind = keys.get("rope.scaling.type");
+    match kind.as_ref().map_or(Some("none"), |kind| kind.as_str()) {
+        Some("none") if keys.float("rope.scaling.factor")?.is_none_or(|v| v == 1.0) => {
+            Ok((divisors(file, rot_dim)?, 1.0))
+        }
+        Some("linear") => Ok((Scaling::Divisors(vec![number("factor")?; rot_dim / 2]), 1.0)),
+        Some("yarn") => {
+            let (factor, original) = (number("factor")?, number("original_context_length")?);
+            let (divisors, mscale) = yarn(theta, rot_dim, factor, [32.0, 1.0], original, true);
+            Ok((Scaling::Divisors(divisors), mscale as f32))
+        }
+        _ => {
+            let what = "it is not known, or none beside a factor";
+            let todo = "known: none, linear, yarn";
+            Err(Error::new(keys.name("rope.scaling.type"), what, todo))
+        }
+    }
+}
+
 /// What each rotary frequency is divided by: Llama 3's scaling, as GGUF has it.
 fn divisors(file: &Gguf<'_>, rot_dim: usize) -> Result<Scaling> {
     let Some(raw) = file.tensors.get(ROPE_FREQS) else { return Ok(Scaling::None) };
@@ -152,13 +185,13 @@ fn sampling(metadata: &Metadata<'_>) -> Result<Sampling> {
 }
 
 /// The keys of the architecture.
-struct Keys<'a, 'm> {
+pub(super) struct Keys<'a, 'm> {
     arch: &'a str,
     metadata: &'a Metadata<'m>,
 }
 
 impl<'m> Keys<'_, 'm> {
-    fn name(&self, key: &str) -> String {
+    pub(super) fn name(&self, key: &str) -> String {
         format!("{}.{key}", self.arch)
     }
 
@@ -178,18 +211,18 @@ impl<'m> Keys<'_, 'm> {
         self.size(key)?.ok_or_else(missing)
     }
 
-    fn float(&self, key: &str) -> Result<Option<f64>> {
+    pub(super) fn float(&self, key: &str) -> Result<Option<f64>> {
         let Some(v) = self.get(key) else { return Ok(None) };
         let wrong = || Error::new(self.name(key), "it is not a number", AGAIN);
         v.as_f64().map(Some).ok_or_else(wrong)
     }
 
     /// Refuses keys of the architecture that could change the mathematics.
-    fn refuse_unknown(&self) -> Result<()> {
+    fn refuse_unknown(&self, family: &Family) -> Result<()> {
         let prefix = self.name("");
         for (name, value) in self.metadata.iter() {
             let Some(key) = name.strip_prefix(&prefix) else { continue };
-            if READ.contains(&key) {
+            if READ.contains(&key) || family.reads.contains(&key) {
                 continue;
             }
             let neutral = NEUTRAL.iter().find(|(k, _)| *k == key);
