@@ -9,7 +9,7 @@ use core::ops::Range;
 use super::isa::Op;
 use super::matmul::{Input, Step, Then};
 use super::simd::{MOST_PARTS, Simd};
-use super::vector::{load_wide, silu_times, store_wide, wide};
+use super::vector::{load_wide, silu_times, store_wide};
 use super::weights::{Lines, Rows, Weights};
 use crate::exec::Block;
 use crate::layout::{TILE_ROWS, blocks};
@@ -68,15 +68,23 @@ impl<'a, 'b, W: Weights> Product<'a, 'b, W> {
             }
         }
         let out = &mut self.out.row(token)[row..row + TILE_ROWS];
-        let y = match self.then {
-            Then::Store => products,
-            // Once is exact.
+        match self.then {
+            Then::Store => {}
             Then::Add(factor) => {
-                wide::<S>(load_wide(s, out), products, |x, y| s.add(x, s.mul(y, s.splat(factor))))
+                let x = load_wide(s, out);
+                for part in 0..S::PARTS {
+                    // Once is exact.
+                    products[part] = s.add(x[part], s.mul(products[part], s.splat(factor)));
+                }
             }
-            Then::GatedBy => wide::<S>(load_wide(s, out), products, |x, y| silu_times(s, x, y)),
-        };
-        store_wide(s, out, y);
+            Then::GatedBy => {
+                let gate = load_wide(s, out);
+                for part in 0..S::PARTS {
+                    products[part] = silu_times(s, gate[part], products[part]);
+                }
+            }
+        }
+        store_wide(s, out, products);
     }
 }
 
@@ -271,16 +279,16 @@ unsafe fn ready_acts<S: Simd, W: Weights>(
     b: usize,
     acts: &mut [MaybeUninit<W::Acts<S>>],
 ) {
-    // SAFETY: as the caller promises.
-    let ready = |tokens| unsafe { W::acts(s, lines, tokens, b) };
     let whole = tokens.len() / W::woven::<S>();
     for (group, acts) in acts[..whole].iter_mut().enumerate() {
         let first = tokens.start + group * W::woven::<S>();
-        acts.write(ready([first, first + W::woven::<S>() - 1]));
+        // SAFETY: as the caller promises.
+        acts.write(unsafe { W::acts(s, lines, [first, first + W::woven::<S>() - 1], b) });
     }
     if whole * W::woven::<S>() < tokens.len() {
         // A last token that is left alone is its own neighbour.
-        acts[whole].write(ready([tokens.end - 1; 2]));
+        // SAFETY: as the caller promises.
+        acts[whole].write(unsafe { W::acts(s, lines, [tokens.end - 1; 2], b) });
     }
 }
 

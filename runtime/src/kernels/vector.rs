@@ -1,6 +1,7 @@
 //! What is done to a vector of f32, lane by lane, and the sum of its squares.
 #![allow(unsafe_code, clippy::indexing_slicing)]
-// Registers come in arrays that are walked in step: an index says so, iterators would not.
+// Registers come in arrays that are walked in step: an index says so, iterators would not. (And
+// a closure would be compiled for no instruction set in particular, unless it is inlined.)
 #![allow(clippy::needless_range_loop)]
 
 use super::isa::{Isa, Op};
@@ -138,15 +139,6 @@ unsafe fn store_16<S: Simd>(s: S, to: *mut f32, v: Wide<S>) {
     }
 }
 
-/// `f` of each register.
-#[inline(always)]
-pub(super) fn wide<S: Simd>(mut a: Wide<S>, b: Wide<S>, f: impl Fn(S::F, S::F) -> S::F) -> Wide<S> {
-    for part in 0..S::PARTS {
-        a[part] = f(a[part], b[part]);
-    }
-    a
-}
-
 /// The sum of squares by 16 strided partial sums.
 ///
 /// What pads the last lanes is 0, and a partial sum of squares is never −0: adding 0
@@ -155,7 +147,10 @@ pub(super) fn wide<S: Simd>(mut a: Wide<S>, b: Wide<S>, f: impl Fn(S::F, S::F) -
 fn sum_squares<S: Simd>(s: S, x: &[f32]) -> f32 {
     let mut sums = [s.splat(0.0); MOST_PARTS];
     for x in x.chunks(WIDE) {
-        sums = wide::<S>(sums, load_wide(s, x), |sum, v| s.fma(v, v, sum));
+        let v = load_wide(s, x);
+        for part in 0..S::PARTS {
+            sums[part] = s.fma(v[part], v[part], sums[part]);
+        }
     }
     s.sum16(sums)
 }
@@ -166,9 +161,36 @@ fn sum_squares<S: Simd>(s: S, x: &[f32]) -> f32 {
 fn sum<S: Simd>(s: S, x: &[f32]) -> f32 {
     let mut sums = [s.splat(0.0); MOST_PARTS];
     for x in x.chunks(WIDE) {
-        sums = wide::<S>(sums, load_wide(s, x), |sum, v| s.add(sum, v));
+        sums = add_wide(s, sums, load_wide(s, x));
     }
     s.sum16(sums)
+}
+
+#[inline(always)]
+fn add_wide<S: Simd>(s: S, mut x: Wide<S>, y: Wide<S>) -> Wide<S> {
+    for part in 0..S::PARTS {
+        x[part] = s.add(x[part], y[part]);
+    }
+    x
+}
+
+/// `x · factor`
+#[inline(always)]
+pub(super) fn scale_wide<S: Simd>(s: S, mut x: Wide<S>, factor: S::F) -> Wide<S> {
+    for part in 0..S::PARTS {
+        x[part] = s.mul(x[part], factor);
+    }
+    x
+}
+
+/// `(x · r) · gain`
+#[inline(always)]
+fn norm_wide<S: Simd>(s: S, x: Wide<S>, r: S::F, gain: Wide<S>) -> Wide<S> {
+    let mut x = scale_wide(s, x, r);
+    for part in 0..S::PARTS {
+        x[part] = s.mul(x[part], gain[part]);
+    }
+    x
 }
 
 /// 1 / sqrt(mean of squares + eps)
@@ -193,9 +215,7 @@ impl Op for RmsNorm<'_> {
         let r = s.splat(inverse_rms(s, self.x, self.eps));
         let inputs = self.x.chunks(WIDE).zip(self.gain.chunks(WIDE));
         for ((x, gain), out) in inputs.zip(self.out.chunks_mut(WIDE)) {
-            let normed =
-                wide::<S>(load_wide(s, x), load_wide(s, gain), |x, gain| s.mul(s.mul(x, r), gain));
-            store_wide(s, out, normed);
+            store_wide(s, out, norm_wide(s, load_wide(s, x), r, load_wide(s, gain)));
         }
     }
 }
@@ -215,18 +235,20 @@ impl Op for LayerNorm<'_> {
     fn run<S: Simd>(self, s: S) {
         assert!(self.x.len() == self.gain.len() && self.x.len() == self.out.len());
         assert!(self.bias.is_none_or(|bias| bias.len() == self.x.len()));
-        let mean = [s.splat(sum(s, self.x) / self.x.len() as f32); MOST_PARTS];
+        let mean = s.splat(sum(s, self.x) / self.x.len() as f32);
         for (x, out) in self.x.chunks(WIDE).zip(self.out.chunks_mut(WIDE)) {
-            store_wide(s, out, wide::<S>(load_wide(s, x), mean, |x, mean| s.sub(x, mean)));
+            let mut x = load_wide(s, x);
+            for part in 0..S::PARTS {
+                x[part] = s.sub(x[part], mean);
+            }
+            store_wide(s, out, x);
         }
         let r = s.splat(inverse_rms(s, self.out, self.eps));
         let mut bias = self.bias.unwrap_or_default().chunks(WIDE);
         for (gain, out) in self.gain.chunks(WIDE).zip(self.out.chunks_mut(WIDE)) {
-            let mut normed = wide::<S>(load_wide(s, out), load_wide(s, gain), |x, gain| {
-                s.mul(s.mul(x, r), gain)
-            });
+            let mut normed = norm_wide(s, load_wide(s, out), r, load_wide(s, gain));
             if let Some(bias) = bias.next() {
-                normed = wide::<S>(normed, load_wide(s, bias), |x, bias| s.add(x, bias));
+                normed = add_wide(s, normed, load_wide(s, bias));
             }
             store_wide(s, out, normed);
         }
@@ -247,9 +269,7 @@ impl Op for NormHeads<'_> {
         for head in self.x.chunks_exact_mut(self.gain.len().max(1)) {
             let r = s.splat(inverse_rms(s, head, self.eps));
             for (x, gain) in head.chunks_mut(WIDE).zip(self.gain.chunks(WIDE)) {
-                let normed = wide::<S>(load_wide(s, x), load_wide(s, gain), |x, gain| {
-                    s.mul(s.mul(x, r), gain)
-                });
+                let normed = norm_wide(s, load_wide(s, x), r, load_wide(s, gain));
                 store_wide(s, x, normed);
             }
         }
@@ -266,9 +286,9 @@ impl Op for Scaled<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let factor = [s.splat(self.factor); MOST_PARTS];
+        let factor = s.splat(self.factor);
         for x in self.x.chunks_mut(WIDE) {
-            let scaled = wide::<S>(load_wide(s, x), factor, |x, factor| s.mul(x, factor));
+            let scaled = scale_wide(s, load_wide(s, x), factor);
             store_wide(s, x, scaled);
         }
     }
@@ -286,7 +306,7 @@ impl Op for Add<'_> {
     fn run<S: Simd>(self, s: S) {
         assert!(self.x.len() == self.y.len());
         for (x, y) in self.x.chunks_mut(WIDE).zip(self.y.chunks(WIDE)) {
-            let sum = wide::<S>(load_wide(s, x), load_wide(s, y), |x, y| s.add(x, y));
+            let sum = add_wide(s, load_wide(s, x), load_wide(s, y));
             store_wide(s, x, sum);
         }
     }
@@ -304,8 +324,10 @@ impl Op for GatedSilu<'_> {
     fn run<S: Simd>(self, s: S) {
         assert!(self.gate.len() == self.up.len());
         for (gate, up) in self.gate.chunks_mut(WIDE).zip(self.up.chunks(WIDE)) {
-            let v =
-                wide::<S>(load_wide(s, gate), load_wide(s, up), |gate, up| silu_times(s, gate, up));
+            let (mut v, up) = (load_wide(s, gate), load_wide(s, up));
+            for part in 0..S::PARTS {
+                v[part] = silu_times(s, v[part], up[part]);
+            }
             store_wide(s, gate, v);
         }
     }

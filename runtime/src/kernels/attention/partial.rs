@@ -3,8 +3,8 @@
 
 use super::cached::padded;
 use crate::kernels::isa::{Isa, Op};
-use crate::kernels::simd::{MOST_PARTS, Simd};
-use crate::kernels::vector::{WIDE, exp, load_wide, store_wide, wide};
+use crate::kernels::simd::Simd;
+use crate::kernels::vector::{WIDE, exp, load_wide, store_wide};
 use crate::layout::TILE_ROWS;
 
 /// The running softmax of several queries over the tiles they have met so far.
@@ -104,9 +104,10 @@ impl Op for Merge<'_, '_, '_> {
             let max = if *max_a > max_b { *max_a } else { max_b };
             let (a, b) = (s.splat(exp_one(s, *max_a - max)), s.splat(exp_one(s, max_b - max)));
             for (acc_a, acc_b) in acc_a.chunks_mut(WIDE).zip(acc_b.chunks(WIDE)) {
-                let both = wide::<S>(load_wide(s, acc_a), load_wide(s, acc_b), |acc_a, acc_b| {
-                    s.fma(acc_b, b, s.mul(acc_a, a))
-                });
+                let (mut both, later) = (load_wide(s, acc_a), load_wide(s, acc_b));
+                for part in 0..S::PARTS {
+                    both[part] = s.fma(later[part], b, s.mul(both[part], a));
+                }
                 store_wide(s, acc_a, both);
             }
             let scaled = s.mul(s.splat(*sum_a), a);
@@ -139,9 +140,13 @@ impl Op for Finish<'_, '_> {
         let dims = padded(self.partial.head_dim).max(1);
         let query = self.partial.sum.iter().zip(self.partial.acc.chunks_exact(dims)).nth(self.i);
         let Some((&sum, acc)) = query else { return };
-        let sum = [s.splat(sum); MOST_PARTS];
+        let sum = s.splat(sum);
         for (out, acc) in self.out.chunks_mut(WIDE).zip(acc.chunks(WIDE)) {
-            store_wide(s, out, wide::<S>(load_wide(s, acc), sum, |acc, sum| s.div(acc, sum)));
+            let mut values = load_wide(s, acc);
+            for part in 0..S::PARTS {
+                values[part] = s.div(values[part], sum);
+            }
+            store_wide(s, out, values);
         }
     }
 }

@@ -4,8 +4,8 @@
 use super::cached::{MOST_HEAD_DIM, padded};
 use crate::kernels::acts::quantize_run;
 use crate::kernels::isa::{Isa, Op};
-use crate::kernels::simd::{MOST_PARTS, Simd};
-use crate::kernels::vector::{WIDE, load_wide, store_wide, wide};
+use crate::kernels::simd::Simd;
+use crate::kernels::vector::{WIDE, load_wide, scale_wide, store_wide};
 use crate::kv::KvType;
 use crate::layout::BLOCK_COLS;
 
@@ -110,9 +110,9 @@ impl Op for SetQuery<'_, '_> {
         let dims = padded(queries.head_dim);
         let mut row = [0.0; MOST_HEAD_DIM];
         let row = &mut row[..x.len()];
-        let score_scale = [s.splat(score_scale); MOST_PARTS];
+        let score_scale = s.splat(score_scale);
         for (to, x) in row.chunks_mut(WIDE).zip(x.chunks(WIDE)) {
-            store_wide(s, to, wide::<S>(load_wide(s, x), score_scale, |x, by| s.mul(x, by)));
+            store_wide(s, to, scale_wide(s, load_wide(s, x), score_scale));
         }
         let at = i * dims..(i + 1) * dims;
         if queries.kind == KvType::Int8 {
