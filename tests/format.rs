@@ -4,7 +4,8 @@ use std::io::Cursor;
 
 use oarlock::Sampling;
 use oarlock::format::{
-    ALIGN, Config, Entry, Field, Header, OpenError, Role, Section, TensorType, metadata_crc,
+    ALIGN, Config, Entry, Field, Header, Norm, Norms, OpenError, Residual, Role, Scale, Section,
+    TensorType, metadata_crc,
 };
 use oarlock::layout::WeightType;
 use oarlock::model::{Model, VerifyError};
@@ -394,4 +395,17 @@ fn messages_are_whole_sentences_of_one_line() {
         OpenError::Missing { layer: 3, role: Role::V }.to_string(),
         "directory: no v of layer 3 where it belongs"
     );
+}
+
+#[test]
+fn options_that_nothing_computes_together_are_refused() {
+    let after = Config { norms: Norms::After, ..config(true) };
+    assert_eq!(after.check(), Ok(()));
+    for (config, field) in [
+        (Config { norm: Norm::Layer, ..after }, Field::Norm),
+        (Config { residual: Residual::Parallel, ..after }, Field::Residual),
+        (Config { residual_scale: Scale(0.5), ..after }, Field::ResidualScale),
+    ] {
+        assert_eq!(config.check(), Err(OpenError::Field(field)));
+    }
 }

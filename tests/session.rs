@@ -201,8 +201,9 @@ fn damaged_states_are_harmless() {
                 state[at] = random.bits() as u8;
             }
             state.truncate(state.len() - random.below(2) * random.below(good.len()));
-            let done = restored(session, &state);
-            assert!(done.is_ok() || done.is_err() && session.len() <= 1 << 62);
+            // Whether it was taken over is not the question.
+            let _ = restored(session, &state);
+            assert!(session.len() <= 1 << 62);
             session.feed_ahead(&Machine::SCALAR, 1, 0).expect("a token of the vocabulary");
             assert_eq!(session.logits(&Machine::SCALAR).len(), 50);
         }

@@ -11,7 +11,7 @@ mod keys;
 mod rope;
 
 use oarlock::Sampling;
-use oarlock::format::{Config, Role};
+use oarlock::format::{Config, Role, Scale};
 
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -89,21 +89,38 @@ impl Biases {
     }
 }
 
+const TODO: &str = "the model cannot be right: get it again";
+
 /// The checks that both spellings share; `thing` names the source.
-fn check(thing: &str, config: &Config, rope_theta: f64) -> Result<()> {
-    let todo = "the model cannot be right: get it again";
+fn check(thing: &str, config: &Config) -> Result<()> {
     if config.n_kv_heads != 0 && !config.n_heads.is_multiple_of(config.n_kv_heads) {
         let what = format!(
             "{} attention heads cannot share {} key and value heads",
             config.n_heads, config.n_kv_heads
         );
-        return Err(Error::new(thing, what, todo));
+        return Err(Error::new(thing, what, TODO));
     }
-    config.check().map_err(|e| Error::new(thing, e, todo))?;
+    config.check().map_err(|e| Error::new(thing, e, TODO))
+}
+
+/// Whether frequencies can be made of these, before as many are.
+fn check_rope(thing: &str, rope_theta: f64, rot_dim: usize) -> Result<()> {
+    if rot_dim > Config::MAX_DIM {
+        return Err(Error::new(thing, format!("a head_dim of at least {rot_dim}"), TODO));
+    }
     if rope_theta.is_finite() && (1.0..1e30).contains(&rope_theta) {
         Ok(())
     } else {
-        Err(Error::new(thing, format!("a rope theta of {rope_theta}"), todo))
+        Err(Error::new(thing, format!("a rope theta of {rope_theta}"), TODO))
+    }
+}
+
+/// A factor that the model has or has not.
+fn factor(thing: impl std::fmt::Display, v: Option<f64>) -> Result<Scale> {
+    match v.map(|v| v as f32) {
+        None => Ok(Scale::default()),
+        Some(v) if v.is_normal() => Ok(Scale(v)),
+        Some(_) => Err(Error::new(thing, "it makes no factor that could be multiplied by", TODO)),
     }
 }
 

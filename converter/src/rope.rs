@@ -48,7 +48,7 @@ pub fn phases(theta: f64, rot_dim: usize, scaling: &Scaling) -> Vec<u64> {
 ///
 /// Frequencies that turn more often than `turns[0]` in the `original` context stay, those that
 /// turn less often than `turns[1]` are divided by `factor`, with a ramp between. With `truncate`
-/// its ends are whole numbers of frequencies.
+/// its ends are whole numbers of frequencies. `None` if the numbers make none.
 pub fn yarn(
     theta: f64,
     rot_dim: usize,
@@ -56,11 +56,14 @@ pub fn yarn(
     turns: [f64; 2],
     original: f64,
     truncate: bool,
-) -> (Vec<f64>, f64) {
+) -> Option<(Vec<f64>, f64)> {
     let frequency = |turns: f64| {
         rot_dim as f64 * ln(original / (turns * std::f64::consts::TAU)) / (2.0 * ln(theta))
     };
     let [mut low, mut high] = turns.map(frequency);
+    if !(low.is_finite() && high.is_finite()) {
+        return None;
+    }
     if truncate {
         (low, high) = (low.floor(), high.ceil());
     }
@@ -73,12 +76,17 @@ pub fn yarn(
         1.0 / (ramp / factor + (1.0 - ramp))
     };
     let mscale = if factor <= 1.0 { 1.0 } else { 0.1 * ln(factor) + 1.0 };
-    ((0..rot_dim / 2).map(divisor).collect(), mscale)
+    let divisors: Vec<f64> = (0..rot_dim / 2).map(divisor).collect();
+    let sound = |v: &f64| v.is_finite() && *v > 0.0;
+    (divisors.iter().all(sound) && sound(&mscale)).then_some((divisors, mscale))
 }
 
-/// The natural logarithm of a positive number, by IEEE operations alone: the host's differs
-/// between systems.
+/// The natural logarithm of a positive number, else NaN, by IEEE operations alone: the host's
+/// differs between systems.
 fn ln(v: f64) -> f64 {
+    if !(v.is_finite() && v > 0.0) {
+        return f64::NAN;
+    }
     let (mut v, mut doublings) = (v, 0.0);
     while v > 1.5 {
         (v, doublings) = (v / 2.0, doublings + 1.0);
@@ -237,6 +245,7 @@ mod tests {
         for v in [1e-30, 0.3, 0.75, 1.0, 1.5, 2.0, 40.0, 10000.0, 5e5, 1e30] {
             assert!((ln(v) - f64::ln(v)).abs() <= 4.0 * f64::EPSILON * f64::ln(v).abs(), "{v}");
         }
+        assert!([0.0, -1.0, f64::INFINITY, f64::NAN].into_iter().all(|v| ln(v).is_nan()));
     }
 
     /// From Python's `decimal` with 80 digits: round(θ^(−i/half) / 2π · 2⁶⁴).

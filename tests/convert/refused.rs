@@ -28,6 +28,18 @@ fn configs_that_change_the_mathematics_are_refused() {
         ("partial_rotary_factor", json!(0.5), "partial_rotary_factor"),
         ("rope_parameters", json!({"rope_type": "longrope"}), "rope type \"longrope\""),
         ("rope_parameters", json!({"rope_type": "yarn", "factor": 2}), "original_max_position"),
+        (
+            "rope_parameters",
+            json!({"rope_type": "yarn", "factor": 2, "original_max_position_embeddings": 32,
+                "rope_theta": 1.0}),
+            "no frequencies can be made",
+        ),
+        (
+            "rope_parameters",
+            json!({"rope_type": "yarn", "factor": 2, "original_max_position_embeddings": 32,
+                "rope_theta": -1.0}),
+            "rope theta of -1",
+        ),
         ("rope_parameters", json!({"rope_type": "llama3", "factor": 2}), "low_freq_factor"),
         ("rope_parameters", json!({"rope_type": "default", "beta": 2}), "unknown key beta"),
         ("rope_parameters", json!({"rope_theta": -1.0}), "rope theta"),

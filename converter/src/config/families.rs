@@ -3,9 +3,9 @@
 use oarlock::format::{Config, Norm, Norms, QkNorm, Residual, Scale};
 use serde_json::{Value, json};
 
-use super::Biases;
 use super::hf::FILE;
 use super::keys::{AGAIN, Keys};
+use super::{Biases, factor};
 use crate::error::{Error, Result};
 
 /// A family, by the name of its class.
@@ -89,16 +89,11 @@ fn announced(keys: &Keys<'_>) -> Result<Biases> {
 }
 
 fn scale(keys: &Keys<'_>, key: &str, f: impl Fn(f64) -> f64) -> Result<Scale> {
-    match keys.float(key)?.map(|v| f(v) as f32) {
-        None => Ok(Scale::default()),
-        Some(v) if v.is_normal() => Ok(Scale(v)),
-        Some(_) => Err(Error::new(FILE, format!("{key} makes a factor of nothing"), AGAIN)),
-    }
+    factor(format_args!("{FILE}: {key}"), keys.float(key)?.map(f))
 }
 
-/// No layer has a window of its own.
+/// No layer has a window of its own: that windows are not used was checked of all families.
 fn full_attention(keys: &Keys<'_>) -> Result<()> {
-    keys.must_be("use_sliding_window", &[json!(false)])?;
     keys.get("sliding_window");
     keys.get("max_window_layers");
     let Some(Value::Array(types)) = keys.get("layer_types") else { return Ok(()) };
@@ -113,7 +108,6 @@ fn full_attention(keys: &Keys<'_>) -> Result<()> {
 
 fn llama(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
     rms(keys, config)?;
-    keys.must_be("use_sliding_window", &[json!(false)])?;
     Ok(Traits { biases: announced(keys)?, ..Traits::default() })
 }
 
@@ -149,11 +143,16 @@ fn smollm3(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<
     rms(keys, config)?;
     full_attention(keys)?;
     let every = keys.size("no_rope_layer_interval")?.unwrap_or(4).max(1);
-    let no_rope = match keys.get("no_rope_layers") {
+    let no_rope: Vec<bool> = match keys.get("no_rope_layers") {
         // 1 where there is rotation.
         Some(Value::Array(list)) => list.iter().map(|rotated| *rotated == 0).collect(),
-        _ => (1..=config.n_layers).map(|n| n.is_multiple_of(every)).collect(),
+        // Of more layers than there can be, the first are enough to refuse them.
+        _ => (1..=config.n_layers.min(Config::MAX_DIM)).map(|n| n.is_multiple_of(every)).collect(),
     };
+    if no_rope.len() != config.n_layers {
+        let what = format!("no_rope_layers names {} of {} layers", no_rope.len(), config.n_layers);
+        return Err(Error::new(FILE, what, AGAIN));
+    }
     Ok(Traits { biases: announced(keys)?, no_rope })
 }
 

@@ -4,7 +4,7 @@ use oarlock::Sampling;
 use oarlock::format::Config;
 
 use super::gguf_families::{FAMILIES, Family};
-use super::{Biases, Description, UNKNOWN, check, in_range, score_scale};
+use super::{Biases, Description, UNKNOWN, check, check_rope, in_range, score_scale};
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, Metadata, Value};
 use crate::names::{LLAMA_GGUF, ROPE_FREQS};
@@ -67,8 +67,9 @@ pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
     let mut config = config(&keys, file)?;
     (family.traits)(&keys, &mut config)?;
     let rope_theta = keys.float("rope.freq_base")?.unwrap_or(10000.0);
+    check("GGUF metadata", &config)?;
+    check_rope("GGUF metadata", rope_theta, config.rot_dim)?;
     let (rope_scaling, attention_factor) = scaling(&keys, file, rope_theta, config.rot_dim)?;
-    check("GGUF metadata", &config, rope_theta)?;
     Ok(Description {
         config,
         arch: arch.into(),
@@ -136,10 +137,16 @@ fn scaling(
         Some("none") if keys.float("rope.scaling.factor")?.is_none_or(|v| v == 1.0) => {
             Ok((divisors(file, rot_dim)?, 1.0))
         }
+        Some("linear" | "yarn") if file.tensors.contains_key(ROPE_FREQS) => {
+            Err(Error::new(ROPE_FREQS, "it is there beside rope.scaling.type", "get one of them"))
+        }
         Some("linear") => Ok((Scaling::Divisors(vec![number("factor")?; rot_dim / 2]), 1.0)),
         Some("yarn") => {
             let (factor, original) = (number("factor")?, number("original_context_length")?);
-            let (divisors, mscale) = yarn(theta, rot_dim, factor, [32.0, 1.0], original, true);
+            let made = yarn(theta, rot_dim, factor, [32.0, 1.0], original, true);
+            let what = "no frequencies can be made of its numbers";
+            let (divisors, mscale) =
+                made.ok_or_else(|| Error::new(keys.name("rope.scaling"), what, AGAIN))?;
             Ok((Scaling::Divisors(divisors), mscale as f32))
         }
         _ => {

@@ -2,8 +2,9 @@
 
 use oarlock::format::{Config, Norm, Norms, QkNorm, Residual, Scale};
 
+use super::factor;
 use super::gguf::Keys;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A family, by its name in GGUF.
 pub(super) struct Family {
@@ -60,14 +61,7 @@ pub(super) const FAMILIES: &[Family] = &[
 ];
 
 fn scale(keys: &Keys<'_, '_>, key: &str, f: impl Fn(f64) -> f64) -> Result<Scale> {
-    match keys.float(key)?.map(|v| f(v) as f32) {
-        None => Ok(Scale::default()),
-        Some(v) if v.is_normal() => Ok(Scale(v)),
-        Some(_) => {
-            let thing = keys.name(key);
-            Err(Error::new(thing, "it makes a factor of nothing", "get the file again"))
-        }
-    }
+    factor(keys.name(key), keys.float(key)?.map(f))
 }
 
 fn layer_norm(keys: &Keys<'_, '_>, config: &mut Config) -> Result<()> {

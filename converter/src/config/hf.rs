@@ -29,15 +29,13 @@ const HARMLESS: &[&str] = &[
     "do_sample",
     "dtype",
     "early_stopping",
-    // Training alone drops out.
     "embd_pdrop",
-    "hidden_dropout",
-    "resid_pdrop",
     "encoder_no_repeat_ngram_size",
     "exponential_decay_length_penalty",
     "finetuning_task",
     "forced_bos_token_id",
     "forced_eos_token_id",
+    "hidden_dropout",
     "id2label",
     "initializer_range",
     "is_decoder",
@@ -61,6 +59,7 @@ const HARMLESS: &[&str] = &[
     "problem_type",
     "remove_invalid_values",
     "repetition_penalty",
+    "resid_pdrop",
     "return_dict",
     "return_dict_in_generate",
     "sep_token_id",
@@ -92,7 +91,7 @@ pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description
     neutral(&keys)?;
     let (ends, sampling) = generate(&keys, generation, &mut warnings)?;
     keys.refuse_the_rest(HARMLESS)?;
-    check(FILE, &model, rope.theta)?;
+    check(FILE, &model)?;
     Ok(Description {
         config: model,
         arch: family.arch.into(),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::check_rope;
 use super::hf::FILE;
 use super::keys::{AGAIN, Keys};
 use crate::error::{Error, Result};
@@ -39,6 +40,7 @@ pub(super) fn rope(
     let inner = Keys::new(&format!("{FILE}: {name}"), inner.unwrap_or(&empty))?;
     let theta = inner.float("rope_theta")?.or(outer).unwrap_or(DEFAULT_THETA);
     let rot_dim = rot_dim([keys, &inner], head_dim, partial)?;
+    check_rope(FILE, theta, rot_dim)?;
     let mut rope =
         Rope { theta, rot_dim, scaling: Scaling::None, attention_factor: 1.0, warning: None };
     scale(&inner, context, &mut rope)?;
@@ -121,7 +123,10 @@ fn read_yarn(keys: &Keys<'_>, rope: &mut Rope) -> Result<()> {
     let factor = positive(keys, "factor")?;
     let turns = [or("beta_fast", 32.0)?, or("beta_slow", 1.0)?];
     let original = positive(keys, "original_max_position_embeddings")?;
-    let (divisors, mscale) = yarn(rope.theta, rope.rot_dim, factor, turns, original, truncate);
+    let (divisors, mscale) = yarn(rope.theta, rope.rot_dim, factor, turns, original, truncate)
+        .ok_or_else(|| {
+            Error::new(&keys.thing, "no frequencies can be made of its numbers", AGAIN)
+        })?;
     rope.scaling = Scaling::Divisors(divisors);
     rope.attention_factor = or("attention_factor", mscale)? as f32;
     Ok(())

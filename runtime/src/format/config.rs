@@ -73,7 +73,7 @@ pub enum Residual {
     Parallel = 1,
 }
 
-/// What queries and keys are normalised over, before they are rotated.
+/// What queries and keys are normalised over, by RMSNorm, before they are rotated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
@@ -264,9 +264,13 @@ impl Config {
         require(self.rot_dim.is_multiple_of(2) && self.rot_dim <= self.head_dim, Field::RotDim)?;
         require(self.norm_eps.is_finite() && self.norm_eps >= 0.0, Field::NormEps)?;
         require(self.score_scale.is_finite(), Field::ScoreScale)?;
-        // Parts that share a norm have it before them.
-        let parallel = self.residual == Residual::Parallel;
-        require(!parallel || self.norms == Norms::Before, Field::Residual)?;
+        // Parts that share a norm have it before them; norms behind them are RMSNorms, and
+        // what comes of those is added as it is.
+        if self.norms == Norms::After {
+            require(self.residual == Residual::Sequential, Field::Residual)?;
+            require(self.norm == Norm::Rms, Field::Norm)?;
+            require(self.residual_scale == Scale::default(), Field::ResidualScale)?;
+        }
         require(self.embedding_scale.is_valid(), Field::EmbeddingScale)?;
         require(self.residual_scale.is_valid(), Field::ResidualScale)?;
         require(self.logit_scale.is_valid(), Field::LogitScale)
