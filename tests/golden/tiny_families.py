@@ -5,14 +5,11 @@
 Writes `tests/fixtures/tiny/NAME/` as `tiny_llama.py` does, which describes the files.
 """
 
-import shutil
 import sys
 
-import torch
 import transformers
 
 import tiny_llama
-from common import FIXTURES
 
 COMMON = dict(
     max_position_embeddings=256,
@@ -69,39 +66,5 @@ def build(c):
     return getattr(transformers, c["family"] + "ForCausalLM")(config)
 
 
-def load(out, dtype=torch.float32):
-    return transformers.AutoModelForCausalLM.from_pretrained(out, dtype=dtype, attn_implementation="eager").eval()
-
-
-def save_model(out, c, seed):
-    model = build(c)
-    tiny_llama.randomise(model, seed)
-    for key, value in tiny_llama.save_chat_tokenizer(out, c).items():
-        setattr(model.config, key, value)
-        setattr(model.generation_config, key, value)
-    model.to(getattr(torch, c.get("dtype", "float32")))
-    model.save_pretrained(out)
-    for file in out.glob("*.safetensors"):
-        file.chmod(0o644)
-
-
-def main():
-    tiny_llama.load = load
-    for number, (name, c) in enumerate(CASES.items()):
-        if sys.argv[1:] and name not in sys.argv[1:]:
-            continue
-        out = FIXTURES / "tiny" / name
-        for attempt in range(20):
-            seed = 10000 + 100 * number + attempt
-            shutil.rmtree(out, ignore_errors=True)
-            out.mkdir(parents=True)
-            save_model(out, c, seed)
-            if tiny_llama.golden(out, c, seed):
-                break
-        else:
-            raise SystemExit(f"{name}: no seed gives a clear greedy continuation")
-
-
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    main()
+    tiny_llama.make(CASES, build, 10000, sys.argv[1:])

@@ -17,7 +17,7 @@ import shutil
 
 import numpy as np
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from common import CHATML, FIXTURES, LLAMA3_CHAT, byte_level_bpe, save_tokenizer, write_json
 
@@ -170,8 +170,12 @@ def add_bos(tok, bos):
     )
 
 
-def save_model(out, c, seed):
-    model = LlamaForCausalLM(llama_config(c))
+def build(c):
+    return LlamaForCausalLM(llama_config(c))
+
+
+def save_model(out, c, seed, build):
+    model = build(c)
     randomise(model, seed)
     token_ids = save_chat_tokenizer(out, c)
     for key, value in token_ids.items():
@@ -186,7 +190,7 @@ def save_model(out, c, seed):
 
 
 def load(out, dtype=torch.float32):
-    return LlamaForCausalLM.from_pretrained(out, dtype=dtype, attn_implementation="eager").eval()
+    return AutoModelForCausalLM.from_pretrained(out, dtype=dtype, attn_implementation="eager").eval()
 
 
 @torch.no_grad()
@@ -220,14 +224,18 @@ def golden(out, c, seed):
     return True
 
 
-def main():
-    for number, (name, c) in enumerate(CASES.items()):
+def make(cases, build, first_seed, wanted=()):
+    """Makes the directories of all cases, or of those that are wanted."""
+    torch.set_num_threads(1)
+    for number, (name, c) in enumerate(cases.items()):
+        if wanted and name not in wanted:
+            continue
         out = FIXTURES / "tiny" / name
         for attempt in range(20):
-            seed = 100 * number + attempt
+            seed = first_seed + 100 * number + attempt
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir(parents=True)
-            save_model(out, c, seed)
+            save_model(out, c, seed, build)
             if golden(out, c, seed):
                 break
         else:
@@ -235,5 +243,4 @@ def main():
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    main()
+    make(CASES, build, 0)
