@@ -110,7 +110,7 @@ fn family(model_type: &str) -> (&str, bool, &'static [(&'static str, &'static st
 }
 
 /// What the published converter makes of a model directory in f32: names, keys, and for some
-/// families q and k permuted. (Its own files of these directories gave the same tensors.)
+/// families q and k permuted. (Its own files of these directories gave the same logits.)
 pub fn from_directory(source: &Source) -> Builder {
     let read = |name: &str| -> Value {
         serde_json::from_slice(&std::fs::read(source.join(name)).unwrap()).unwrap()

@@ -6,8 +6,8 @@
 //!
 //! Each of these computes on registers alone (but for the last, which says more): it touches
 //! neither memory nor stack nor flags, and its results depend on its operands only, which is
-//! what the `options` say. That the CPU
-//! has it is the target feature of the function, and so its caller's promise.
+//! what the `options` say. That the CPU has it is the target feature of the function, and so its
+//! caller's promise.
 #![allow(unsafe_code)]
 
 use core::arch::aarch64::*;
@@ -58,7 +58,7 @@ pub(super) fn multiply_add((mut low, mut high): Products, w: int8x16_t, a: int8x
 /// Nothing: no instruction, which a compiler keeps in its place (so this one is not `pure`).
 #[inline]
 pub(super) fn settle([mut a, mut b, mut c, mut d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
-    // SAFETY: a comment.
+    // SAFETY: no instruction is in it: the registers come out as they went in.
     unsafe {
         asm!(
             "// {a:v} {b:v} {c:v} {d:v}",
