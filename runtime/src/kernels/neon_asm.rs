@@ -14,6 +14,8 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 
 use super::neon_dotprod::TwoActs;
+use super::weights::At;
+use crate::math::ROUNDER;
 
 /// Products of 4 rows, 4 neighbouring lanes each: rows 0 and 1, then 2 and 3.
 pub(crate) type Products = (int16x8_t, int16x8_t);
@@ -111,83 +113,72 @@ pub(super) fn smmla(mut z: int32x4_t, w: int8x16_t, a: int8x16_t) -> int32x4_t {
     z
 }
 
+/// Lane `$i` of the activations of two tokens with two registers of rows: four dot products.
+macro_rules! sdots {
+    ($w:literal, $v:literal, $a:literal, $b:literal, $i:literal) => {
+        concat!(
+            concat!("sdot {z:v}.4s, {", $w, ":v}.16b, {", $a, ":v}.4b[", $i, "]\n"),
+            concat!("sdot {y:v}.4s, {", $v, ":v}.16b, {", $a, ":v}.4b[", $i, "]\n"),
+            concat!("sdot {x:v}.4s, {", $w, ":v}.16b, {", $b, ":v}.4b[", $i, "]\n"),
+            concat!("sdot {u:v}.4s, {", $v, ":v}.16b, {", $b, ":v}.4b[", $i, "]"),
+        )
+    };
+}
+
 /// Adds the scaled products of two registers of rows of a block with two tokens to their
 /// sums, and gives the pointers behind what was read and written.
 ///
-/// Whole, since the weights and all that is between take 31 registers: a compiler that mixes
+/// Whole, since the weights and all that is between take every register: a compiler that mixes
 /// the tokens, as it does for the sake of latencies that these CPUs hide themselves, copies
-/// weights about and back.
+/// weights about and back. One access alone moves each pointer, which costs as much as an addition.
+///
+/// Dot products are counted on the bits of [`ROUNDER`], whose last is one: up to 2^22 of them,
+/// and 520,192 is the most. Without it that float is their float, exactly, and a subtraction
+/// costs less than a conversion.
 ///
 /// # Safety
-/// `acts` points to the activations of two tokens, `sums` to two registers of sums of the
-/// one and then of the other.
+/// The first points to the activations of two tokens, the second to two registers of sums of
+/// the one and then of the other.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 pub(super) unsafe fn sdot_twos(
     w: &[[int8x16_t; 2]; 8],
     scales: [float32x4_t; 2],
-    mut acts: *const TwoActs,
-    mut sums: *mut f32,
-) -> (*const TwoActs, *mut f32) {
+    (mut acts, mut sums): At<TwoActs>,
+) -> At<TwoActs> {
     // SAFETY: reads what `acts` is and reads and writes what `sums` is said to point to, and
     // no other memory; else as the head of this file says.
     unsafe {
         asm!(
-            "ldp {a:q}, {b:q}, [{acts}], #32",
-            "ldp {c:q}, {d:q}, [{acts}], #32",
-            "ldr {m:q}, [{acts}], #32",
+            "ldr {m:q}, [{acts}, #64]",
+            "ldp {a:q}, {b:q}, [{acts}], #96",
+            "ldp {c:q}, {d:q}, [{acts}, #-64]",
             "dup {z:v}.4s, {m:v}.s[0]",
             "dup {y:v}.4s, {m:v}.s[0]",
             "dup {x:v}.4s, {m:v}.s[1]",
             "dup {u:v}.4s, {m:v}.s[1]",
-            "sdot {z:v}.4s, {w0:v}.16b, {a:v}.4b[0]",
-            "sdot {y:v}.4s, {v0:v}.16b, {a:v}.4b[0]",
-            "sdot {x:v}.4s, {w0:v}.16b, {c:v}.4b[0]",
-            "sdot {u:v}.4s, {v0:v}.16b, {c:v}.4b[0]",
-            "sdot {z:v}.4s, {w1:v}.16b, {a:v}.4b[1]",
-            "sdot {y:v}.4s, {v1:v}.16b, {a:v}.4b[1]",
-            "sdot {x:v}.4s, {w1:v}.16b, {c:v}.4b[1]",
-            "sdot {u:v}.4s, {v1:v}.16b, {c:v}.4b[1]",
-            "sdot {z:v}.4s, {w2:v}.16b, {a:v}.4b[2]",
-            "sdot {y:v}.4s, {v2:v}.16b, {a:v}.4b[2]",
-            "sdot {x:v}.4s, {w2:v}.16b, {c:v}.4b[2]",
-            "sdot {u:v}.4s, {v2:v}.16b, {c:v}.4b[2]",
-            "sdot {z:v}.4s, {w3:v}.16b, {a:v}.4b[3]",
-            "sdot {y:v}.4s, {v3:v}.16b, {a:v}.4b[3]",
-            "sdot {x:v}.4s, {w3:v}.16b, {c:v}.4b[3]",
-            "sdot {u:v}.4s, {v3:v}.16b, {c:v}.4b[3]",
-            "sdot {z:v}.4s, {w4:v}.16b, {b:v}.4b[0]",
-            "sdot {y:v}.4s, {v4:v}.16b, {b:v}.4b[0]",
-            "sdot {x:v}.4s, {w4:v}.16b, {d:v}.4b[0]",
-            "sdot {u:v}.4s, {v4:v}.16b, {d:v}.4b[0]",
-            "sdot {z:v}.4s, {w5:v}.16b, {b:v}.4b[1]",
-            "sdot {y:v}.4s, {v5:v}.16b, {b:v}.4b[1]",
-            "sdot {x:v}.4s, {w5:v}.16b, {d:v}.4b[1]",
-            "sdot {u:v}.4s, {v5:v}.16b, {d:v}.4b[1]",
-            "sdot {z:v}.4s, {w6:v}.16b, {b:v}.4b[2]",
-            "sdot {y:v}.4s, {v6:v}.16b, {b:v}.4b[2]",
-            "sdot {x:v}.4s, {w6:v}.16b, {d:v}.4b[2]",
-            "sdot {u:v}.4s, {v6:v}.16b, {d:v}.4b[2]",
-            "sdot {z:v}.4s, {w7:v}.16b, {b:v}.4b[3]",
-            "sdot {y:v}.4s, {v7:v}.16b, {b:v}.4b[3]",
-            "sdot {x:v}.4s, {w7:v}.16b, {d:v}.4b[3]",
-            "sdot {u:v}.4s, {v7:v}.16b, {d:v}.4b[3]",
-            "ldp {e:q}, {f:q}, [{sums}]",
-            "ldp {g:q}, {h:q}, [{sums}, #32]",
+            sdots!("w0", "v0", "a", "c", "0"),
+            sdots!("w1", "v1", "a", "c", "1"),
+            sdots!("w2", "v2", "a", "c", "2"),
+            sdots!("w3", "v3", "a", "c", "3"),
+            sdots!("w4", "v4", "b", "d", "0"),
+            sdots!("w5", "v5", "b", "d", "1"),
+            sdots!("w6", "v6", "b", "d", "2"),
+            sdots!("w7", "v7", "b", "d", "3"),
+            "ld1 {{v28.4s, v29.4s, v30.4s, v31.4s}}, [{sums}]",
             "fmul {a:v}.4s, {s0:v}.4s, {m:v}.s[2]",
             "fmul {b:v}.4s, {s1:v}.4s, {m:v}.s[2]",
             "fmul {c:v}.4s, {s0:v}.4s, {m:v}.s[3]",
             "fmul {d:v}.4s, {s1:v}.4s, {m:v}.s[3]",
-            "scvtf {z:v}.4s, {z:v}.4s",
-            "scvtf {y:v}.4s, {y:v}.4s",
-            "scvtf {x:v}.4s, {x:v}.4s",
-            "scvtf {u:v}.4s, {u:v}.4s",
-            "fmla {e:v}.4s, {z:v}.4s, {a:v}.4s",
-            "fmla {f:v}.4s, {y:v}.4s, {b:v}.4s",
-            "fmla {g:v}.4s, {x:v}.4s, {c:v}.4s",
-            "fmla {h:v}.4s, {u:v}.4s, {d:v}.4s",
-            "stp {e:q}, {f:q}, [{sums}], #32",
-            "stp {g:q}, {h:q}, [{sums}], #32",
+            "fsub {z:v}.4s, {z:v}.4s, {rounder:v}.4s",
+            "fsub {y:v}.4s, {y:v}.4s, {rounder:v}.4s",
+            "fsub {x:v}.4s, {x:v}.4s, {rounder:v}.4s",
+            "fsub {u:v}.4s, {u:v}.4s, {rounder:v}.4s",
+            "fmla v28.4s, {z:v}.4s, {a:v}.4s",
+            "fmla v29.4s, {y:v}.4s, {b:v}.4s",
+            "fmla v30.4s, {x:v}.4s, {c:v}.4s",
+            "fmla v31.4s, {u:v}.4s, {d:v}.4s",
+            "st1 {{v28.4s, v29.4s, v30.4s, v31.4s}}, [{sums}], #64",
             acts = inout(reg) acts,
             sums = inout(reg) sums,
             w0 = in(vreg) w[0][0],
@@ -208,19 +199,20 @@ pub(super) unsafe fn sdot_twos(
             v7 = in(vreg) w[7][1],
             s0 = in(vreg) scales[0],
             s1 = in(vreg) scales[1],
+            rounder = in(vreg) vdupq_n_f32(ROUNDER),
             a = out(vreg) _,
             b = out(vreg) _,
             c = out(vreg) _,
             d = out(vreg) _,
-            e = out(vreg) _,
-            f = out(vreg) _,
-            g = out(vreg) _,
-            h = out(vreg) _,
             m = out(vreg) _,
             z = out(vreg) _,
             y = out(vreg) _,
             x = out(vreg) _,
             u = out(vreg) _,
+            out("v28") _,
+            out("v29") _,
+            out("v30") _,
+            out("v31") _,
             options(nostack, preserves_flags),
         );
     }

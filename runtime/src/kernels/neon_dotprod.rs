@@ -15,6 +15,7 @@ use super::several::Several;
 use super::simd::Simd;
 use super::weights::{At, Lines};
 use crate::layout::{BLOCK_COLS, GROUPS, LINE};
+use crate::math::ROUNDER;
 
 /// Proof of `dotprod`, and of what `G` needs.
 #[derive(Clone, Copy)]
@@ -117,7 +118,7 @@ pub(crate) struct Twos;
 #[repr(C)]
 pub(crate) struct TwoActs {
     q: [int8x16x2_t; 2],
-    /// Where the dot products of both start, and the bits of both scales.
+    /// The bits of the floats where the dot products of both start, and of both scales.
     starts_scales: int32x4_t,
     /// Of both.
     sums: float32x2_t,
@@ -150,7 +151,7 @@ pub(super) fn starts<S: Simd, Q: Quants>(sums: float32x2_t) -> int32x2_t {
 impl Several<Neon<Dotprod<Sdot>>> for Twos {
     const WOVEN: usize = 2;
     const TOGETHER: usize = 2;
-    const AT_ONCE: usize = 1;
+    const AT_ONCE: usize = 4;
     type Acts<Q: Quants> = TwoActs;
     type Ready<Q: Quants> = Ready;
 
@@ -166,7 +167,8 @@ impl Several<Neon<Dotprod<Sdot>>> for Twos {
         unsafe {
             let q = at.map(|at| s.0.acts(lines.q.add(at * BLOCK_COLS)));
             let (sums, scales) = (both(lines.sum, at), both(lines.scale, at));
-            let starts = starts::<Neon<Dotprod<Sdot>>, Q>(sums);
+            let rounder = vreinterpret_s32_f32(vdup_n_f32(ROUNDER));
+            let starts = vadd_s32(rounder, starts::<Neon<Dotprod<Sdot>>, Q>(sums));
             let starts_scales = vcombine_s32(starts, vreinterpret_s32_f32(scales));
             TwoActs { q, starts_scales, sums }
         }
@@ -198,17 +200,23 @@ impl Several<Neon<Dotprod<Sdot>>> for Twos {
     unsafe fn add<Q: Quants, const T: usize>(
         s: Neon<Dotprod<Sdot>>,
         ready: &Ready,
-        mut at: At<TwoActs>,
+        (acts, sums): At<TwoActs>,
     ) -> At<TwoActs> {
+        let mut at = (acts, sums);
         for _ in 0..T {
-            let (acts, sums) = at;
             // SAFETY: as many activations and sums, as the caller promises; `Sdot` is proof
             // that the CPU has `dotprod`.
-            unsafe {
-                at = sdot_twos(&ready.lines, ready.scales, acts, sums);
-                if Q::MINIMUM {
-                    add_minima::<0, 2>(s, ready, &*acts, sums);
-                    add_minima::<1, 3>(s, ready, &*acts, sums.wrapping_add(2 * LANES));
+            at = unsafe { sdot_twos(&ready.lines, ready.scales, at) };
+        }
+        if Q::MINIMUM {
+            // Apart, since no register is left beside the weights.
+            for t in 0..T {
+                let sums = sums.wrapping_add(t * 4 * LANES);
+                // SAFETY: as above.
+                unsafe {
+                    let acts = &*acts.wrapping_add(t);
+                    add_minima::<0, 2>(s, ready, acts, sums);
+                    add_minima::<1, 3>(s, ready, acts, sums.wrapping_add(2 * LANES));
                 }
             }
         }
