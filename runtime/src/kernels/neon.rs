@@ -149,7 +149,7 @@ unsafe impl<D: Dot> Simd for Neon<D> {
         unsafe {
             asm!(
                 "prfm pldl1keep, [{}, #{}]",
-                in(reg) from,
+                in(reg) from.addr(),
                 const AT,
                 options(nomem, nostack, preserves_flags),
             );
