@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use oarlock::kernels::{ActsMut, Input, Job, Kv, Partial, QueriesMut, Task, attend, matmul};
-use oarlock::kv::KvType;
+use oarlock::kv::{KvType, SEGMENT_KEYS};
 use oarlock::layout::{WeightType, blocks, matrix_bytes};
 use oarlock::matrix::{Linear, Matrix};
 use oarlock::{Isa, Machine};
@@ -17,8 +17,8 @@ const COLS: usize = 2048;
 const DECODE_BYTES: usize = 128 << 20;
 const PREFILL_ROWS: usize = 1536;
 const PREFILL_TOKENS: usize = 64;
+const CACHE_BYTES: usize = 64 << 20;
 /// Long enough for the clock, short enough to find a moment undisturbed.
-const RUNS_TOGETHER: u32 = 4;
 /// What is measured is repeated for so long, and the least time counts.
 const PATIENCE: Duration = Duration::from_millis(300);
 
@@ -40,9 +40,9 @@ fn main() {
             println!();
         }
         for kind in [KvType::Int8, KvType::F16, KvType::F32] {
-            for (what, queries) in [("decode", 3), ("prefill", 48)] {
-                let time = attention(isa, kind, queries);
-                let macs = (2 * queries * 512 * 64) as f64;
+            for (what, queries, blocks) in [("decode", 3, 1), ("prefill", 24, 8)] {
+                let time = attention(isa, kind, queries, blocks);
+                let macs = (2 * queries * 64) as f64;
                 print!("attention {:5} {what} {:6.1} GMAC/s   ", kind.name(), macs / time / 1e9);
             }
             println!();
@@ -85,20 +85,30 @@ fn products(machine: &Machine<'_>, kind: WeightType, rows: usize, cols: usize, n
     best(|| matmul(machine, &input, &mut [Job { task, out: &mut out, stride: rows }]))
 }
 
-/// Seconds of one segment of 512 keys for some queries of a head of 64 dimensions.
-fn attention(isa: Isa, kind: KvType, n: usize) -> f64 {
+/// Seconds for which `n` queries of a head of 64 dimensions look at one key, as in a model
+/// whose cache is larger than those of the machine: blocks of queries go through `KEYS` keys of
+/// one head one after the other, and then through those of the next.
+fn attention(isa: Isa, kind: KvType, n: usize, blocks: usize) -> f64 {
     const DIMS: usize = 64;
+    const KEYS: usize = 8 * SEGMENT_KEYS;
+    let heads = CACHE_BYTES / (2 * KEYS * DIMS * kind.bytes());
     let mut random = Random::new(2);
-    let bytes = vec![0x11_u8; 512 * DIMS * kind.bytes()];
-    let scales = |each| vec![0.01; 512 * each];
-    let (key_scales, value_scales) = (scales(kind.key_scales(DIMS)), scales(kind.value_scales()));
-    let kv = Kv {
-        kind,
-        head_dim: DIMS,
-        keys: &bytes,
-        values: &bytes,
-        key_scales: &key_scales,
-        value_scales: &value_scales,
+    let bytes = |seed| (0..heads * KEYS * DIMS * kind.bytes()).map(move |i| (i % seed) as u8);
+    let (keys, values): (Vec<u8>, Vec<u8>) = (bytes(61).collect(), bytes(53).collect());
+    let scales = |each| vec![0.01; heads * KEYS * each];
+    let (each_key, each_value) = (kind.key_scales(DIMS), kind.value_scales());
+    let (key_scales, value_scales) = (scales(each_key), scales(each_value));
+    let kv = |segment: usize| {
+        let part = segment * SEGMENT_KEYS..(segment + 1) * SEGMENT_KEYS;
+        let part = |each| part.start * each..part.end * each;
+        Kv {
+            kind,
+            head_dim: DIMS,
+            keys: &keys[part(DIMS * kind.bytes())],
+            values: &values[part(DIMS * kind.bytes())],
+            key_scales: &key_scales[part(each_key)],
+            value_scales: &value_scales[part(each_value)],
+        }
     };
     let (mut x, mut q) = (vec![0.0; n * DIMS], vec![0; n * DIMS]);
     let (mut scale, mut sum) = (vec![0.0; n * DIMS / 32], vec![0; n * DIMS / 32]);
@@ -109,11 +119,16 @@ fn attention(isa: Isa, kind: KvType, n: usize) -> f64 {
         queries.set(isa, i, &x, 0.125);
     }
     let (mut max, mut total, mut acc) = (vec![0.0; n], vec![0.0; n], vec![0.0; n * DIMS]);
+    let mut head = 0;
     best(|| {
-        for _ in 0..RUNS_TOGETHER {
-            let mut partial =
-                Partial::new(DIMS, n, &mut max, &mut total, &mut acc).expect("large enough");
-            attend(isa, &queries.view(), &kv, |_| 0..512, &mut partial);
+        for _ in 0..blocks {
+            for segment in 0..KEYS / SEGMENT_KEYS {
+                let mut partial =
+                    Partial::new(DIMS, n, &mut max, &mut total, &mut acc).expect("large enough");
+                let kv = kv(head * (KEYS / SEGMENT_KEYS) + segment);
+                attend(isa, &queries.view(), &kv, |_| 0..SEGMENT_KEYS, &mut partial);
+            }
         }
-    }) / f64::from(RUNS_TOGETHER)
+        head = (head + 1) % heads;
+    }) / (blocks * KEYS) as f64
 }

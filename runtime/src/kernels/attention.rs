@@ -34,8 +34,11 @@ pub use cached::{Kv, KvMut};
 pub use partial::{Partial, finish, merge};
 pub use queries::{Queries, QueriesMut};
 
-/// Queries that share every load.
-const MOST_TOGETHER: usize = 4;
+/// Queries that share every load of a value: their sums for 16 dimensions are as many registers
+/// as keep the multipliers of all of these CPUs busy, and leave room for what is multiplied.
+const MOST_TOGETHER: usize = 6;
+/// Queries that share every load of a key, whose products want more registers.
+const TOGETHER_FOR_SCORES: usize = 3;
 
 /// Goes through the tiles of a run, ascending, for all queries.
 ///
@@ -117,6 +120,20 @@ impl<'a, 'p, V: Fn(usize) -> Range<usize>, C: Cache> Attend<'a, 'p, V, C> {
         let inside = |key: usize| key.saturating_sub(tile * TILE_KEYS).min(TILE_KEYS);
         inside(range.start)..inside(range.end)
     }
+
+    /// The keys of the run that all queries see.
+    fn seen_by_all(&self) -> Range<usize> {
+        let ranges = (0..self.queries.n).map(self.visible);
+        ranges.reduce(|a, b| a.start.max(b.start)..a.end.min(b.end)).unwrap_or(0..0)
+    }
+
+    /// What a query sees of a tile, and how many from it on see the same.
+    fn same(&self, query: usize, tile: usize) -> (Range<usize>, usize) {
+        let seen = self.seen(query, tile);
+        let others = (query + 1..self.queries.n).take(MOST_TOGETHER - 1);
+        let same = others.take_while(|&other| self.seen(other, tile) == seen).count();
+        (seen, 1 + same)
+    }
 }
 
 impl<V: Fn(usize) -> Range<usize>, C: Cache> Op for Attend<'_, '_, V, C> {
@@ -126,23 +143,27 @@ impl<V: Fn(usize) -> Range<usize>, C: Cache> Op for Attend<'_, '_, V, C> {
     fn run<S: Simd>(mut self, s: S) {
         let tile = TILE_KEYS * padded(self.kv.head_dim) * C::KIND.bytes();
         let tiles = self.kv.keys.len() / tile.max(1);
+        let by_all = self.seen_by_all();
         for tile in 0..tiles {
+            let whole = by_all.start <= tile * TILE_KEYS && (tile + 1) * TILE_KEYS <= by_all.end;
             let mut query = 0;
             while query < self.queries.n {
-                let seen = self.seen(query, tile);
-                let mut together = 1;
-                while together < MOST_TOGETHER
-                    && query + together < self.queries.n
-                    && self.seen(query + together, tile) == seen
-                {
-                    together += 1;
-                }
+                let (seen, same) = if whole {
+                    (0..TILE_KEYS, self.queries.n - query)
+                } else {
+                    self.same(query, tile)
+                };
+                let together = match same {
+                    MOST_TOGETHER.. => MOST_TOGETHER,
+                    TOGETHER_FOR_SCORES.. => TOGETHER_FOR_SCORES,
+                    few => few,
+                };
                 if !seen.is_empty() {
                     match together {
                         1 => step::<S, V, C, 1>(s, &mut self, tile, query, seen),
                         2 => step::<S, V, C, 2>(s, &mut self, tile, query, seen),
-                        3 => step::<S, V, C, 3>(s, &mut self, tile, query, seen),
-                        _ => step::<S, V, C, 4>(s, &mut self, tile, query, seen),
+                        TOGETHER_FOR_SCORES => step::<S, V, C, 3>(s, &mut self, tile, query, seen),
+                        _ => step::<S, V, C, MOST_TOGETHER>(s, &mut self, tile, query, seen),
                     }
                 }
                 query += together;
@@ -163,13 +184,23 @@ fn step<S: Simd, V: Fn(usize) -> Range<usize>, C: Cache, const Q: usize>(
     let (tile, rows) = (all.tile(tile), all.rows(query));
     let mut weights: Scores<Q> = [[0.0; TILE_KEYS]; Q];
     let mut rescale = [0.0; Q];
-    // SAFETY: `check` saw the shapes, and `tile` and `query` are of them.
-    unsafe { C::scores(s, tile, rows, seen.clone(), &mut weights) };
-    for q in 0..Q {
-        let (max, sum) = (&mut all.partial.max[query + q], &mut all.partial.sum[query + q]);
+    if Q == MOST_TOGETHER {
+        let parts = weights.as_chunks_mut::<TOGETHER_FOR_SCORES>().0.iter_mut().enumerate();
+        for (i, part) in parts {
+            let rows = all.rows(query + i * TOGETHER_FOR_SCORES);
+            // SAFETY: as below.
+            unsafe { C::scores(s, tile, rows, seen.clone(), part) };
+        }
+    } else {
+        // SAFETY: `check` saw the shapes, and `tile` and `query` are of them.
+        unsafe { C::scores(s, tile, rows, seen.clone(), &mut weights) };
+    }
+    let own = query..query + Q;
+    let (max, sum) = (&mut all.partial.max[own.clone()], &mut all.partial.sum[own]);
+    if let (Ok(max), Ok(sum)) = (max.try_into(), sum.try_into()) {
         // SAFETY: an int8 tile has 32 scales.
-        rescale[q] = unsafe {
-            softmax::<S, C>(s, &mut weights[q], tile.value_scales, seen.clone(), max, sum)
+        rescale = unsafe {
+            softmax::<S, C, Q>(s, &mut weights, tile.value_scales, seen.clone(), max, sum)
         };
     }
     let acc = &mut all.partial.acc[query * rows.dims..(query + Q) * rows.dims];
