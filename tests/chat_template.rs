@@ -2,13 +2,16 @@
 
 use oarlock::Model;
 use oarlock::chat::{Chat, ChatUnavailable, NoSuchTurn, Piece, Step};
-use oarlock::tokenizer::{Special, Symbol, Tokenizer};
+use oarlock::tokenizer::{Special, Tokenizer};
 use oarlock_convert::template::{Underivable, derive, find, unavailable};
-use oarlock_tests::{Aligned, fixture, real_model};
+use oarlock_tests::{Aligned, Room, fixture, real_model};
 use serde_json::{Value, json};
 
 /// Templates that derive.
-const DERIVABLE: [&str; 7] = ["smollm2", "qwen2", "llama3", "llama31", "gemma", "phi3", "zephyr"];
+const DERIVABLE: [&str; 10] = [
+    "smollm2", "qwen2", "qwen3", "llama2", "llama3", "llama31", "gemma", "mistral", "phi3",
+    "zephyr",
+];
 
 fn specials() -> Vec<(String, String)> {
     [("bos_token", "<s>"), ("eos_token", "</s>")].map(|(n, t)| (n.into(), t.into())).to_vec()
@@ -58,7 +61,14 @@ fn programs_write_what_transformers_renders() {
         let cases = rendered.as_array().expect("a list").iter();
         let mut compared = 0;
         for case in cases.filter(|case| case["template"] == name) {
-            let found = written(&chat, &messages(&case["messages"]), last(case["open"] == true));
+            let messages = messages(&case["messages"]);
+            let found = written(&chat, &messages, last(case["open"] == true));
+            // Qwen3's writes empty thoughts into an answer that nothing follows.
+            let answered = messages.last().is_some_and(|last| last.0 == Step::Assistant);
+            if name == "qwen3" && answered {
+                assert!(found.is_err());
+                continue;
+            }
             assert_eq!(found.ok().as_deref(), case["text"].as_str(), "{name}: {case}");
             compared += 1;
         }
@@ -81,9 +91,9 @@ fn ids<'a>(tokenizer: &Tokenizer<'_>, pieces: impl IntoIterator<Item = Piece<'a>
         last.end = if touch { next.end } else { last.end };
         touch
     });
-    let mut scratch = vec![Symbol::default(); Tokenizer::scratch_len(text.len())];
+    let mut room = Room::new(tokenizer, &text);
     tokenizer
-        .encode(&text, Special::Within(&trusted), &mut scratch, &mut |id| ids.push(id))
+        .encode(&text, Special::Within(&trusted), room.lend(), &mut |id| ids.push(id))
         .expect("enough scratch");
     ids
 }

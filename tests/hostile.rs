@@ -5,9 +5,9 @@ use std::process::Command;
 
 use oarlock::chat::Chat;
 use oarlock::format::metadata_crc;
-use oarlock::tokenizer::{Special, Symbol, Tokenizer};
+use oarlock::tokenizer::{Special, Tokenizer};
 use oarlock::{Machine, Model, Options, Sampler, Sampling, Serial, Session};
-use oarlock_tests::{Aligned, Random, TempDir, bin, isas, run, tiny};
+use oarlock_tests::{Aligned, Random, Room, TempDir, bin, isas, run, tiny};
 
 /// Where the header keeps the checksum of all metadata (`docs/format.md`).
 const CRC: Range<usize> = 12..16;
@@ -47,9 +47,9 @@ fn use_it(file: &[u8]) -> bool {
 
 fn tokenize(tokenizer: &Tokenizer<'_>) {
     let text = "Hello  world\n\t12345 <|im_start|>é 中文 \u{1F600}";
-    let mut symbols = vec![Symbol::default(); Tokenizer::scratch_len(text.len())];
+    let mut room = Room::new(tokenizer, text);
     for special in [Special::All, Special::None] {
-        let _ = tokenizer.encode(text, special, &mut symbols, &mut |id| {
+        let _ = tokenizer.encode(text, special, room.lend(), &mut |id| {
             let _ = tokenizer.bytes(id);
         });
     }

@@ -24,6 +24,9 @@ pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, 
     let template = Template::new(template, specials)?;
     let mut program = Program::default();
     gaps(&template, &mut program)?;
+    if check::refuses_system(&template) {
+        program.merge_system();
+    }
     check::habits(&template, &mut program)?;
     check::conversations(&template, &program)?;
     Ok(program.section())
@@ -84,6 +87,7 @@ fn gaps(template: &Template, program: &mut Program) -> Result<(), Underivable> {
 }
 
 /// Learns the gaps between these steps, of which `Start` is not named and `End` may be left out.
+/// A conversation that shows another gap than those before it is one that the program cannot write.
 fn learn(template: &Template, program: &mut Program, steps: &[Step]) -> Result<(), Underivable> {
     let sentinel = |i: usize| format!("\u{E000}{i}\u{E001}");
     let roles = steps.iter().filter(|step| !matches!(step, Step::Generation | Step::End));
@@ -105,6 +109,14 @@ fn learn(template: &Template, program: &mut Program, steps: &[Step]) -> Result<(
     learned.push((from, if open { Step::Generation } else { Step::End }, rest));
     // Without `End` among the steps, what follows the last message is not to be learned here.
     let wanted = learned.into_iter().filter(|(_, to, _)| *to != Step::End || steps.contains(to));
-    wanted.for_each(|(from, to, gap)| program.set_gap(from, to, gap));
+    let wanted: Vec<_> = wanted.collect();
+    for &(from, to, gap) in &wanted {
+        if let Some(known) = program.gap(from, to).filter(|&known| known != gap) {
+            return Err(Underivable(format!(
+                "the template writes {gap:?} in one conversation where it writes {known:?} in another"
+            )));
+        }
+    }
+    wanted.into_iter().for_each(|(from, to, gap)| program.set_gap(from, to, gap));
     Ok(())
 }

@@ -7,8 +7,10 @@ mod alphabet;
 mod description;
 mod gguf;
 mod json;
+mod normalizer;
 mod post_processor;
 mod pre_tokenizer;
+mod spaces;
 mod write;
 
 pub use gguf::{GgufTokenizer, from_gguf};

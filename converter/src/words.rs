@@ -73,11 +73,14 @@ fn describe<'m>(metadata: &Metadata<'m>) -> Result<GgufTokenizer<'m>> {
     let id = |key: &str| get(key).and_then(|v| v.as_u64()).and_then(|id| u32::try_from(id).ok());
     let types = get("token_type").and_then(|v| v.as_array());
     let types = types.into_iter().flat_map(|a| a.iter());
+    let scores = get("scores").and_then(|v| v.as_array());
+    let scores = scores.into_iter().flat_map(|a| a.iter());
     Ok(GgufTokenizer {
         model: get("model").and_then(|v| v.as_str()).unwrap_or_default(),
         pre: get("pre").and_then(|v| v.as_str()),
         tokens: strings("tokens")?,
         token_types: types.map(|v| v.as_f64().unwrap_or(0.0) as i32).collect(),
+        scores: scores.map(|v| v.as_f64().unwrap_or(f64::NAN) as f32).collect(),
         merges: strings("merges")?,
         bos: id("bos_token_id"),
         eos: id("eos_token_id"),

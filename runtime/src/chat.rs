@@ -68,6 +68,8 @@ pub enum ChatUnavailable<'m> {
 
 /// Version of the section.
 pub const VERSION: u32 = 1;
+/// Version of a section with a flag that version 1 did not know.
+pub const VERSION_AFTER_SYSTEM: u32 = 2;
 /// Flag: there is a program; without it the text is the reason why not.
 pub const PROGRAM: u32 = 1;
 /// Flag: an empty system message is to the template as none.
@@ -75,6 +77,9 @@ pub const IGNORES_EMPTY_SYSTEM: u32 = 2;
 /// Flag of the role [`Step::System`] that its contents are trimmed; shifted left by one
 /// for each later role.
 pub const TRIMS_SYSTEM: u32 = 4;
+/// Flag: a message right behind a system message, which it is one text with to the template, is
+/// trimmed at its end only.
+pub const TRIMS_END_AFTER_SYSTEM: u32 = 32;
 /// Steps, each of which has a row and a column in the table of gaps.
 pub const STEPS: usize = 6;
 /// Length of a gap that there is not.
@@ -108,11 +113,13 @@ impl<'m> Chat<'m> {
         let (version, rest) = section.split_first_chunk()?;
         let (flags, rest) = rest.split_first_chunk()?;
         let (gaps, text) = rest.split_at_checked(8 * STEPS * STEPS)?;
-        (u32::from_le_bytes(*version) == VERSION).then_some(Self {
-            flags: u32::from_le_bytes(*flags),
-            gaps: gaps.as_chunks().0,
-            text,
-        })
+        let flags = u32::from_le_bytes(*flags);
+        let known = match u32::from_le_bytes(*version) {
+            VERSION => flags < TRIMS_END_AFTER_SYSTEM,
+            VERSION_AFTER_SYSTEM => true,
+            _ => false,
+        };
+        known.then_some(Self { flags, gaps: gaps.as_chunks().0, text })
     }
 
     /// The text that the template writes between two steps that follow each other.
@@ -134,7 +141,16 @@ impl<'m> Chat<'m> {
             let shift = (role as u32).checked_sub(Step::System as u32);
             shift.is_some_and(|shift| self.flags & TRIMS_SYSTEM << shift != 0)
         };
-        if trims(role) { text.trim_matches(is_python_space) } else { text }
+        if trims(role) { python_strip(text) } else { text }
+    }
+
+    /// [`content`](Self::content) of a message that follows that of another role.
+    pub fn content_after<'a>(&self, from: Step, role: Step, text: &'a str) -> &'a str {
+        let joined = (from, role) == (Step::System, Step::User);
+        if joined && self.flags & TRIMS_END_AFTER_SYSTEM != 0 {
+            return text.trim_end_matches(is_python_space);
+        }
+        self.content(role, text)
     }
 
     /// Whether an empty system message is to the template as none.
@@ -155,7 +171,7 @@ impl<'m> Chat<'m> {
     {
         let mut from = Step::Start;
         for (role, text) in messages {
-            let text = self.content(role, text);
+            let text = self.content_after(from, role, text);
             if role == Step::System && text.is_empty() && self.ignores_empty_system() {
                 continue;
             }
@@ -224,7 +240,11 @@ impl<'m> Chat<'m> {
     }
 }
 
-/// What Python's `str.strip` takes away.
+/// Python's `str.strip`.
+pub fn python_strip(text: &str) -> &str {
+    text.trim_matches(is_python_space)
+}
+
 fn is_python_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{1C}'..='\u{1F}')
 }

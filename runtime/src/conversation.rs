@@ -14,7 +14,7 @@ use crate::kernels::Machine;
 use crate::options::OptionsError;
 use crate::sampler::Sampler;
 use crate::session::{FeedError, Session};
-use crate::tokenizer::{Encoded, Special, Symbol, Tokenizer};
+use crate::tokenizer::{Encoded, Scratch, Special, Symbol, Tokenizer};
 
 /// Chunks that are fed between two looks at whether to stop.
 const CHUNKS_AT_ONCE: usize = 4;
@@ -22,7 +22,8 @@ const CHUNKS_AT_ONCE: usize = 4;
 /// What a turn is put into words in.
 #[derive(Debug)]
 pub struct Desk<'a> {
-    /// The text of a turn: messages and what the template writes around them.
+    /// The text of a turn: messages and what the template writes around them; behind it,
+    /// as much again for tokenizers that rewrite it.
     pub text: &'a mut [u8],
     /// As many as bytes of text, or fewer.
     pub symbols: &'a mut [Symbol],
@@ -207,8 +208,9 @@ fn encode(
         }
         len = end;
     }
-    let text = text.get(..len).and_then(|text| core::str::from_utf8(text).ok());
+    let (text, rest) = text.split_at_mut_checked(len).ok_or(TurnError::TooLong)?;
+    let text = core::str::from_utf8(text).unwrap_or_default();
     let special = Special::Within(&trusted);
-    let encoded = tokenizer.encode(text.unwrap_or_default(), special, symbols, out);
+    let encoded = tokenizer.encode(text, special, Scratch { symbols, text: rest }, out);
     encoded.map_err(|_| TurnError::TooLong)
 }

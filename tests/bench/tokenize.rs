@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use oarlock::Model;
-use oarlock::tokenizer::{Special, Symbol, Tokenizer};
-use oarlock_tests::Aligned;
+use oarlock::tokenizer::{Scratch, Special, Tokenizer};
+use oarlock_tests::{Aligned, Room};
 
 fn main() {
     let usage = "MODEL.oar PASSES FILE…";
@@ -20,13 +20,13 @@ fn main() {
     let tokenizer = Tokenizer::new(model.tokenizer_section()).expect("tables of this version");
     for path in args {
         let text = std::fs::read_to_string(&path).expect("a readable text");
-        let mut scratch = vec![Symbol::default(); Tokenizer::scratch_len(text.len())];
-        let speeds: Vec<_> = (0..passes).map(|_| pass(&tokenizer, &text, &mut scratch)).collect();
+        let mut room = Room::new(&tokenizer, &text);
+        let speeds: Vec<_> = (0..passes).map(|_| pass(&tokenizer, &text, room.lend())).collect();
         println!("{}", serde_json::json!({ "file": path, "mb_s": speeds }));
     }
 }
 
-fn pass(tokenizer: &Tokenizer<'_>, text: &str, scratch: &mut [Symbol]) -> f64 {
+fn pass(tokenizer: &Tokenizer<'_>, text: &str, scratch: Scratch<'_>) -> f64 {
     let (start, mut ids) = (Instant::now(), Vec::new());
     let encoded = tokenizer.encode(text, Special::All, scratch, &mut |id| ids.push(id));
     encoded.expect("enough scratch");

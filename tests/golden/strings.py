@@ -163,3 +163,48 @@ def by_chance(count, seed=2026):
     rng = random.Random(seed)
     makers = [mixed, mixed, mixed, scattered, spaced]
     return [makers[i % len(makers)](rng) for i in range(count)]
+
+
+NORMAL = [  # what normalisers change, and what they have to leave
+    "e\u0301\u0323x", "e\u0323\u0301x", "\u0344\u0308\u0301", "\u0340\u0341\u0343\u0374\u037e\u0387", "\u1e9b\u0323", "q\u0307\u0323", "a\u0345\u0301\u0315", "a\u0315\u0300\u05ae\u0062",
+    "\u1100\u1161", "\u1100\u1161\u11a8", "\uac00\u11a8", "\uac01\u11a8", "\u1100\u1100\u1161\u1161", "\u1112\u1175\u11c2\u11c3", "\u1161\u11a8", "\uac00\u0301\u11a8", "\u1100\u0323\u1161",
+    "\u212b\u2126\u212a K", "\uf900\ufa10\ufad9\U0002f800\U0002fa1d", "\ufb2c\ufb1d\ufb4e", "\u0958\u0959\u09dc\u0a33", "\u0f43\u0f73\u0f75\u0f76\u0f81", "\u2adc", "\U0001d15e\U0001d160\U0001d1bb\U0001d1bf",
+    "\u09c7\u09be\u09c7\u09d7", "\u0b47\u0b56\u0b47\u0b3e", "\u0bc6\u0bbe\u0bc7\u0bbe\u0bc6\u0bd7", "\u0cc6\u0cc2\u0cd5", "\u0ddc\u0dca\u0dd9\u0dcf\u0dca", "\u1025\u102e", "\u1b05\u1b35", "\U00011099\U000110ba", "\U00011131\U00011127",
+    "\u3046\u3099 \u304b\u3099\u309a \uff76\uff9e", "\u0041\u030a\u0301", "\u01fa", "\u1ea4\u1ea5 a\u0302\u0301 a\u0301\u0302", "\u0390\u1fd3 \u03b9\u0308\u0301", "\u03b1\u0345\u0313\u0301 \u1f84",
+    "a" + "\u0301" * 300, "a" + "\u0323\u0301\u0327" * 60 + "b", "\u0301" * 70 + "e", "\u0327" + "o\u0328\u0304" * 9, "".join(chr(0x300 + i * 7 % 0x70) for i in range(200)), "o\u0304\u0328o\u0328\u0304\u01ed",
+    "<|im_start|>\u0301x", "e<|im_end|>\u0301", "\u0338<\u0338=\u0338>\u0338", "=\u0338 \u2260 <\u0338|im_end|>", "\u00a8\u0301 \u0385 \u1fee", "\u1e0a\u0323 D\u0323\u0307 d\u0307\u0323", "\u0061\u0328\u0301\u0323", "\u0b94 \u0b92\u0bd7",
+    "\u1fbe\u1fef\u1ffd\u2000\u2001\u2329\u232a", "\u0300a\u0300\u0300", "a\u034f\u0301 a\u200d\u0301", "\U0001e000\U0001e008", "\u0653\u0627\u0653\u0654\u0655\u0622", "\u06d5\u0654\u06c1\u0654", "\u0929\u0931\u0934 \u0928\u093c",
+    "\ufb01\ufb02\u2460\u00bd\u2075\u3392\ufdfa\u33a5", "\uff21\uff42\uff43\u3000\uff11\uff01", "\u1d2c\u1d43\u2090\u210b\u2102", "\u0132\u0133\u01c4\u01c5\u01f1\u0149\u017f\u1e9e\u0130\u0131", "\u03a3\u03c3\u03c2 \u1e9b\u017f",
+]
+
+MARKED = [  # SentencePiece's mark, spaces at either end, bytes
+    "\u2581", "\u2581\u2581", "a\u2581b", "\u2581a", " \u2581 a", "a \u2581", "\u2581\u2581\u2581 x", "<s>", "</s>", "<s> a", "a<s>b", " <s> ", "<s><s>", "<unk>", "a <unk> b", "<pad>", "<bos>hi<eos>", "<0x0A>", "<0x41>b", "<0xZZ> <0x4>",
+    "<start_of_turn>user\nhi<end_of_turn>\n", "<|user|>\nhi<|end|>\n<|assistant|>\n", "<|end|> x", "[INST] hi [/INST]", "<s>[INST] <<SYS>>\nx\n<</SYS>>\n\ny [/INST] z </s><s>[INST]", "[multimodal]", "<unused1> <unused99>", "<table><tr><td>x</td></tr></table>", "<h1>a</h1><strong>b</strong>",
+    "\n\n\n\n\n\n", "\t\t\t", " " * 31, "a" + " " * 40 + "b", "\u2581" * 20, "x\u2581\u2581 \u2581 y", "\U00010348\U0001f9ff\u0e3f\u16a0", "\ue000\uf8ff\U000f0000", "\U0001f1e6\U0001f1e7", "\u4e00\u4e8c\u9fa5\u9fff\U00020000\U0002a6df", "a" * 200, "ab" * 150, "\u00e9" * 90, "   a   b   c   ",
+    "<|channel|>analysis<|message|>x<|end|><|start|>assistant<|return|>", "<|call|>", "<|endofprompt|>", "<\uff5cUser\uff5c>hi<\uff5cAssistant\uff5c>", "<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<META> <EOT><META_END>", "<think>\nx\n</think>\n\n", "<tool_call>\n{}\n</tool_call>",
+]
+
+CASED = [  # what splits look at beyond letters and digits
+    "HelloWorld XMLHttpRequest iPhone eBay McDonald", "ABCdef GHI jkl", "\u00c9cole \u00c9COLE \u00e9COLE", "\u01c5a \u01c5A A\u01c5", "\u02b0A\u02b0a a\u02b0A", "\u6f22A\u5b57a", "A\u0301b a\u0301B", "\u0301A \u0301\u0301a", "DON'T Don't don'T DON'Tx it'SO", "a's/b'll/c", "path/to/file.rs\n", "//\n/ /", "!/\n/!", ".\r\n/", "a'S'T'RE", "x'ſy A'ſ", "'s'S 'tis", "ª\u00ba\u01bb\u01c0", "\u10a0\u10d0\u1c90", "\u13a0\uab70",
+    "a.b,c;d", "--x --X ++i", "\u3002\u3001a\u300c\u300d", "(a)[b]{c}<d>", "$a ^b `c |d ~e =f +g", "12a345b6789c", "\u0661\u0662\u0663\u0664", "\u00b2\u00b3\u00b9\u00bc\u00bd\u00be 1\u00b2 \u00b212", "5\u4e00\u4e8c6", "\u3042\u30a2\u4e9c\u30fc\u3007", "\u3041-\u309f \u30a0\u30ff \u9fa5\u9fa6", "#hash_tag @at_sign", "a\u0e33\u0e48b", "\u093e\u0915\u094d", "\u20e3\u20dda", "\u2028/\u2029/", " \u00a0/a", "\t'x \t!x \n!x",
+]
+
+
+def hard_character(rng):
+    """A character that normalisers, splits or SentencePiece have a rule for, or any other."""
+    return rng.choice([rng.choice("".join(NORMAL)), rng.choice("".join(MARKED)), rng.choice("".join(CASED)), chr(rng.randrange(0x300, 0x370)), any_character(rng)])
+
+
+def harder(count, seed):
+    """By hand, then by chance: pieces of all of these with single hard characters between."""
+    hand = list(dict.fromkeys(NORMAL + MARKED + CASED))
+    rng, pool = random.Random(seed), by_hand() + hand
+    for i in range(count):
+        out = []
+        for _ in range(rng.randrange(1, 6)):
+            s = rng.choice(pool if i % 2 else hand)
+            a = rng.randrange(len(s) + 1)
+            out.append(s[a : a + rng.randrange(1, 14)])
+            out.append(rng.choice(["", "", " ", "\n", hard_character(rng), hard_character(rng) * rng.randrange(1, 4)]))
+        hand.append("".join(out))
+    return list(dict.fromkeys(hand))

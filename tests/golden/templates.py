@@ -3,7 +3,8 @@
     python tests/golden/templates.py
 
 Writes `tests/fixtures/chat/rendered.json`, a list of `{template, open, messages, text}` for
-the templates beside it; `text` is null where the template refuses. `bos_token` is `<s>` and
+the templates beside it; `text` is null where the template refuses. A system message that it
+refuses is put before the first message, as the authors of Gemma and Mistral do. `bos_token` is `<s>` and
 `eos_token` `</s>`. The date that llama31 asks for is the one that it falls back to.
 """
 
@@ -32,7 +33,16 @@ def rendered(template, messages, open_turn):
     try:
         return template.render(messages=messages, add_generation_prompt=open_turn, **given)
     except jinja2.exceptions.TemplateError:
-        return None
+        return merged(template, messages, open_turn) if messages[0]["role"] == "system" else None
+
+
+def merged(template, messages, open_turn):
+    """With the system message as the beginning of the first, both trimmed if messages are."""
+    trims = " x " not in rendered(template, [{"role": "user", "content": " x "}], True)
+    system, first = (m["content"].strip() if trims else m["content"] for m in messages[:2])
+    first = f"{system}\n\n{first}" if system else first
+    text = rendered(template, [{"role": "user", "content": "\ue000"}, *messages[2:]], open_turn)
+    return text.replace("\ue000", first)
 
 
 def main():

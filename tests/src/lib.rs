@@ -2,7 +2,7 @@
 //! folders, processes with a time limit, and a thread pool simple enough to trust.
 //!
 //! Everything here panics with one line when it cannot do its work: a test that cannot
-//! get what it needs has failed. The one exception is [`real_model`] under
+//! get what it needs has failed. The exceptions are [`real_model`] and [`vocabulary()`] under
 //! `OARLOCK_OFFLINE=1`.
 
 mod aligned;
@@ -12,10 +12,12 @@ mod model;
 mod npy;
 mod process;
 mod random;
+mod room;
 mod synthetic;
 mod temp;
 mod threads;
 mod tiny;
+mod vocabulary;
 
 pub use aligned::Aligned;
 pub use bins::{bin, cargo, fixture, root};
@@ -24,7 +26,9 @@ pub use model::real_model;
 pub use npy::Npy;
 pub use process::{Finished, run, run_with_input};
 pub use random::Random;
+pub use room::Room;
 pub use synthetic::Synthetic;
 pub use temp::TempDir;
 pub use threads::Threads;
 pub use tiny::{tiny, tiny_names, with_session};
+pub use vocabulary::vocabulary;

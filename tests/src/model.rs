@@ -15,11 +15,16 @@ use crate::{bin, run};
 /// how many of this run were skipped so far.
 pub fn real_model() -> Option<PathBuf> {
     static MODEL: OnceLock<PathBuf> = OnceLock::new();
-    if std::env::var_os("OARLOCK_OFFLINE").is_some_and(|v| v == "1") {
+    (!offline()).then(|| MODEL.get_or_init(fetch).clone())
+}
+
+/// Whether nothing may be fetched; then says that a test was skipped.
+pub(crate) fn offline() -> bool {
+    let offline = std::env::var_os("OARLOCK_OFFLINE").is_some_and(|v| v == "1");
+    if offline {
         skip();
-        return None;
     }
-    Some(MODEL.get_or_init(fetch).clone())
+    offline
 }
 
 fn fetch() -> PathBuf {

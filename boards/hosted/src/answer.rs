@@ -37,6 +37,8 @@ pub struct Limits<'l> {
     pub tokens: u64,
     /// Whether to go on when the model says that it is done.
     pub ignore_end: bool,
+    /// Whether the answer is a text of its own, and not the rest of one.
+    pub is_text: bool,
     /// Asked before every token.
     pub interrupted: &'l dyn Fn() -> bool,
 }
@@ -135,7 +137,10 @@ impl Speaker<'_> {
             self.unfed.push(id);
             self.heard.iter_mut().for_each(|heard| heard.push(id));
             if !self.tokenizer.is_special(id) {
-                show(&text.push(self.tokenizer.bytes(id)))?;
+                let first = limits.is_text && answer.tokens == 1;
+                let tokenizer = &self.tokenizer;
+                let bytes = if first { tokenizer.first_bytes(id) } else { tokenizer.bytes(id) };
+                show(&text.push(bytes))?;
             }
         }
         Ok(())

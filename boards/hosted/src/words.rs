@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use oarlock::tokenizer::{Special, Symbol, Tokenizer};
+use oarlock::tokenizer::{Scratch, Special, Symbol, Tokenizer};
 
 use crate::aside;
 use crate::errors::{Outcome, fault};
@@ -23,11 +23,14 @@ impl<'m> Words<'m> {
 
     /// The ids of a text.
     pub fn encode(&self, text: &str, special: Special<'_>) -> Outcome<Vec<u32>> {
-        let mut scratch = vec![Symbol::default(); Tokenizer::scratch_len(text.len())];
+        let needed = self.tokenizer.scratch_len(text);
+        let mut symbols = vec![Symbol::default(); needed.symbols];
+        let mut buffer = vec![0; needed.text];
+        let scratch = Scratch { symbols: &mut symbols, text: &mut buffer };
         let mut ids = Vec::new();
         let encoded = self
             .tokenizer
-            .encode(text, special, &mut scratch, &mut |id| ids.push(id))
+            .encode(text, special, scratch, &mut |id| ids.push(id))
             .map_err(|_| fault("tokenizer", "the text is too long", "give less at once"))?;
         self.report(encoded.dropped_bytes);
         Ok(ids)

@@ -64,7 +64,7 @@ impl Talk {
         let free = scratch.len();
         let short = || Fault::Memory(needed, free);
         let desk = Desk {
-            text: scratch.filled(TEXT, 0).ok_or_else(short)?,
+            text: scratch.filled(2 * TEXT, 0).ok_or_else(short)?,
             symbols: scratch.filled(TEXT, Symbol::default()).ok_or_else(short)?,
             ids: scratch.filled(2 * TEXT, 0).ok_or_else(short)?,
         };
@@ -173,7 +173,9 @@ impl Talk {
             tokens += 1;
             let tokenizer = self.conversation.tokenizer();
             if !tokenizer.is_special(id) {
-                utf8.push(tokenizer.bytes(id), &mut show);
+                let first = tokens == 1;
+                let bytes = if first { tokenizer.first_bytes(id) } else { tokenizer.bytes(id) };
+                utf8.push(bytes, &mut show);
             }
         }
         utf8.finish(&mut show);

@@ -1,9 +1,9 @@
 //! Holding a derived program against the template.
 
-use oarlock::chat::Step;
+use oarlock::chat::{Step, python_strip};
 
 use super::Underivable;
-use super::program::Program;
+use super::program::{MERGED, Program};
 use super::render::{Message, Template};
 
 /// Contents that a template may treat in its own way, and that only look like its markup.
@@ -44,17 +44,29 @@ const COUNT: usize = 600;
 /// Finds out which contents are trimmed and what an empty system message does.
 pub(super) fn habits(template: &Template, program: &mut Program) -> Result<(), Underivable> {
     let mut roles = vec![Step::User, Step::Assistant];
-    if program.gap(Step::Start, Step::System).is_some() {
+    if program.gap(Step::Start, Step::System).is_some() && !program.merges_system {
         roles.insert(0, Step::System);
     }
     for &role in &roles {
-        let messages = conversation(&roles, |r| if r == role { " \n x \n " } else { "y" });
+        // Behind a system message, a message may be treated in another way.
+        let others = roles.iter().filter(|&&r| role != Step::User || r != Step::System);
+        let others: Vec<_> = others.copied().collect();
+        let messages = conversation(&others, |r| if r == role { " \n x \n " } else { "y" });
         for trims in [true, false] {
             program.trims[role as usize] = trims;
             if compare(template, program, &messages, true).is_ok() {
                 break;
             }
         }
+    }
+    if roles.contains(&Step::System) && program.trims[Step::User as usize] {
+        let content = |role| if role == Step::User { " \n x \n " } else { "y" };
+        let messages = conversation(&[Step::System], content);
+        let both = compare(template, program, &messages, true).is_ok();
+        program.trims_end_after_system = !both;
+    }
+    if program.merges_system {
+        program.trims[Step::System as usize] = program.trims[Step::User as usize];
     }
     if roles.contains(&Step::System) {
         let messages = conversation(&roles, |r| if r == Step::System { "" } else { "y" });
@@ -70,11 +82,30 @@ fn conversation(roles: &[Step], content: impl Fn(Step) -> &'static str) -> Vec<M
     roles.map(|role| Message { role, content: content(role).to_owned() }).collect()
 }
 
+/// Whether the template fails at a system message, and not without.
+pub(super) fn refuses_system(template: &Template) -> bool {
+    let with = conversation(&[Step::System], |_| "x");
+    template.render(&with, true).is_err() && template.render(&with[1..], true).is_ok()
+}
+
+/// What closes a model's thoughts. Some templates cut them out of past answers, which cannot be
+/// done to what has been fed: those are compared without them.
+const THOUGHT: &str = "</think>";
+
 /// Compares many conversations: with and without a system message, of one to five turns,
 /// ended by a message or an answer, to be continued or not.
 pub(super) fn conversations(template: &Template, program: &Program) -> Result<(), Underivable> {
+    let all = agree(template, program, true);
+    all.or_else(|why| agree(template, program, false).map_err(|_| why))
+}
+
+fn agree(template: &Template, program: &Program, thoughts: bool) -> Result<(), Underivable> {
     for i in 0..COUNT {
-        let messages = drawn(i, program.gap(Step::Start, Step::System).is_some());
+        let mut messages = drawn(i, program.gap(Step::Start, Step::System).is_some());
+        let thinks = |m: &&mut Message| m.role == Step::Assistant && m.content.contains(THOUGHT);
+        for message in messages.iter_mut().filter(|m| !thoughts && thinks(m)) {
+            message.content = "No thoughts.".to_owned();
+        }
         let open = i / 60 % 3 != 0;
         let last = messages.last().map_or(Step::Start, |message| message.role);
         // What the template refuses or has no rule for, the program refuses too.
@@ -97,13 +128,45 @@ fn drawn(i: usize, system: bool) -> Vec<Message> {
     system.into_iter().chain(turns).collect()
 }
 
+/// The conversation with the system message in the first one; `None` if that is empty, and the
+/// template, which knows one message only, trims away what is between them.
+fn merged(program: &Program, system: &str, messages: &[Message]) -> Option<Vec<Message>> {
+    let trims = program.trims[Step::User as usize];
+    let trimmed = |text: &str| if trims { python_strip(text).to_owned() } else { text.to_owned() };
+    let mut messages = messages.to_vec();
+    let (system, first) = (trimmed(system), messages.first_mut()?);
+    let content = trimmed(&first.content);
+    if !system.is_empty() {
+        if content.is_empty() && trims {
+            return None;
+        }
+        first.content = format!("{system}{MERGED}{content}");
+    }
+    Some(messages)
+}
+
 fn compare(
     template: &Template,
     program: &Program,
     messages: &[Message],
     open: bool,
 ) -> Result<(), Underivable> {
-    let rendered = template.render(messages, open)?;
+    // Trimmed as one text, an empty message takes what is before it along.
+    if let [Message { role: Step::System, .. }, first, ..] = messages
+        && program.trims_end_after_system
+        && python_strip(&first.content).is_empty()
+    {
+        return Ok(());
+    }
+    let rendered = match messages {
+        [Message { role: Step::System, content }, rest @ ..] if program.merges_system => {
+            match merged(program, content, rest) {
+                Some(messages) => template.render(&messages, open)?,
+                None => return Ok(()),
+            }
+        }
+        _ => template.render(messages, open)?,
+    };
     let written = program.write(messages, open).unwrap_or_default();
     if rendered == written {
         return Ok(());

@@ -1,7 +1,8 @@
 //! The chat program as it is derived, and its section.
 
 use oarlock::chat::{
-    Chat, IGNORES_EMPTY_SYSTEM, NO_GAP, NoSuchTurn, PROGRAM, STEPS, Step, TRIMS_SYSTEM, VERSION,
+    Chat, IGNORES_EMPTY_SYSTEM, NO_GAP, NoSuchTurn, PROGRAM, STEPS, Step, TRIMS_END_AFTER_SYSTEM,
+    TRIMS_SYSTEM, VERSION, VERSION_AFTER_SYSTEM,
 };
 
 use super::render::Message;
@@ -14,16 +15,32 @@ pub(super) struct Program {
     /// By role, whether its contents are trimmed.
     pub trims: [bool; STEPS],
     pub ignores_empty_system: bool,
+    /// Whether the message behind a system message is trimmed at its end only.
+    pub trims_end_after_system: bool,
+    /// Whether a system message is written as the beginning of the first message.
+    pub merges_system: bool,
 }
 
+/// What is written between a system message and the message that it is merged into.
+pub(super) const MERGED: &str = "\n\n";
+
 impl Program {
+    /// Writes system messages, which the template refuses, as its authors do in those of their
+    /// templates that take them: as the beginning of the first message.
+    pub fn merge_system(&mut self) {
+        if let Some(before) = self.gap(Step::Start, Step::User).map(str::to_owned) {
+            self.set_gap(Step::Start, Step::System, &before);
+            self.set_gap(Step::System, Step::User, MERGED);
+            (self.merges_system, self.ignores_empty_system) = (true, true);
+        }
+    }
+
     pub fn gap(&self, from: Step, to: Step) -> Option<&str> {
         self.gaps[from as usize][to as usize].as_deref()
     }
 
-    /// The first conversation that shows a gap is believed, the checks see to the others.
     pub fn set_gap(&mut self, from: Step, to: Step, text: &str) {
-        self.gaps[from as usize][to as usize].get_or_insert_with(|| text.to_owned());
+        self.gaps[from as usize][to as usize] = Some(text.to_owned());
     }
 
     /// The section, of the form that [`Chat`] documents.
@@ -32,6 +49,7 @@ impl Program {
         let trims = trims.filter(|&role| self.trims[role as usize]);
         let trims = trims.map(|role| TRIMS_SYSTEM << (role as u32 - Step::System as u32));
         let empty = if self.ignores_empty_system { IGNORES_EMPTY_SYSTEM } else { 0 };
+        let end = if self.trims_end_after_system { TRIMS_END_AFTER_SYSTEM } else { 0 };
         let mut text = String::new();
         let gaps = self.gaps.iter().flatten().map(|gap| match gap {
             Some(gap) => {
@@ -41,7 +59,7 @@ impl Program {
             None => [0, NO_GAP],
         });
         let gaps: Vec<[u32; 2]> = gaps.collect();
-        section(trims.fold(PROGRAM | empty, |flags, flag| flags | flag), &gaps, &text)
+        section(trims.fold(PROGRAM | empty | end, |flags, flag| flags | flag), &gaps, &text)
     }
 
     /// What the runtime writes for a conversation.
@@ -62,7 +80,8 @@ pub(super) fn unavailable(reason: &str) -> Vec<u8> {
 }
 
 fn section(flags: u32, gaps: &[[u32; 2]], text: &str) -> Vec<u8> {
-    let numbers = [VERSION, flags].into_iter().chain(gaps.iter().flatten().copied());
+    let version = if flags & TRIMS_END_AFTER_SYSTEM == 0 { VERSION } else { VERSION_AFTER_SYSTEM };
+    let numbers = [version, flags].into_iter().chain(gaps.iter().flatten().copied());
     let mut section: Vec<u8> = numbers.flat_map(u32::to_le_bytes).collect();
     section.extend(text.as_bytes());
     section

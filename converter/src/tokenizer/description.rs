@@ -2,14 +2,20 @@
 
 use std::collections::HashMap;
 
-use oarlock::tokenizer::Splitter;
+use oarlock::tokenizer::tables::Units;
+use oarlock::tokenizer::{Splitter, rewrite};
 
-use super::alphabet::Alphabet;
 use super::{TokenizerError, malformed};
 
-/// A byte-level BPE tokenizer.
+/// A BPE tokenizer.
 pub(super) struct Description {
     pub splitter: Splitter,
+    /// What is done to a text before and after, as `oarlock::tokenizer::tables` has it.
+    pub rules: u32,
+    /// What words are made of.
+    pub units: Units,
+    /// The token of a character that has none.
+    pub unknown: Option<u32>,
     /// By id; ids without a token are empty.
     pub tokens: Vec<Token>,
     /// The token of each byte.
@@ -21,6 +27,24 @@ pub(super) struct Description {
     pub added: Vec<Added>,
     pub prefix: Vec<u32>,
     pub suffix: Vec<u32>,
+}
+
+impl Default for Description {
+    fn default() -> Self {
+        Self {
+            splitter: Splitter::Gpt2,
+            rules: 0,
+            units: Units::Bytes,
+            unknown: None,
+            tokens: Vec::new(),
+            byte_ids: vec![None; 256],
+            merges: Vec::new(),
+            ignore_merges: false,
+            added: Vec::new(),
+            prefix: Vec::new(),
+            suffix: Vec::new(),
+        }
+    }
 }
 
 /// A token as decoding gives it.
@@ -90,9 +114,8 @@ pub(super) fn check_added(added: &[Added]) -> Result<(), TokenizerError> {
     }
 }
 
-/// Gives the added tokens their place among the tokens.
-pub(super) fn place_added(description: &mut Description) {
-    let alphabet = Alphabet::new();
+/// Gives the added tokens their place among the tokens; `decoded` gives the bytes of a text.
+pub(super) fn place_added(description: &mut Description, decoded: impl Fn(&str) -> Vec<u8>) {
     for added in &description.added {
         let at = added.id as usize;
         if description.tokens.len() <= at {
@@ -100,8 +123,13 @@ pub(super) fn place_added(description: &mut Description) {
         }
         let token = &mut description.tokens[at];
         token.special = added.special;
-        if token.bytes.is_empty() {
-            token.bytes = alphabet.decoded(&added.text);
+        let mut text = String::new();
+        rewrite(if added.normalized { description.rules } else { 0 }, &added.text, &mut |piece| {
+            text.push_str(piece);
+        });
+        // One that is normalized is decoded to what that made of it.
+        if token.bytes.is_empty() || text != added.text {
+            token.bytes = decoded(&text);
         }
     }
 }

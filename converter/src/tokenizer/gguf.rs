@@ -8,6 +8,8 @@ use super::alphabet::Alphabet;
 use super::description::{Added, Description, Merge, Token, merges, place_added, spaced_pair};
 use super::{Compiled, TokenizerError, malformed, write};
 
+mod scored;
+
 /// What GGUF metadata says about a tokenizer, under keys `tokenizer.ggml.…`.
 #[derive(Clone, Debug, Default)]
 pub struct GgufTokenizer<'a> {
@@ -19,6 +21,8 @@ pub struct GgufTokenizer<'a> {
     pub tokens: Vec<&'a str>,
     /// `token_type`; empty if missing
     pub token_types: Vec<i32>,
+    /// `scores`; empty if missing
+    pub scores: Vec<f32>,
     /// `merges`
     pub merges: Vec<&'a str>,
     /// `bos_token_id`
@@ -45,21 +49,31 @@ const UNKNOWN: i32 = 2;
 const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
 const UNUSED: i32 = 5;
+const BYTE: i32 = 6;
 
 /// Control tokens that end an answer; the metadata names only one or two ids.
-const ENDS: [&str; 6] =
-    ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|end|>"];
+const ENDS: [&str; 7] = [
+    "<|im_end|>",
+    "<|endoftext|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end_of_text|>",
+    "<|end|>",
+    "<end_of_turn>",
+];
 
 /// Compiles the tokenizer of a GGUF file.
 pub fn from_gguf(source: &GgufTokenizer<'_>) -> Result<Compiled, TokenizerError> {
-    if source.model != "gpt2" {
-        return Err(TokenizerError::unsupported("tokenizer.ggml.model", source.model));
-    }
-    if source.add_space_prefix == Some(true) {
-        return Err(TokenizerError::unsupported("tokenizer.ggml.add_space_prefix", true));
-    }
-    let mut description = describe(source)?;
-    place_added(&mut description);
+    let mut description = match source.model {
+        "gpt2" if source.add_space_prefix == Some(true) => {
+            return Err(TokenizerError::unsupported("tokenizer.ggml.add_space_prefix", true));
+        }
+        "gpt2" => describe(source)?,
+        "llama" => scored::describe(source)?,
+        other => return Err(TokenizerError::unsupported("tokenizer.ggml.model", other)),
+    };
+    let alphabet = Alphabet::new();
+    place_added(&mut description, |text| alphabet.decoded(text));
     for id in source.eos.into_iter().chain(source.eot) {
         if let Some(token) = description.tokens.get_mut(id as usize) {
             token.end = true;
@@ -74,10 +88,12 @@ pub fn from_gguf(source: &GgufTokenizer<'_>) -> Result<Compiled, TokenizerError>
 
 fn splitter(source: &GgufTokenizer<'_>) -> Result<Splitter, TokenizerError> {
     match source.pre {
-        Some("gpt-2") => Ok(Splitter::Gpt2),
-        Some("llama-bpe") => Ok(Splitter::Llama3),
-        Some("qwen2") => Ok(Splitter::Qwen2),
-        Some("smollm") => Ok(Splitter::SmolLm),
+        Some("gpt-2" | "phi-2" | "olmo" | "mpt") => Ok(Splitter::Gpt2),
+        Some("llama-bpe" | "llama3" | "llama-v3") => Ok(Splitter::Llama3),
+        Some("qwen2" | "deepseek-r1-qwen" | "stablelm2") => Ok(Splitter::Qwen2),
+        Some("smollm" | "starcoder" | "refact" | "command-r") => Ok(Splitter::SmolLm),
+        Some("gpt-4o") => Ok(Splitter::O200k),
+        Some("tekken") => Ok(Splitter::Tekken),
         other => Err(TokenizerError::unsupported("tokenizer.ggml.pre", other.unwrap_or("none"))),
     }
 }
@@ -91,18 +107,19 @@ fn describe(source: &GgufTokenizer<'_>) -> Result<Description, TokenizerError> {
     }
     let (tokens, byte_ids) = tokens(source, &types);
     let llama3 = splitter == Splitter::Llama3;
-    // Files of Llama 3 leave the key out and mean yes.
-    let add_bos = source.add_bos.unwrap_or(llama3);
+    // Files of Llama 3 and of Tekken leave the key out and mean yes.
+    let add_bos = source.add_bos.unwrap_or(llama3 || splitter == Splitter::Tekken);
     let add_eos = source.add_eos.unwrap_or(false);
     Ok(Description {
         splitter,
         tokens,
         byte_ids,
         merges: merge_pairs(source, &vocab)?,
-        ignore_merges: llama3,
+        ignore_merges: llama3 || matches!(splitter, Splitter::O200k | Splitter::Tekken),
         added: added(source, &types),
         prefix: source.bos.filter(|_| add_bos).into_iter().collect(),
         suffix: source.eos.filter(|_| add_eos).into_iter().collect(),
+        ..Description::default()
     })
 }
 
@@ -140,7 +157,7 @@ fn types(source: &GgufTokenizer<'_>) -> Result<Vec<i32>, TokenizerError> {
     if source.token_types.len() != source.tokens.len() {
         return Err(malformed("tokenizer.ggml.token_type: not as many as tokens"));
     }
-    match source.token_types.iter().find(|kind| !(NORMAL..=UNUSED).contains(kind)) {
+    match source.token_types.iter().find(|kind| !(NORMAL..=BYTE).contains(kind)) {
         Some(kind) => Err(TokenizerError::unsupported("tokenizer.ggml.token_type", kind)),
         None => Ok(source.token_types.clone()),
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use oarlock::tokenizer::tables::{SPACE_MARK, Units};
 use serde_json::Value;
 
 use super::alphabet::Alphabet;
@@ -9,7 +10,8 @@ use super::description::{
     Added, Description, Merge, Token, check_added, merges, place_added, spaced_pair,
 };
 use super::post_processor::surroundings;
-use super::{Compiled, TokenizerError, malformed, pre_tokenizer, write};
+use super::spaces::Decoder;
+use super::{Compiled, TokenizerError, malformed, normalizer, pre_tokenizer, spaces, write};
 
 /// Names by which `tokenizer_config.json` and chat templates know special tokens.
 const NAMES: [&str; 7] =
@@ -27,12 +29,18 @@ pub fn from_json(
     let json = parse("tokenizer.json", tokenizer)?;
     let config = config.map_or(Ok(Value::Null), |json| parse("tokenizer_config.json", json))?;
     let specials = specials(&config);
-    refuse_unknown(&json)?;
+    refuse_unknown(&json["model"])?;
     let vocab = vocab(&json["model"])?;
     let mut description = describe(&json, &vocab)?;
     description.added = added_tokens(&json, &config, &specials, &vocab)?;
     check_added(&description.added)?;
-    place_added(&mut description);
+    if description.units == Units::Bytes {
+        let alphabet = Alphabet::new();
+        place_added(&mut description, |text| alphabet.decoded(text));
+    } else {
+        let decoder = Decoder::recognise(&json["decoder"])?;
+        place_added(&mut description, |text| decoder.decoded(text));
+    }
     (description.prefix, description.suffix) = surroundings(&json, &config, &description.added)?;
     mark_ends(&mut description, &specials, ends);
     Ok(Compiled {
@@ -55,9 +63,8 @@ fn specials(config: &Value) -> Vec<(String, String)> {
     NAMES.iter().filter_map(|&name| Some((name.to_owned(), text(name)?))).collect()
 }
 
-/// Refuses models, normalizers and decoders that are not plain byte-level BPE.
-fn refuse_unknown(json: &Value) -> Result<(), TokenizerError> {
-    let model = &json["model"];
+/// Refuses models that are not plain BPE.
+fn refuse_unknown(model: &Value) -> Result<(), TokenizerError> {
     match model["type"].as_str() {
         Some("BPE") => {}
         None if model["merges"].is_array() => {}
@@ -72,14 +79,7 @@ fn refuse_unknown(json: &Value) -> Result<(), TokenizerError> {
     if model["dropout"].as_f64().is_some_and(|dropout| dropout != 0.0) {
         return Err(TokenizerError::unsupported("model", format!("dropout {}", model["dropout"])));
     }
-    let normalizer = &json["normalizer"];
-    if !normalizer.is_null() && normalizer["normalizers"].as_array().is_none_or(|n| !n.is_empty()) {
-        return Err(TokenizerError::unsupported("normalizer", normalizer));
-    }
-    match json["decoder"]["type"].as_str() {
-        Some("ByteLevel") => Ok(()),
-        _ => Err(TokenizerError::unsupported("decoder", &json["decoder"])),
-    }
+    Ok(())
 }
 
 /// The model's vocabulary.
@@ -95,32 +95,91 @@ fn vocab(model: &Value) -> Result<HashMap<&str, u32>, TokenizerError> {
 /// Everything but the added tokens and what goes around a text.
 fn describe(json: &Value, vocab: &HashMap<&str, u32>) -> Result<Description, TokenizerError> {
     let model = &json["model"];
+    let rules = normalizer::recognise(&json["normalizer"])?;
+    let mut description = match json["decoder"]["type"].as_str() {
+        Some("ByteLevel") => byte_level(json, vocab, rules)?,
+        _ => character_level(json, vocab, rules)?,
+    };
+    description.merges = model_merges(model, vocab)?;
+    description.ignore_merges = model["ignore_merges"] == true;
+    Ok(description)
+}
+
+/// A tokenizer whose tokens spell bytes.
+fn byte_level(
+    json: &Value,
+    vocab: &HashMap<&str, u32>,
+    rules: u32,
+) -> Result<Description, TokenizerError> {
     let alphabet = Alphabet::new();
-    let mut tokens = Vec::new();
-    let mut byte_ids = vec![None; 256];
+    let mut description = Description {
+        splitter: pre_tokenizer::recognise(&json["pre_tokenizer"])?,
+        rules,
+        ..Description::default()
+    };
+    if rules & SPACE_MARK != 0 {
+        return Err(TokenizerError::unsupported("normalizer", &json["normalizer"]));
+    }
     for (text, &id) in vocab {
         let spelled = alphabet.spelled(text);
         if let Some([byte]) = spelled.as_deref() {
-            byte_ids[usize::from(*byte)] = Some(id);
+            description.byte_ids[usize::from(*byte)] = Some(id);
         }
         let token = Token {
             merged: spelled.is_some(),
             bytes: spelled.unwrap_or_else(|| text.as_bytes().to_vec()),
             ..Token::default()
         };
-        place(&mut tokens, id, token)?;
+        place(&mut description.tokens, id, token)?;
     }
-    refuse_unknown_bytes(model, &byte_ids)?;
-    Ok(Description {
-        splitter: pre_tokenizer::recognise(&json["pre_tokenizer"])?,
-        tokens,
-        byte_ids,
-        merges: model_merges(model, vocab)?,
-        ignore_merges: model["ignore_merges"] == true,
-        added: Vec::new(),
-        prefix: Vec::new(),
-        suffix: Vec::new(),
-    })
+    refuse_unknown_bytes(&json["model"], &description.byte_ids)?;
+    Ok(description)
+}
+
+/// A tokenizer whose tokens spell characters, SentencePiece's mark for a space.
+fn character_level(
+    json: &Value,
+    vocab: &HashMap<&str, u32>,
+    rules: u32,
+) -> Result<Description, TokenizerError> {
+    let model = &json["model"];
+    let decoder = Decoder::recognise(&json["decoder"])?;
+    let (splitter, rules) = spaces::splitter(&json["pre_tokenizer"], rules)?;
+    let fused = model["fuse_unk"] == true;
+    let mut description = Description {
+        splitter,
+        rules: rules | decoder.rules,
+        units: if fused { Units::FusedCharacters } else { Units::Characters },
+        ..Description::default()
+    };
+    for (text, &id) in vocab {
+        // A space is never looked up: it has become a mark. Nor are names of bytes.
+        let merged = !text.contains(' ') && spaces::byte(text).is_none();
+        let token = Token { bytes: decoder.decoded(text), merged, ..Token::default() };
+        place(&mut description.tokens, id, token)?;
+    }
+    if model["byte_fallback"] == true {
+        description.byte_ids = byte_fallback(vocab)?;
+    }
+    if let Some(unknown) = model["unk_token"].as_str() {
+        let id = vocab.get(unknown).ok_or_else(|| malformed("model.unk_token: no such token"))?;
+        description.unknown = Some(*id);
+    }
+    Ok(description)
+}
+
+/// The tokens that bytes fall back to. A character that is a token itself needs none.
+fn byte_fallback(vocab: &HashMap<&str, u32>) -> Result<Vec<Option<u32>>, TokenizerError> {
+    let id = |byte| vocab.get(spaces::byte_token(byte).as_str()).copied();
+    let ids: Vec<_> = (0..=u8::MAX).map(id).collect();
+    let needed =
+        |byte: u8| !byte.is_ascii() || !vocab.contains_key(char::from(byte).to_string().as_str());
+    let missing = (0..=u8::MAX).zip(&ids).any(|(byte, id)| id.is_none() && needed(byte));
+    if !missing || ids.iter().all(Option::is_none) {
+        return Ok(ids);
+    }
+    let found = "byte_fallback, with tokens of only some bytes";
+    Err(TokenizerError::unsupported("model", found))
 }
 
 fn place(tokens: &mut Vec<Token>, id: u32, token: Token) -> Result<(), TokenizerError> {

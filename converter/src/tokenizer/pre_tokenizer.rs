@@ -9,6 +9,9 @@ const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+const O200K: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
 /// A step of a pre-tokenizer, as far as we know it.
 #[derive(PartialEq, Eq)]
 enum Step<'a> {
@@ -31,12 +34,23 @@ pub(super) fn recognise(pre_tokenizer: &Value) -> Result<Splitter, TokenizerErro
         [Split(GPT2), Bytes { regex: false }] => Ok(Splitter::Gpt2),
         [Split(LLAMA3), Bytes { regex: false }] => Ok(Splitter::Llama3),
         [Split(QWEN2), Bytes { regex: false }] => Ok(Splitter::Qwen2),
+        [Split(O200K), Bytes { regex: false }] => Ok(Splitter::O200k),
+        [Split(TEKKEN), Bytes { regex: false }] => Ok(Splitter::Tekken),
         _ => Err(refused(pre_tokenizer)),
     }
 }
 
 fn refused(what: &Value) -> TokenizerError {
     TokenizerError::unsupported("pre_tokenizer", what)
+}
+
+/// Whether matches become words, and so does what lies between: of which there is none, since
+/// all of the expressions here match at every character. Then taking out what does *not* match
+/// the inverted expression comes to the same.
+fn splits(step: &Value) -> bool {
+    let (behavior, invert) = (&step["behavior"], step["invert"].as_bool());
+    (behavior == "Isolated" && invert == Some(false))
+        || (behavior == "Removed" && invert == Some(true))
 }
 
 fn flatten<'a>(step: &'a Value, steps: &mut Vec<Step<'a>>) -> Result<(), TokenizerError> {
@@ -50,9 +64,7 @@ fn flatten<'a>(step: &'a Value, steps: &mut Vec<Step<'a>>) -> Result<(), Tokeniz
         Some("ByteLevel") if flag("add_prefix_space") == Some(false) => {
             Some(Step::Bytes { regex: flag("use_regex").unwrap_or(true) })
         }
-        Some("Split") if step["behavior"] == "Isolated" && flag("invert") == Some(false) => {
-            step["pattern"]["Regex"].as_str().map(Step::Split)
-        }
+        Some("Split") if splits(step) => step["pattern"]["Regex"].as_str().map(Step::Split),
         _ => None,
     };
     steps.push(known.ok_or_else(|| refused(step))?);

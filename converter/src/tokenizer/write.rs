@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use oarlock::tokenizer::tables::{
-    ADDED_SPECIAL, END, Header, LSTRIP, NONE, PROBES, RSTRIP, SPECIAL, VERSION, hash_pair,
-    hash_word, home,
+    ADDED_SPECIAL, END, Header, LSTRIP, NONE, PROBES, RSTRIP, SPECIAL, Units, hash_pair, hash_word,
+    home,
 };
-use oarlock::tokenizer::{Symbol, Tokenizer};
+use oarlock::tokenizer::{Symbol, Tokenizer, rewrite};
 
 use super::description::{Added, Description, Merge, Token};
 use super::{TokenizerError, malformed};
@@ -25,7 +25,15 @@ fn whole_words(description: &Description) -> Result<Vec<u32>, TokenizerError> {
     if description.ignore_merges {
         return Ok(candidates.map(|(id, _)| id).collect());
     }
-    let without = section(description, &[])?;
+    // Characters are looked up as words themselves.
+    let is_character =
+        |token: &Token| str::from_utf8(&token.bytes).is_ok_and(|t| t.chars().count() == 1);
+    let characters = candidates.clone().filter(|(_, token)| is_character(token)).map(|(id, _)| id);
+    let units: Vec<u32> = match description.units {
+        Units::Bytes => Vec::new(),
+        Units::Characters | Units::FusedCharacters => characters.collect(),
+    };
+    let without = section(description, &units)?;
     let tokenizer = Tokenizer::new(&without)
         .map_err(|_| malformed("tokenizer: too large for the tables of this version"))?;
     let mut scratch = Vec::new();
@@ -56,8 +64,8 @@ fn section(description: &Description, words: &[u32]) -> Result<Vec<u8>, Tokenize
     let words_table = word_table(&description.tokens, words);
     let merges = merge_table(&description.merges);
     let longest = words.iter().map(|&id| description.tokens[id as usize].bytes.len()).max();
-    let header = Header {
-        version: VERSION,
+    let mut header = Header {
+        version: 0,
         splitter: description.splitter as u32,
         tokens: count(description.tokens.len())?,
         merges: count(merges.len())?,
@@ -68,7 +76,11 @@ fn section(description: &Description, words: &[u32]) -> Result<Vec<u8>, Tokenize
         prefix: count(description.prefix.len())?,
         suffix: count(description.suffix.len())?,
         blob: count(blob.len())?,
+        rules: description.rules,
+        units: description.units as u32,
+        unknown: description.unknown.map_or(0, |id| id + 1),
     };
+    header.version = header.own_version();
     let mut out = header.to_bytes().to_vec();
     put(&mut out, description.byte_ids.iter().map(|id| [id.unwrap_or(NONE)]));
     put(&mut out, merges);
@@ -108,18 +120,23 @@ fn starts(tokens: &[Token], blob: &mut Vec<u8>) -> Vec<u32> {
 /// Entries of the added tokens that are, or are not, looked for after normalizing.
 fn added(description: &Description, normalized: bool, blob: &mut Vec<u8>) -> Vec<[u32; 4]> {
     let chosen = description.added.iter().filter(|added| added.normalized == normalized);
-    let mut chosen: Vec<&Added> = chosen.filter(|added| !added.text.is_empty()).collect();
-    chosen.sort_by_key(|added| added.text.as_bytes());
+    let chosen: Vec<&Added> = chosen.filter(|added| !added.text.is_empty()).collect();
     let flag = |on: bool, flag: u32| if on { flag } else { 0 };
     let entry = |added: &Added| {
-        let start = blob.len() as u32;
-        blob.extend(added.text.as_bytes());
+        let start = blob.len();
+        if normalized {
+            rewrite(description.rules, &added.text, &mut |piece| blob.extend(piece.as_bytes()));
+        } else {
+            blob.extend(added.text.as_bytes());
+        }
         let flags = flag(added.lstrip, LSTRIP)
             | flag(added.rstrip, RSTRIP)
             | flag(added.special, ADDED_SPECIAL);
-        [start, added.text.len() as u32, added.id, flags]
+        [start as u32, (blob.len() - start) as u32, added.id, flags]
     };
-    chosen.into_iter().map(entry).collect()
+    let mut entries: Vec<_> = chosen.into_iter().map(entry).collect();
+    entries.sort_by_key(|&[start, len, ..]| &blob[start as usize..][..len as usize]);
+    entries
 }
 
 fn merge_table(merges: &[Merge]) -> Vec<[u32; 4]> {

@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use super::rewrite::Source;
 use super::tables::{ADDED_SPECIAL, Added, LSTRIP, RSTRIP, Tables};
 use super::unicode::{Class, class};
 
@@ -48,16 +49,35 @@ impl Special<'_> {
 }
 
 /// Some of the added tokens, and a text to find them in.
-#[derive(Clone, Copy)]
 pub(super) struct Finder<'a> {
     pub tables: &'a Tables<'a>,
     /// In ascending order of their text.
     pub entries: &'a [[u8; 16]],
     pub first_bytes: &'a FirstBytes,
     pub text: &'a str,
-    /// Where `text` begins in what `special` speaks of.
-    pub offset: usize,
+    pub origin: Origin<'a>,
     pub special: Special<'a>,
+    /// Whether U+0020 in `text` is none, but SentencePiece's mark.
+    pub no_spaces: bool,
+}
+
+/// Where `text` came from, for `special` speaks of that.
+#[derive(Clone, Copy)]
+pub(super) enum Origin<'a> {
+    /// It is a part of it, which begins there.
+    Part(usize),
+    /// It is what a part of it became, which begins there.
+    Rewritten(usize, Source<'a>),
+}
+
+impl Origin<'_> {
+    fn place(&mut self, place: &Range<usize>) -> Range<usize> {
+        let (offset, place) = match self {
+            Self::Part(offset) => (*offset, place.clone()),
+            Self::Rewritten(offset, source) => (*offset, source.place(place)),
+        };
+        offset + place.start..offset + place.end
+    }
 }
 
 /// A set of bytes: with which any of the added tokens begins.
@@ -89,7 +109,7 @@ pub(super) struct Found {
 
 impl<'a> Finder<'a> {
     /// The first added token at or after `from`: the leftmost, then the longest.
-    pub fn next(&self, from: usize) -> Option<Found> {
+    pub fn next(&mut self, from: usize) -> Option<Found> {
         let mut at = from;
         loop {
             let tail = self.text.as_bytes().get(at..)?;
@@ -104,7 +124,7 @@ impl<'a> Finder<'a> {
     }
 
     /// The longest added token at `at`, and whether it is one that may not match there.
-    fn longest(&self, at: usize) -> Option<(Added<'a>, bool)> {
+    fn longest(&mut self, at: usize) -> Option<(Added<'a>, bool)> {
         let mut longest = None;
         let mut entries = self.entries;
         let mut depth = 0;
@@ -127,15 +147,18 @@ impl<'a> Finder<'a> {
     }
 
     /// Whether a token that stands at `at` is barred there; `None` if it is not one.
-    fn admitted(&self, token: &Added<'_>, at: usize) -> Option<bool> {
+    fn admitted(&mut self, token: &Added<'_>, at: usize) -> Option<bool> {
         if token.text.is_empty() {
             return None;
         }
         if token.flags & ADDED_SPECIAL == 0 {
             return Some(false);
         }
-        let start = self.offset + at;
-        match self.special.trust(&(start..start + token.text.len())) {
+        if !matches!(self.special, Special::Within(_)) {
+            return Some(matches!(self.special, Special::None));
+        }
+        let place = self.origin.place(&(at..at + token.text.len()));
+        match self.special.trust(&place) {
             Trust::Within => Some(false),
             Trust::Outside => Some(true),
             Trust::Across => None,
@@ -144,7 +167,8 @@ impl<'a> Finder<'a> {
 
     /// The place of a token with the spaces that it takes, as far back as `from`.
     fn strip(&self, token: &Added<'_>, from: usize, at: usize) -> Found {
-        let is_space = |c: char| class(c) == Class::Space;
+        // Where marks stand for spaces, there are no spaces any more.
+        let is_space = |c: char| class(c) == Class::Space && !(self.no_spaces && c == ' ');
         let mut place = at..at + token.text.len();
         let before = self.text.get(from..at).unwrap_or_default();
         let after = self.text.get(place.end..).unwrap_or_default();

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::Symbol;
-use super::tables::{NONE, Tables};
+use super::tables::{NONE, Tables, Units};
 
 /// Words up to this length are searched from end to end for each merge, which for few
 /// symbols is faster than keeping an order.
@@ -21,15 +21,12 @@ pub(super) fn merge_word(
     scratch: &mut [Symbol],
     out: &mut dyn FnMut(u32),
 ) -> Option<usize> {
-    let places = scratch.get_mut(..word.len())?;
-    let mut ids = word.iter().filter_map(|&byte| tables.byte_id(byte));
-    let mut count = 0;
-    for (place, id) in places.iter_mut().zip(&mut ids) {
-        *place = Symbol { id, ..Symbol::BARE };
-        count += 1;
-    }
-    let dropped = word.len() - count;
-    let symbols = places.get_mut(..count)?;
+    let (count, dropped) = match tables.units {
+        Units::Bytes => bytes(tables, word, scratch.get_mut(..word.len())?),
+        Units::Characters => characters(tables, word, scratch, false)?,
+        Units::FusedCharacters => characters(tables, word, scratch, true)?,
+    };
+    let symbols = scratch.get_mut(..count)?;
     for at in 0..count {
         rank_pair(tables, symbols, at);
     }
@@ -40,6 +37,51 @@ pub(super) fn merge_word(
         Line { tables, symbols }.merge(out);
     }
     Some(dropped)
+}
+
+/// The tokens of a word's bytes: how many there are, and how many bytes have none.
+fn bytes(tables: &Tables<'_>, word: &[u8], symbols: &mut [Symbol]) -> (usize, usize) {
+    let mut ids = word.iter().filter_map(|&byte| tables.byte_id(byte));
+    let mut count = 0;
+    for (place, id) in symbols.iter_mut().zip(&mut ids) {
+        *place = Symbol { id, ..Symbol::BARE };
+        count += 1;
+    }
+    (count, word.len() - count)
+}
+
+/// The tokens of a word's characters: how many there are, and how many bytes have none;
+/// `None` if they do not fit.
+fn characters(
+    tables: &Tables<'_>,
+    word: &[u8],
+    symbols: &mut [Symbol],
+    fused: bool,
+) -> Option<(usize, usize)> {
+    let (mut count, mut dropped, mut was_unknown) = (0, 0, false);
+    let mut push = |id: u32| {
+        *symbols.get_mut(count)? = Symbol { id, ..Symbol::BARE };
+        count += 1;
+        Some(())
+    };
+    for c in core::str::from_utf8(word).ok()?.chars() {
+        let mut utf8 = [0; 4];
+        let utf8 = c.encode_utf8(&mut utf8).as_bytes();
+        let after_unknown = core::mem::replace(&mut was_unknown, false);
+        if let Some(id) = tables.word(utf8) {
+            push(id)?;
+        } else if utf8.iter().all(|&byte| tables.byte_id(byte).is_some()) {
+            utf8.iter().filter_map(|&byte| tables.byte_id(byte)).try_for_each(&mut push)?;
+        } else if let Some(id) = tables.unknown {
+            was_unknown = true;
+            if !(fused && after_unknown) {
+                push(id)?;
+            }
+        } else {
+            dropped += utf8.len();
+        }
+    }
+    Some((count, dropped))
 }
 
 /// Sweeps over long words as long as that is worth it; what remains are the first symbols.

@@ -1,12 +1,15 @@
 //! Text to ids and back, from tables that lie in the model file.
 //!
-//! Byte-level BPE exactly as Hugging Face `tokenizers` does it. Text is cut first at
-//! added tokens (`added`), then into words (`split`), and each word is looked up
-//! whole or merged pair by pair (`merge`). The tables (`tables`) are read where
+//! BPE of bytes or of characters, exactly as Hugging Face `tokenizers` does it. Text is cut
+//! first at added tokens (`added`), rewritten where the tokenizer asks for it (`rewrite`,
+//! `compose`), then cut into words (`split`), and each word is looked up whole or merged pair
+//! by pair (`merge`). The tables (`tables`) are read where
 //! they lie; every access is checked, so damaged tables give wrong ids and nothing worse.
 
 mod added;
+mod compose;
 mod merge;
+mod rewrite;
 mod split;
 pub mod tables;
 mod unicode;
@@ -16,8 +19,11 @@ pub use added::Special;
 pub use split::Splitter;
 pub use utf8::Utf8Stream;
 
-use added::{Finder, FirstBytes};
-use tables::{END, NONE, SPECIAL, Tables};
+use added::{Finder, FirstBytes, Origin};
+use rewrite::{Rules, Source};
+use tables::{
+    END, LATE, NONE, PREPEND, PREPEND_FIRST, PREPEND_MISSING, SPACE_MARK, SPECIAL, STRIP, Tables,
+};
 
 /// A tokenizer over a section of the model file; copying it copies a few slices.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +60,25 @@ impl Default for Symbol {
     }
 }
 
+/// The memory that [`Tokenizer::encode`] works in.
+#[derive(Debug)]
+pub struct Scratch<'s> {
+    /// Where words are merged.
+    pub symbols: &'s mut [Symbol],
+    /// Where text is rewritten, by the tokenizers that do.
+    pub text: &'s mut [u8],
+}
+
+/// How long the parts of a [`Scratch`] are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ScratchLen {
+    /// Length of [`Scratch::symbols`].
+    pub symbols: usize,
+    /// Length of [`Scratch::text`].
+    pub text: usize,
+}
+
 /// What encoding left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -66,7 +91,7 @@ pub struct Encoded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum EncodeError {
-    /// A word has more bytes than the scratch has symbols; see [`Tokenizer::scratch_len`].
+    /// A word, or the text rewritten, does not fit; see [`Tokenizer::scratch_len`].
     ScratchTooSmall,
 }
 
@@ -86,10 +111,26 @@ impl<'m> Tokenizer<'m> {
         })
     }
 
-    /// Symbols of scratch that suffice for any text of `text_len` bytes: its longest word
-    /// has no more.
-    pub const fn scratch_len(text_len: usize) -> usize {
-        text_len
+    /// Scratch that suffices for this text, however it is cut.
+    pub fn scratch_len(&self, text: &str) -> ScratchLen {
+        let (early, late) = (self.rules().most(text), self.late_rules(0).most(text));
+        // Between added tokens, of which each is a byte at least, a space may come twice.
+        let spaces = if early + late > 0 { 2 } else { 0 };
+        let symbols = early.max(late).max(text.len()) + spaces;
+        ScratchLen { symbols, text: if spaces > 0 { early + symbols + spaces } else { 0 } }
+    }
+
+    /// What is done to a text before added tokens that are normalized are looked for.
+    const fn rules(&self) -> Rules {
+        Rules(self.tables.rules & ((1 << LATE) - 1))
+    }
+
+    /// What is done to a text that begins at `offset` and has no added tokens any more.
+    const fn late_rules(&self, offset: usize) -> Rules {
+        let rules = self.tables.rules;
+        let not_here = rules & PREPEND_FIRST != 0 && offset > 0;
+        let late = rules >> LATE & (PREPEND | SPACE_MARK);
+        Rules(if not_here { late & !PREPEND } else { late })
     }
 
     /// Gives the ids of `text` one by one, without [`prefix`](Self::prefix) and
@@ -98,23 +139,22 @@ impl<'m> Tokenizer<'m> {
         &self,
         text: &str,
         special: Special<'_>,
-        scratch: &mut [Symbol],
+        scratch: Scratch<'_>,
         out: &mut dyn FnMut(u32),
     ) -> Result<Encoded, EncodeError> {
-        let mut words = Words { tables: &self.tables, scratch, out, encoded: Encoded::default() };
+        let Scratch { symbols, text: buffer } = scratch;
+        let mut words =
+            Words { tokenizer: self, symbols, buffer, out, encoded: Encoded::default() };
         let finder = Finder {
             tables: &self.tables,
             entries: self.tables.verbatim,
             first_bytes: &self.verbatim_first,
             text,
-            offset: 0,
+            origin: Origin::Part(0),
             special,
+            no_spaces: false,
         };
-        words.cut(&finder, &mut |words, text, offset| {
-            let (entries, first_bytes) = (self.tables.normalized, &self.normalized_first);
-            let finder = Finder { entries, first_bytes, text, offset, ..finder };
-            words.cut(&finder, &mut |words, text, _| words.split(text))
-        })?;
+        words.cut(finder, 0, &mut |words, text, offset| words.normalize(text, offset, special))?;
         Ok(words.encoded)
     }
 
@@ -132,6 +172,14 @@ impl<'m> Tokenizer<'m> {
     /// The bytes of a token, special ones included; empty if there is none with this id.
     pub fn bytes(&self, id: u32) -> &'m [u8] {
         self.tables.bytes(id)
+    }
+
+    /// The bytes of the token that a text begins with: [`bytes`](Self::bytes), but for a space
+    /// that the tokenizer puts before every text.
+    pub fn first_bytes(&self, id: u32) -> &'m [u8] {
+        let bytes = self.bytes(id);
+        let stripped = bytes.strip_prefix(b" ").filter(|_| self.tables.rules & STRIP != 0);
+        stripped.unwrap_or(bytes)
     }
 
     /// Number of ids, some of which may be without bytes.
@@ -165,10 +213,18 @@ impl<'m> Tokenizer<'m> {
     }
 }
 
+/// Gives what the early ones of the [rules](tables::RULES) make of a text, as the converter needs it of
+/// added tokens that are looked for in such text.
+pub fn rewrite(rules: u32, text: &str, put: &mut dyn FnMut(&str)) {
+    Rules(rules & ((1 << LATE) - 1)).rewrite(text, put);
+}
+
 /// Words on their way to ids.
 struct Words<'a> {
-    tables: &'a Tables<'a>,
-    scratch: &'a mut [Symbol],
+    tokenizer: &'a Tokenizer<'a>,
+    symbols: &'a mut [Symbol],
+    /// Room for text that is rewritten.
+    buffer: &'a mut [u8],
     out: &'a mut dyn FnMut(u32),
     encoded: Encoded,
 }
@@ -178,13 +234,18 @@ type Between<'f> = dyn FnMut(&mut Words<'_>, &str, usize) -> Result<(), EncodeEr
 
 impl Words<'_> {
     /// Gives the added tokens that the finder finds, and to `between` what lies between.
-    fn cut(&mut self, finder: &Finder<'_>, between: &mut Between<'_>) -> Result<(), EncodeError> {
+    fn cut(
+        &mut self,
+        mut finder: Finder<'_>,
+        offset: usize,
+        between: &mut Between<'_>,
+    ) -> Result<(), EncodeError> {
         let mut at = 0;
         loop {
             let found = finder.next(at);
             let end = found.as_ref().map_or(finder.text.len(), |found| found.place.start);
             if let Some(text) = finder.text.get(at..end).filter(|text| !text.is_empty()) {
-                between(self, text, finder.offset + at)?;
+                between(self, text, offset + at)?;
             }
             let Some(found) = found else { return Ok(()) };
             (self.out)(found.id);
@@ -192,11 +253,63 @@ impl Words<'_> {
         }
     }
 
+    /// Rewrites a text without verbatim added tokens, and cuts it at the others.
+    fn normalize(
+        &mut self,
+        text: &str,
+        offset: usize,
+        special: Special<'_>,
+    ) -> Result<(), EncodeError> {
+        let (tokenizer, rules) = (self.tokenizer, self.tokenizer.rules());
+        let (new, mut words) = self.rewritten(rules, text)?;
+        let same = core::ptr::eq(new, text);
+        let finder = Finder {
+            tables: &tokenizer.tables,
+            entries: tokenizer.tables.normalized,
+            first_bytes: &tokenizer.normalized_first,
+            text: new,
+            origin: if same {
+                Origin::Part(offset)
+            } else {
+                Origin::Rewritten(offset, Source::new(rules, text))
+            },
+            special,
+            no_spaces: tokenizer.tables.rules & SPACE_MARK != 0,
+        };
+        words.cut(finder, offset, &mut |words, text, offset| words.pre_tokenize(text, offset))?;
+        self.encoded = words.encoded;
+        Ok(())
+    }
+
+    /// Rewrites a text without added tokens, and gives its words.
+    fn pre_tokenize(&mut self, text: &str, offset: usize) -> Result<(), EncodeError> {
+        let tables = &self.tokenizer.tables;
+        let mut rules = self.tokenizer.late_rules(offset);
+        if tables.rules & PREPEND_MISSING != 0 && text.starts_with([' ', '\u{2581}']) {
+            rules.0 &= !PREPEND;
+        }
+        let (text, mut words) = self.rewritten(rules, text)?;
+        words.split(text)?;
+        self.encoded = words.encoded;
+        Ok(())
+    }
+
+    /// What a text becomes, and words with the room that is left.
+    fn rewritten<'s>(
+        &'s mut self,
+        rules: Rules,
+        text: &'s str,
+    ) -> Result<(&'s str, Words<'s>), EncodeError> {
+        let Self { tokenizer, symbols, buffer, out, encoded } = self;
+        let (text, buffer) = rules.apply(text, buffer).ok_or(EncodeError::ScratchTooSmall)?;
+        Ok((text, Words { tokenizer, symbols, buffer, out: &mut **out, encoded: *encoded }))
+    }
+
     /// Gives the tokens of a text without added tokens.
     fn split(&mut self, text: &str) -> Result<(), EncodeError> {
         let mut at = 0;
         while at < text.len() {
-            let end = self.tables.splitter.word_end(text, at);
+            let end = self.tokenizer.tables.splitter.word_end(text, at);
             let word = text.as_bytes().get(at..end).filter(|word| !word.is_empty());
             let Some(word) = word else { return Ok(()) };
             self.word(word)?;
@@ -206,11 +319,12 @@ impl Words<'_> {
     }
 
     fn word(&mut self, word: &[u8]) -> Result<(), EncodeError> {
-        if let Some(id) = self.tables.word(word) {
+        let tables = &self.tokenizer.tables;
+        if let Some(id) = tables.word(word) {
             (self.out)(id);
             return Ok(());
         }
-        let dropped = merge::merge_word(self.tables, word, self.scratch, self.out)
+        let dropped = merge::merge_word(tables, word, self.symbols, self.out)
             .ok_or(EncodeError::ScratchTooSmall)?;
         self.encoded.dropped_bytes += dropped;
         Ok(())

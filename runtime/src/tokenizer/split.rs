@@ -3,6 +3,8 @@
 //! Each is the regular expression of its tokenizer, written out by hand. All of them
 //! match at every character, so a text is its words without rest.
 
+mod cased;
+
 use super::unicode::{self, Class};
 
 /// The pre-tokenizers there are.
@@ -17,6 +19,15 @@ pub enum Splitter {
     Qwen2 = 2,
     /// Numbers one by one, then [`Splitter::Gpt2`] on what lies between.
     SmolLm = 3,
+    /// The whole text is one word.
+    Whole = 4,
+    /// Each space begins a word.
+    Spaces = 5,
+    /// `[^\r\n\p{L}\p{N}]?U*L+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?U+L*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+    /// where U is `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]` and L is `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`
+    O200k = 6,
+    /// As [`Splitter::O200k`], numbers one by one and nothing after an apostrophe.
+    Tekken = 7,
 }
 
 impl Splitter {
@@ -27,6 +38,10 @@ impl Splitter {
             1 => Some(Self::Llama3),
             2 => Some(Self::Qwen2),
             3 => Some(Self::SmolLm),
+            4 => Some(Self::Whole),
+            5 => Some(Self::Spaces),
+            6 => Some(Self::O200k),
+            7 => Some(Self::Tekken),
             _ => None,
         }
     }
@@ -39,6 +54,10 @@ impl Splitter {
             Self::Llama3 => llama3(Scan { text }, at, 3),
             Self::Qwen2 => llama3(Scan { text }, at, 1),
             Self::SmolLm => smollm(text, at),
+            Self::Whole => text.len(),
+            Self::Spaces => spaces(text, at),
+            Self::O200k => cased::word_end(text, at, 3, true),
+            Self::Tekken => cased::word_end(text, at, 1, false),
         }
     }
 }
@@ -128,6 +147,13 @@ fn gpt2<const DIGITS_END: bool>(scan: Scan<'_, DIGITS_END>, at: usize) -> usize 
             _ => scan.spaces(at, scan.run(next, Class::Space)),
         },
     }
+}
+
+/// The next space behind the character at `at`, or the end.
+fn spaces(text: &str, at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let found = rest.char_indices().skip(1).find(|&(_, c)| c == ' ');
+    found.map_or(text.len(), |(found, _)| at + found)
 }
 
 fn smollm(text: &str, at: usize) -> usize {

@@ -23,8 +23,10 @@
 
 use super::split::Splitter;
 
-/// Version of the section.
-pub const VERSION: u32 = 1;
+/// Version of a section whose [`Header::rules`] and those behind them are all zero.
+pub const PLAIN_VERSION: u32 = 1;
+/// Version of any other section.
+pub const VERSION: u32 = 2;
 /// Bytes of the header: 16 × u32, see [`Header`].
 pub const HEADER: usize = 64;
 /// No token, no merge.
@@ -41,6 +43,56 @@ pub const LSTRIP: u32 = 1;
 pub const RSTRIP: u32 = 2;
 /// Flag of an added token: matches only where special tokens may.
 pub const ADDED_SPECIAL: u32 = 4;
+
+/// Rule of the text: normal form C.
+pub const COMPOSE: u32 = 1;
+/// Rule of the text: lower case.
+pub const LOWERCASE: u32 = 4;
+/// Rule of the text: a space is put before it.
+pub const PREPEND: u32 = 8;
+/// Rule of the text: U+2581, SentencePiece's mark of a space, is as good as one.
+pub const SPACE_MARK: u32 = 16;
+/// How far to shift [`PREPEND`] and [`SPACE_MARK`] for rules that hold only once the added
+/// tokens are all found.
+pub const LATE: u32 = 8;
+/// Late rule: a space is put only before what does not begin with one.
+pub const PREPEND_MISSING: u32 = 1 << 16;
+/// Late rule: a space is put only where the whole text begins.
+pub const PREPEND_FIRST: u32 = 1 << 17;
+/// Rule of decoding: the space with which a text begins was put there.
+pub const STRIP: u32 = 1 << 24;
+/// All rules there are.
+pub const RULES: u32 = COMPOSE
+    | LOWERCASE
+    | PREPEND
+    | SPACE_MARK
+    | (PREPEND | SPACE_MARK) << LATE
+    | PREPEND_MISSING
+    | PREPEND_FIRST
+    | STRIP;
+
+/// What a word is before anything of it is merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Units {
+    /// Bytes, each of which has a token or is dropped.
+    Bytes = 0,
+    /// Characters. One without a token is its bytes, if those have tokens, else unknown.
+    Characters = 1,
+    /// As [`Units::Characters`]; unknown ones that follow each other are one.
+    FusedCharacters = 2,
+}
+
+impl Units {
+    const fn from_code(code: u32) -> Option<Self> {
+        match code {
+            0 => Some(Self::Bytes),
+            1 => Some(Self::Characters),
+            2 => Some(Self::FusedCharacters),
+            _ => None,
+        }
+    }
+}
 
 /// The fields of the header, in order, each u32. The rest of it is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +119,12 @@ pub struct Header {
     pub suffix: u32,
     /// Bytes of the blob.
     pub blob: u32,
+    /// What is done to a text before and after: [`RULES`].
+    pub rules: u32,
+    /// Code of the [`Units`].
+    pub units: u32,
+    /// The token of what is unknown, plus one; 0 if it is dropped.
+    pub unknown: u32,
 }
 
 impl Header {
@@ -86,7 +144,16 @@ impl Header {
             prefix: next()?,
             suffix: next()?,
             blob: next()?,
+            rules: next()?,
+            units: next()?,
+            unknown: next()?,
         })
+    }
+
+    /// The version that a section of this header has.
+    pub const fn own_version(&self) -> u32 {
+        let plain = self.rules == 0 && self.units == 0 && self.unknown == 0;
+        if plain { PLAIN_VERSION } else { VERSION }
     }
 
     /// The header's bytes.
@@ -103,6 +170,9 @@ impl Header {
             self.prefix,
             self.suffix,
             self.blob,
+            self.rules,
+            self.units,
+            self.unknown,
         ];
         let mut bytes = [0; HEADER];
         for (to, field) in bytes.as_chunks_mut().0.iter_mut().zip(fields) {
@@ -163,6 +233,10 @@ type Words<'m> = &'m [[u8; 4]];
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tables<'m> {
     pub splitter: Splitter,
+    pub rules: u32,
+    pub units: Units,
+    /// The token of what is unknown.
+    pub unknown: Option<u32>,
     longest_word: usize,
     byte_ids: Words<'m>,
     merges: &'m [[u8; 16]],
@@ -190,11 +264,17 @@ impl<'m> Rest<'m> {
 impl<'m> Tables<'m> {
     /// Finds the tables, or `None` if the section is too short or of another version.
     pub fn new(section: &'m [u8]) -> Option<Self> {
-        let header = Header::read(section).filter(|header| header.version == VERSION)?;
+        let header = Header::read(section)?;
+        if header.version != header.own_version() || header.rules & !RULES != 0 {
+            return None;
+        }
         let mut rest = Rest(section.get(HEADER..)?);
         let tokens = header.tokens as usize;
         Some(Self {
             splitter: Splitter::from_code(header.splitter)?,
+            rules: header.rules,
+            units: Units::from_code(header.units)?,
+            unknown: header.unknown.checked_sub(1),
             longest_word: header.longest_word as usize,
             byte_ids: rest.take(256)?,
             merges: rest.take(header.merges as usize)?,

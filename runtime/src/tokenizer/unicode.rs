@@ -82,6 +82,36 @@ pub(super) fn class(c: char) -> Class {
     Class::from_bits(bits >> (c % 4 * 2))
 }
 
+/// What o200k and its like ask of a letter or mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Case {
+    /// `[\p{Lu}\p{Lt}]`
+    Upper,
+    /// `\p{Ll}`
+    Lower,
+    /// `[\p{Lm}\p{Lo}\p{M}]`
+    Either,
+}
+
+/// The case of a letter or mark; `None` of anything else.
+pub(super) fn case(c: char, class: Class) -> Option<Case> {
+    match class {
+        Class::Letter if c.is_ascii_lowercase() => Some(Case::Lower),
+        Class::Letter if c.is_ascii_uppercase() => Some(Case::Upper),
+        Class::Letter if is_in(tables::LOWER, c) => Some(Case::Lower),
+        Class::Letter if is_in(tables::UPPER, c) => Some(Case::Upper),
+        Class::Letter => Some(Case::Either),
+        Class::Other if is_in(tables::MARKS, c) => Some(Case::Either),
+        _ => None,
+    }
+}
+
+fn is_in(ranges: &[(u32, u32)], c: char) -> bool {
+    let c = u32::from(c);
+    let after = ranges.partition_point(|&(_, last)| last < c);
+    ranges.get(after).is_some_and(|&(first, _)| first <= c)
+}
+
 /// Whether `Digits` takes the character for a digit.
 pub(super) fn is_digit(c: char, class: Class) -> bool {
     let later = |&(first, last): &(u32, u32)| (first..=last).contains(&(c as u32));

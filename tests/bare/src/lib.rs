@@ -5,7 +5,7 @@ use core::hint::black_box;
 use core::panic::PanicInfo;
 
 use oarlock::chat::{Chat, Step};
-use oarlock::tokenizer::{Special, Symbol, Tokenizer};
+use oarlock::tokenizer::{Scratch, Special, Symbol, Tokenizer};
 use oarlock::{Isa, Machine, Model, Options, Sampler, Serial, Session};
 
 /// Reads what it is told, so that no two panics are the same to a linker.
@@ -31,19 +31,22 @@ pub unsafe extern "C" fn probe(
     text_len: usize,
     symbols: *mut Symbol,
     symbols_len: usize,
+    buffer: *mut u8,
+    buffer_len: usize,
     sampled: *mut u32,
 ) -> u32 {
     // SAFETY: as the caller promises.
-    let (model, scratch, text, symbols, sampled) = unsafe {
+    let (model, scratch, text, symbols, buffer, sampled) = unsafe {
         (
             core::slice::from_raw_parts(model, model_len),
             core::slice::from_raw_parts_mut(scratch, scratch_len),
             core::slice::from_raw_parts(text, text_len),
             core::slice::from_raw_parts_mut(symbols, symbols_len),
+            core::slice::from_raw_parts_mut(buffer, buffer_len),
             &mut *sampled,
         )
     };
-    run(model, scratch, text, symbols, sampled).map_or(1, |()| 0)
+    run(model, scratch, text, symbols, buffer, sampled).map_or(1, |()| 0)
 }
 
 fn run(
@@ -51,6 +54,7 @@ fn run(
     scratch: &mut [u8],
     text: &[u8],
     symbols: &mut [Symbol],
+    buffer: &mut [u8],
     sampled: &mut u32,
 ) -> Option<()> {
     let model = Model::open(model).ok()?;
@@ -66,7 +70,8 @@ fn run(
     let isa = Isa::SCALAR;
     let machine = Machine { isa, exec: &Serial };
     let mut feed = |id| *sampled |= u32::from(session.feed(&machine, &[id]).is_err());
-    tokenizer.encode(text, Special::All, symbols, &mut feed).ok()?;
+    let scratch = Scratch { symbols, text: buffer };
+    tokenizer.encode(text, Special::All, scratch, &mut feed).ok()?;
     let mut sampler = Sampler::new(model.sampling(), 1);
     *sampled = session.sample(&machine, &mut sampler);
     session.feed_ahead(&machine, *sampled, 3).ok()?;

@@ -14,6 +14,8 @@ pub fn run(args: &args::Detokenize) -> Outcome {
     let model = file.model()?;
     let tokenizer = file.tokenizer(&model)?;
     let ids = texts::ids("ids", &text, model.config().vocab_size)?;
-    let bytes: Vec<u8> = ids.iter().flat_map(|&id| tokenizer.bytes(id)).copied().collect();
-    console::put(&bytes)
+    let (first, rest) = ids.split_at(ids.len().min(1));
+    let first = first.iter().flat_map(|&id| tokenizer.first_bytes(id));
+    let bytes = first.chain(rest.iter().flat_map(|&id| tokenizer.bytes(id)));
+    console::put(&bytes.copied().collect::<Vec<u8>>())
 }

@@ -30,7 +30,12 @@ pub fn run(args: &args::Generate) -> Outcome {
     let tokenizer = words.tokenizer;
     let (unfed, heard) = (Vec::new(), None);
     let mut speaker = Speaker { session, machine, sampler, tokenizer, stops, unfed, heard };
-    let limits = Limits { tokens: args.limit, ignore_end: args.ignore_eos, interrupted: &|| false };
+    let limits = Limits {
+        tokens: args.limit,
+        ignore_end: args.ignore_eos,
+        is_text: args.chat,
+        interrupted: &|| false,
+    };
     let answer = speaker.answer(&ids, &limits)?;
     console::put(b"\n")?;
     note!("{answer}");

@@ -75,7 +75,7 @@ fn conversation(
             continue;
         }
         pieces.push((chat.gap(from, *role).map_err(chatting::no_such_turn)?, true));
-        pieces.push((chat.content(*role, content), false));
+        pieces.push((chat.content_after(from, *role, content), false));
         from = *role;
     }
     let last = if generation_prompt { Step::Generation } else { Step::End };

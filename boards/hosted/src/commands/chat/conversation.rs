@@ -223,7 +223,8 @@ impl<'a> Conversation<'a> {
     }
 
     fn answer(&mut self, ids: &[u32], interrupted: &dyn Fn() -> bool) -> Outcome<Answer> {
-        let limits = Limits { tokens: self.talk.limit, ignore_end: false, interrupted };
+        let limits =
+            Limits { tokens: self.talk.limit, ignore_end: false, is_text: true, interrupted };
         let answer = self.speaker.answer(ids, &limits);
         self.speaker.heard.iter_mut().for_each(|heard| self.transcript.ids.append(heard));
         let answer = answer?;

@@ -1,0 +1,199 @@
+//! What a tokenizer makes of a text before it looks for words in it.
+//!
+//! A text is gone through in parts that stay as they are and parts that change, so that one
+//! in which nothing changes is never copied, and a place of what it became can be led back to
+//! where that came from.
+
+use core::ops::Range;
+
+use super::compose::{self, compose, is_restless};
+use super::tables::{COMPOSE, LOWERCASE, PREPEND, SPACE_MARK};
+
+/// What SentencePiece writes for a space.
+const MARK: char = '\u{2581}';
+
+/// Which changes to make: bits of the section's `rules`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules(pub u32);
+
+impl Rules {
+    fn has(self, rule: u32) -> bool {
+        self.0 & rule != 0
+    }
+
+    /// Whether a text with this character has to be looked into.
+    fn may_change(self, c: char) -> bool {
+        (self.has(COMPOSE) && is_restless(c))
+            || (self.has(SPACE_MARK) && c == MARK)
+            || (self.has(LOWERCASE) && !c.to_lowercase().eq([c]))
+    }
+
+    /// The parts of a text, from its beginning.
+    fn parts(self, text: &str) -> Parts<'_> {
+        Parts { rules: self, rest: text, begun: !self.has(PREPEND) || text.is_empty() }
+    }
+
+    /// Gives what a text becomes, in pieces.
+    pub fn rewrite(self, text: &str, put: &mut dyn FnMut(&str)) {
+        self.parts(text).for_each(|part| self.rewrite_part(&part, put));
+    }
+
+    fn rewrite_part(self, part: &Part<'_>, put: &mut dyn FnMut(&str)) {
+        match *part {
+            Part::Same(text) => put(text),
+            Part::Before => put(" "),
+            Part::Changed(text) if self.has(COMPOSE) => compose(text, &mut |c| self.one(c, put)),
+            Part::Changed(text) => text.chars().for_each(|c| self.one(c, put)),
+        }
+    }
+
+    fn one(self, c: char, put: &mut dyn FnMut(&str)) {
+        let mut put = |c: char| put(c.encode_utf8(&mut [0; 4]));
+        if self.has(SPACE_MARK) && c == MARK {
+            put(' ');
+        } else if self.has(LOWERCASE) {
+            c.to_lowercase().for_each(put);
+        } else {
+            put(c);
+        }
+    }
+
+    /// How many times as long a part can get.
+    fn growth(self) -> usize {
+        let composed = if self.has(COMPOSE) { compose::GROWTH } else { 1 };
+        // U+0130 becomes three bytes of two, and nothing grows more.
+        composed * if self.has(LOWERCASE) { 2 } else { 1 }
+    }
+
+    /// Bytes that a text becomes at most; 0 if it stays as it is.
+    pub fn most(self, text: &str) -> usize {
+        let (mut len, mut same) = (0_usize, true);
+        for part in self.parts(text) {
+            let more = match part {
+                Part::Same(text) => text.len(),
+                Part::Before => 1,
+                Part::Changed(text) => text.len().saturating_mul(self.growth()),
+            };
+            same &= matches!(part, Part::Same(_));
+            len = len.saturating_add(more);
+        }
+        if same { 0 } else { len }
+    }
+
+    /// What a text becomes, in `buffer` if it changes, and what is left of that; `None` if it
+    /// is too short.
+    pub fn apply<'t>(self, text: &'t str, buffer: &'t mut [u8]) -> Option<(&'t str, &'t mut [u8])> {
+        let first = self.parts(text).next();
+        if first.is_none_or(|first| matches!(first, Part::Same(same) if same.len() == text.len())) {
+            return Some((text, buffer));
+        }
+        let mut len = Some(0_usize);
+        self.rewrite(text, &mut |piece| {
+            len = len.and_then(|at| {
+                let end = at.checked_add(piece.len())?;
+                buffer.get_mut(at..end)?.copy_from_slice(piece.as_bytes());
+                Some(end)
+            });
+        });
+        let (text, rest) = buffer.split_at_mut_checked(len?)?;
+        Some((core::str::from_utf8(text).ok()?, rest))
+    }
+}
+
+/// A part of a text, on its way.
+#[derive(Clone, Copy)]
+enum Part<'t> {
+    /// The space that is put before it.
+    Before,
+    Same(&'t str),
+    Changed(&'t str),
+}
+
+#[derive(Clone, Copy)]
+struct Parts<'t> {
+    rules: Rules,
+    rest: &'t str,
+    /// Whether what is put before the text has been.
+    begun: bool,
+}
+
+impl<'t> Parts<'t> {
+    fn take(&mut self, len: usize) -> Option<&'t str> {
+        let (part, rest) = self.rest.split_at_checked(len)?;
+        self.rest = rest;
+        Some(part)
+    }
+}
+
+impl<'t> Iterator for Parts<'t> {
+    type Item = Part<'t>;
+
+    /// Characters that may change are one part with the one before them, which they may join.
+    fn next(&mut self) -> Option<Part<'t>> {
+        if !core::mem::replace(&mut self.begun, true) {
+            return Some(Part::Before);
+        }
+        let may_change = |c: char| self.rules.may_change(c);
+        let found = self.rest.find(may_change).unwrap_or(self.rest.len());
+        let same = self.rest.get(..found)?;
+        let last = same.char_indices().next_back().map_or(0, |(at, _)| at);
+        if self.rest.is_empty() {
+            None
+        } else if found == self.rest.len() {
+            self.take(found).map(Part::Same)
+        } else if last > 0 {
+            self.take(last).map(Part::Same)
+        } else {
+            let tail = self.rest.get(found..)?;
+            let len = tail.find(|c| !self.rules.may_change(c)).unwrap_or(tail.len());
+            self.take(found + len).map(Part::Changed)
+        }
+    }
+}
+
+/// Leads places of what a text became back to the text. They are to be asked for from left to
+/// right, give or take a few: each part is gone through once.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'t> {
+    rules: Rules,
+    parts: Parts<'t>,
+    /// Where the next part begins in what the text became, and in the text.
+    at: (usize, usize),
+}
+
+impl<'t> Source<'t> {
+    pub fn new(rules: Rules, text: &'t str) -> Self {
+        Self { rules, parts: rules.parts(text), at: (0, 0) }
+    }
+
+    /// What of the text became `place`: all of each part that has to do with it.
+    pub fn place(&mut self, place: &Range<usize>) -> Range<usize> {
+        let start = self.seek(place.start, false);
+        let mut end = *self;
+        start..end.seek(place.end, true)
+    }
+
+    /// Goes to the part in which `target` lies, and gives where that is in the text.
+    fn seek(&mut self, target: usize, is_end: bool) -> usize {
+        loop {
+            let (to, from) = self.at;
+            let mut parts = self.parts;
+            let Some(part) = parts.next() else { return from };
+            let mut len = 0;
+            self.rules.rewrite_part(&part, &mut |piece| len += piece.len());
+            let own = match part {
+                Part::Before => 0,
+                Part::Same(text) | Part::Changed(text) => text.len(),
+            };
+            let past = target.saturating_sub(to);
+            if past < len || (is_end && past == len) {
+                return match part {
+                    Part::Same(_) => from + past,
+                    _ if is_end && past > 0 => from + own,
+                    _ => from,
+                };
+            }
+            (self.parts, self.at) = (parts, (to + len, from + own));
+        }
+    }
+}

