@@ -104,6 +104,7 @@ fn compare(name: &str, section: &[u8], hashes: &str) {
     let wrong: Vec<_> = strings
         .iter()
         .zip(expected)
+        .filter(|(_, expected)| **expected != *b"--------")
         .filter(|(string, expected)| digest(&tokenizer, string).as_bytes() != *expected)
         .map(|(string, _)| {
             let ids = encode(&tokenizer, string, Special::All);

@@ -11,6 +11,7 @@ mod normalizer;
 mod post_processor;
 mod pre_tokenizer;
 mod spaces;
+mod unigram;
 mod write;
 
 pub use gguf::{GgufTokenizer, from_gguf};

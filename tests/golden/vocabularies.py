@@ -9,10 +9,11 @@ small ones, trained here, for tests without network. Writes under `tests/fixture
 - `NAME.json`: `package` and `version` of a real one, `file` (FNV-1a 64 of its tokenizer.json) and `hashes`,
   eight hexadecimal digits for each string: the lower half of the FNV-1a 64 of the ids with
   special tokens recognised, all ones, the ids with them taken for text, all ones (each as
-  little-endian u32), and the text that the first ids decode to, as UTF-8.
+  little-endian u32), and the text that the first ids decode to, as UTF-8. Dashes: not compared.
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,24 @@ def sentence_piece(corpus, normalizer, pre_tokenizer, strip, *, byte_fallback=Tr
     return tok
 
 
+def unigram(corpus, normalizer, pre_tokenizer, decoder, *, byte_fallback):
+    tok = Tokenizer(models.Unigram())
+    tok.pre_tokenizer = pre_tokenizers.Metaspace()
+    named = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)] * byte_fallback
+    # Few characters, so that others are unknown, and no names, which would be trained twice.
+    few = ["".join(c for c in s if c < "\u0180" and c != "<") for s in corpus]
+    trainer = trainers.UnigramTrainer(vocab_size=1100, special_tokens=named, unk_token="<unk>", show_progress=False)
+    tok.train_from_iterator([s for s in few if s.strip()], trainer)
+    spec = json.loads(tok.to_str())
+    spec["model"]["byte_fallback"], spec["added_tokens"] = byte_fallback, []
+    tok = Tokenizer.from_str(json.dumps(spec))
+    tok.pre_tokenizer, tok.decoder = pre_tokenizer, decoder
+    if normalizer:
+        tok.normalizer = normalizer
+    tok.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in ["<unk>", "<s>", "</s>"]])
+    return tok
+
+
 def small(corpus):
     marks = normalizers.Replace(" ", MARK)
     llama = normalizers.Sequence([normalizers.Prepend(MARK), marks])
@@ -86,6 +105,14 @@ def small(corpus):
         "small_gemma": sentence_piece(corpus, marks, pre_tokenizers.Split(" ", "merged_with_previous"), False),
         "small_first": sentence_piece(corpus, None, metaspace(prepend_scheme="first", split=False), True),
         "small_always": sentence_piece(corpus, None, metaspace(prepend_scheme="always", split=True), True),
+        "small_unigram": unigram(corpus, None, metaspace(), decoders.Metaspace(), byte_fallback=False),
+        "small_unigram_bytes": unigram(
+            corpus,
+            normalizers.NFC(),
+            metaspace(prepend_scheme="never", split=False),
+            decoders.Sequence([decoders.Replace(MARK, " "), decoders.ByteFallback(), decoders.Fuse()]),
+            byte_fallback=True,
+        ),
         "small_unknown": sentence_piece(corpus, llama, None, True, byte_fallback=False),
         "small_unfused": sentence_piece(corpus, None, metaspace(prepend_scheme="never", split=True), False, byte_fallback=False, fuse=False),
     }
@@ -105,6 +132,9 @@ def texts():
 
 
 def digest(tok, text):
+    # As text, the name of a byte is that byte to Hugging Face's Unigram, but not to SentencePiece.
+    if "Unigram" in str(type(tok.model)) and re.search("<0x[0-9A-F]{2}>", text) and tok.token_to_id("<0x00>"):
+        return "-" * 8
     ids = []
     for plain in (False, True):
         tok.encode_special_tokens = plain
@@ -121,7 +151,8 @@ def main(names):
     (OUT / "strings.json").write_text("[\n" + ",\n".join(map(json.dumps, new)) + "\n]\n")  # ASCII only
     for name, tok in small(old + new).items():
         (OUT / name).mkdir(exist_ok=True)
-        save_tokenizer(tok, OUT / name / "tokenizer.json")
+        if not (OUT / name / "tokenizer.json").exists():  # no two trainings give the same
+            save_tokenizer(tok, OUT / name / "tokenizer.json")
         file = (OUT / name / "tokenizer.json").read_bytes()
         tok = Tokenizer.from_str(file.decode())
         write_json(OUT / f"{name}.json", {"file": f"{fnv1a64(file):016x}", "hashes": "".join(digest(tok, s) for s in old + new)})

@@ -7,7 +7,7 @@ use oarlock::tokenizer::{Splitter, rewrite};
 
 use super::{TokenizerError, malformed};
 
-/// A BPE tokenizer.
+/// A BPE or Unigram tokenizer.
 pub(super) struct Description {
     pub splitter: Splitter,
     /// What is done to a text before and after, as `oarlock::tokenizer::tables` has it.
@@ -20,6 +20,8 @@ pub(super) struct Description {
     pub tokens: Vec<Token>,
     /// The token of each byte.
     pub byte_ids: Vec<Option<u32>>,
+    /// By id, if tokens have scores.
+    pub scores: Vec<f64>,
     /// In order of rank.
     pub merges: Vec<Merge>,
     /// Whether a whole word that is a token becomes it, whatever its merges give.
@@ -38,6 +40,7 @@ impl Default for Description {
             unknown: None,
             tokens: Vec::new(),
             byte_ids: vec![None; 256],
+            scores: Vec::new(),
             merges: Vec::new(),
             ignore_merges: false,
             added: Vec::new(),

@@ -11,7 +11,9 @@ use super::description::{
 };
 use super::post_processor::surroundings;
 use super::spaces::Decoder;
-use super::{Compiled, TokenizerError, malformed, normalizer, pre_tokenizer, spaces, write};
+use super::{
+    Compiled, TokenizerError, malformed, normalizer, pre_tokenizer, spaces, unigram, write,
+};
 
 /// Names by which `tokenizer_config.json` and chat templates know special tokens.
 const NAMES: [&str; 7] =
@@ -63,10 +65,10 @@ fn specials(config: &Value) -> Vec<(String, String)> {
     NAMES.iter().filter_map(|&name| Some((name.to_owned(), text(name)?))).collect()
 }
 
-/// Refuses models that are not plain BPE.
+/// Refuses models that are neither plain BPE nor Unigram.
 fn refuse_unknown(model: &Value) -> Result<(), TokenizerError> {
     match model["type"].as_str() {
-        Some("BPE") => {}
+        Some("BPE" | "Unigram") => {}
         None if model["merges"].is_array() => {}
         other => return Err(TokenizerError::unsupported("model", other.unwrap_or("none"))),
     }
@@ -84,6 +86,9 @@ fn refuse_unknown(model: &Value) -> Result<(), TokenizerError> {
 
 /// The model's vocabulary.
 fn vocab(model: &Value) -> Result<HashMap<&str, u32>, TokenizerError> {
+    if model["type"] == "Unigram" {
+        return Ok(unigram::pieces(model)?.into_iter().map(|(text, _)| text).zip(0..).collect());
+    }
     let entries = model["vocab"].as_object().ok_or_else(|| malformed("model.vocab: missing"))?;
     let id = |(text, id): (&_, &Value)| {
         let id = id.as_u64().and_then(|id| u32::try_from(id).ok()).filter(|&id| id < 1 << 30);
@@ -97,9 +102,13 @@ fn describe(json: &Value, vocab: &HashMap<&str, u32>) -> Result<Description, Tok
     let model = &json["model"];
     let rules = normalizer::recognise(&json["normalizer"])?;
     let mut description = match json["decoder"]["type"].as_str() {
-        Some("ByteLevel") => byte_level(json, vocab, rules)?,
+        Some("ByteLevel") if model["type"] != "Unigram" => byte_level(json, vocab, rules)?,
         _ => character_level(json, vocab, rules)?,
     };
+    if model["type"] == "Unigram" {
+        unigram::add_scores(model, vocab, &mut description)?;
+        return Ok(description);
+    }
     description.merges = model_merges(model, vocab)?;
     description.ignore_merges = model["ignore_merges"] == true;
     Ok(description)

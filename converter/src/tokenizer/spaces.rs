@@ -2,7 +2,7 @@
 
 use oarlock::tokenizer::Splitter;
 use oarlock::tokenizer::tables::{
-    LATE, PREPEND, PREPEND_FIRST, PREPEND_MISSING, SPACE_MARK, STRIP,
+    LATE, PREPEND, PREPEND_FIRST, PREPEND_MISSING, SPACE_MARK, STRIP, STRIP_ALL,
 };
 use serde_json::Value;
 
@@ -52,6 +52,10 @@ impl Decoder {
     /// The decoder that does exactly what `decoder` says.
     pub fn recognise(decoder: &Value) -> Result<Self, TokenizerError> {
         let refused = || TokenizerError::unsupported("decoder", decoder);
+        if decoder["type"] == "Metaspace" && decoder["replacement"] == MARK {
+            let put = prepended(decoder).ok_or_else(refused)? != 0;
+            return Ok(Self { bytes: false, rules: if put { STRIP | STRIP_ALL } else { 0 } });
+        }
         let (mut bytes, mut rules, mut marked, mut fused) = (false, 0, false, false);
         for step in decoder["decoders"].as_array().ok_or_else(refused)? {
             match step["type"].as_str() {

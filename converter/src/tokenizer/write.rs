@@ -22,7 +22,7 @@ fn whole_words(description: &Description) -> Result<Vec<u32>, TokenizerError> {
     let candidates = (0_u32..)
         .zip(&description.tokens)
         .filter(|(_, token)| token.merged && !token.bytes.is_empty());
-    if description.ignore_merges {
+    if description.ignore_merges || description.units == Units::Scored {
         return Ok(candidates.map(|(id, _)| id).collect());
     }
     // Characters are looked up as words themselves.
@@ -30,7 +30,7 @@ fn whole_words(description: &Description) -> Result<Vec<u32>, TokenizerError> {
         |token: &Token| str::from_utf8(&token.bytes).is_ok_and(|t| t.chars().count() == 1);
     let characters = candidates.clone().filter(|(_, token)| is_character(token)).map(|(id, _)| id);
     let units: Vec<u32> = match description.units {
-        Units::Bytes => Vec::new(),
+        Units::Bytes | Units::Scored => Vec::new(),
         Units::Characters | Units::FusedCharacters => characters.collect(),
     };
     let without = section(description, &units)?;
@@ -64,6 +64,13 @@ fn section(description: &Description, words: &[u32]) -> Result<Vec<u8>, Tokenize
     let words_table = word_table(&description.tokens, words);
     let merges = merge_table(&description.merges);
     let longest = words.iter().map(|&id| description.tokens[id as usize].bytes.len()).max();
+    // Ids beyond the vocabulary are never spelled with.
+    let scores = description.scores.iter().copied();
+    let scores: Vec<f64> = if description.units == Units::Scored {
+        scores.chain(std::iter::repeat(f64::INFINITY)).take(description.tokens.len()).collect()
+    } else {
+        Vec::new()
+    };
     let mut header = Header {
         version: 0,
         splitter: description.splitter as u32,
@@ -79,6 +86,7 @@ fn section(description: &Description, words: &[u32]) -> Result<Vec<u8>, Tokenize
         rules: description.rules,
         units: description.units as u32,
         unknown: description.unknown.map_or(0, |id| id + 1),
+        scores: count(scores.len())?,
     };
     header.version = header.own_version();
     let mut out = header.to_bytes().to_vec();
@@ -89,6 +97,7 @@ fn section(description: &Description, words: &[u32]) -> Result<Vec<u8>, Tokenize
     put(&mut out, verbatim);
     put(&mut out, normalized);
     put(&mut out, description.prefix.iter().chain(&description.suffix).map(|&id| [id]));
+    out.extend(scores.into_iter().flat_map(f64::to_le_bytes));
     out.extend(description.tokens.iter().map(flags));
     out.extend(blob);
     Ok(out)

@@ -25,6 +25,8 @@ pub(super) fn merge_word(
         Units::Bytes => bytes(tables, word, scratch.get_mut(..word.len())?),
         Units::Characters => characters(tables, word, scratch, false)?,
         Units::FusedCharacters => characters(tables, word, scratch, true)?,
+        // Of these, nothing is merged.
+        Units::Scored => return None,
     };
     let symbols = scratch.get_mut(..count)?;
     for at in 0..count {

@@ -3,7 +3,7 @@
 //! BPE of bytes or of characters, exactly as Hugging Face `tokenizers` does it. Text is cut
 //! first at added tokens (`added`), rewritten where the tokenizer asks for it (`rewrite`,
 //! `compose`), then cut into words (`split`), and each word is looked up whole or merged pair
-//! by pair (`merge`). The tables (`tables`) are read where
+//! by pair (`merge`), or spelled with tokens of the best scores (`unigram`). The tables (`tables`) are read where
 //! they lie; every access is checked, so damaged tables give wrong ids and nothing worse.
 
 mod added;
@@ -13,6 +13,7 @@ mod rewrite;
 mod split;
 pub mod tables;
 mod unicode;
+mod unigram;
 mod utf8;
 
 pub use added::Special;
@@ -22,7 +23,8 @@ pub use utf8::Utf8Stream;
 use added::{Finder, FirstBytes, Origin};
 use rewrite::{Rules, Source};
 use tables::{
-    END, LATE, NONE, PREPEND, PREPEND_FIRST, PREPEND_MISSING, SPACE_MARK, SPECIAL, STRIP, Tables,
+    END, LATE, NONE, PREPEND, PREPEND_FIRST, PREPEND_MISSING, SPACE_MARK, SPECIAL, STRIP,
+    STRIP_ALL, Tables, Units,
 };
 
 /// A tokenizer over a section of the model file; copying it copies a few slices.
@@ -116,7 +118,8 @@ impl<'m> Tokenizer<'m> {
         let (early, late) = (self.rules().most(text), self.late_rules(0).most(text));
         // Between added tokens, of which each is a byte at least, a space may come twice.
         let spaces = if early + late > 0 { 2 } else { 0 };
-        let symbols = early.max(late).max(text.len()) + spaces;
+        // Scores are of places between characters, of which there is one more.
+        let symbols = early.max(late).max(text.len()) + spaces + 1;
         ScratchLen { symbols, text: if spaces > 0 { early + symbols + spaces } else { 0 } }
     }
 
@@ -178,8 +181,12 @@ impl<'m> Tokenizer<'m> {
     /// that the tokenizer puts before every text.
     pub fn first_bytes(&self, id: u32) -> &'m [u8] {
         let bytes = self.bytes(id);
-        let stripped = bytes.strip_prefix(b" ").filter(|_| self.tables.rules & STRIP != 0);
-        stripped.unwrap_or(bytes)
+        if self.tables.rules & STRIP == 0 {
+            return bytes;
+        }
+        let spaces = bytes.iter().take_while(|&&byte| byte == b' ').count();
+        let stripped = if self.tables.rules & STRIP_ALL == 0 { spaces.min(1) } else { spaces };
+        bytes.get(stripped..).unwrap_or_default()
     }
 
     /// Number of ids, some of which may be without bytes.
@@ -320,12 +327,15 @@ impl Words<'_> {
 
     fn word(&mut self, word: &[u8]) -> Result<(), EncodeError> {
         let tables = &self.tokenizer.tables;
-        if let Some(id) = tables.word(word) {
+        let dropped = if tables.units == Units::Scored {
+            unigram::best_word(tables, word, self.symbols, self.out)
+        } else if let Some(id) = tables.word(word) {
             (self.out)(id);
-            return Ok(());
-        }
-        let dropped = merge::merge_word(tables, word, self.symbols, self.out)
-            .ok_or(EncodeError::ScratchTooSmall)?;
+            Some(0)
+        } else {
+            merge::merge_word(tables, word, self.symbols, self.out)
+        };
+        let dropped = dropped.ok_or(EncodeError::ScratchTooSmall)?;
         self.encoded.dropped_bytes += dropped;
         Ok(())
     }

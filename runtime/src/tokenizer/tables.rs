@@ -13,6 +13,7 @@
 //!               each of the two in ascending order of their text
 //! prefix        ids u32, to put before a text
 //! suffix        ids u32, to put after it
+//! scores        f64 for each token, if there are any
 //! token flags   tokens × u8
 //! blob          bytes of the tokens, then texts of the added tokens
 //! ```
@@ -61,6 +62,8 @@ pub const PREPEND_MISSING: u32 = 1 << 16;
 pub const PREPEND_FIRST: u32 = 1 << 17;
 /// Rule of decoding: the space with which a text begins was put there.
 pub const STRIP: u32 = 1 << 24;
+/// With [`STRIP`]: so are all others there.
+pub const STRIP_ALL: u32 = 1 << 25;
 /// All rules there are.
 pub const RULES: u32 = COMPOSE
     | LOWERCASE
@@ -69,7 +72,8 @@ pub const RULES: u32 = COMPOSE
     | (PREPEND | SPACE_MARK) << LATE
     | PREPEND_MISSING
     | PREPEND_FIRST
-    | STRIP;
+    | STRIP
+    | STRIP_ALL;
 
 /// What a word is before anything of it is merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +85,8 @@ pub enum Units {
     Characters = 1,
     /// As [`Units::Characters`]; unknown ones that follow each other are one.
     FusedCharacters = 2,
+    /// Tokens, of which those with the highest sum of scores are chosen; nothing is merged.
+    Scored = 3,
 }
 
 impl Units {
@@ -89,6 +95,7 @@ impl Units {
             0 => Some(Self::Bytes),
             1 => Some(Self::Characters),
             2 => Some(Self::FusedCharacters),
+            3 => Some(Self::Scored),
             _ => None,
         }
     }
@@ -125,6 +132,8 @@ pub struct Header {
     pub units: u32,
     /// The token of what is unknown, plus one; 0 if it is dropped.
     pub unknown: u32,
+    /// Scores: as many as tokens, or none.
+    pub scores: u32,
 }
 
 impl Header {
@@ -147,12 +156,13 @@ impl Header {
             rules: next()?,
             units: next()?,
             unknown: next()?,
+            scores: next()?,
         })
     }
 
     /// The version that a section of this header has.
     pub const fn own_version(&self) -> u32 {
-        let plain = self.rules == 0 && self.units == 0 && self.unknown == 0;
+        let plain = self.rules | self.units | self.unknown | self.scores == 0;
         if plain { PLAIN_VERSION } else { VERSION }
     }
 
@@ -173,6 +183,7 @@ impl Header {
             self.rules,
             self.units,
             self.unknown,
+            self.scores,
         ];
         let mut bytes = [0; HEADER];
         for (to, field) in bytes.as_chunks_mut().0.iter_mut().zip(fields) {
@@ -246,6 +257,9 @@ pub(super) struct Tables<'m> {
     pub normalized: &'m [[u8; 16]],
     prefix: Words<'m>,
     suffix: Words<'m>,
+    scores: &'m [[u8; 8]],
+    /// The lowest of them.
+    pub worst_score: f64,
     flags: &'m [u8],
     blob: &'m [u8],
 }
@@ -270,7 +284,7 @@ impl<'m> Tables<'m> {
         }
         let mut rest = Rest(section.get(HEADER..)?);
         let tokens = header.tokens as usize;
-        Some(Self {
+        let mut tables = Self {
             splitter: Splitter::from_code(header.splitter)?,
             rules: header.rules,
             units: Units::from_code(header.units)?,
@@ -284,9 +298,14 @@ impl<'m> Tables<'m> {
             normalized: rest.take(header.normalized as usize)?,
             prefix: rest.take(header.prefix as usize)?,
             suffix: rest.take(header.suffix as usize)?,
+            scores: rest.take(header.scores as usize)?,
+            worst_score: f64::INFINITY,
             flags: rest.take::<1>(tokens)?.as_flattened(),
             blob: rest.take::<1>(header.blob as usize)?.as_flattened(),
-        })
+        };
+        let scores = tables.scores.iter().copied().map(f64::from_le_bytes);
+        tables.worst_score = scores.fold(f64::INFINITY, f64::min);
+        Some(tables)
     }
 
     pub fn len(&self) -> usize {
@@ -345,6 +364,16 @@ impl<'m> Tables<'m> {
             }
         }
         None
+    }
+
+    /// Bytes of the longest word that is one token.
+    pub const fn longest_word(&self) -> usize {
+        self.longest_word
+    }
+
+    /// The score of a token.
+    pub fn score(&self, id: u32) -> f64 {
+        self.scores.get(id as usize).map_or(0.0, |&score| f64::from_le_bytes(score))
     }
 
     /// An entry of [`Tables::verbatim`] or [`Tables::normalized`].
