@@ -307,7 +307,7 @@ fn what_is_not_done_exactly_is_refused_by_name() {
     let bytes = json!({"type": "ByteLevel", "add_prefix_space": true, "use_regex": true});
     let split = json!({"type": "Split", "pattern": {"Regex": "x"}, "behavior": "Isolated", "invert": false});
     let cases = [
-        ("/model/type", json!("Unigram"), "unsupported model: Unigram"),
+        ("/model/type", json!("WordPiece"), "unsupported model: WordPiece"),
         ("/model/end_of_word_suffix", json!("</w>"), "end_of_word_suffix"),
         ("/model/dropout", json!(0.1), "dropout"),
         ("/normalizer", json!({"type": "NFKC"}), "unsupported normalizer: {\"type\":\"NFKC\"}"),
@@ -408,7 +408,8 @@ fn exercise(section: &[u8]) {
             count += 1;
         };
         tokenizer.encode(text, Special::All, room.lend(), &mut take).expect("enough scratch");
-        assert!(count <= text.len());
+        // Damage may ask for a space before each text, or for other forms of its characters.
+        assert!(count <= 8 * (text.len() + 1));
     }
 }
 

@@ -54,12 +54,13 @@ fn digest(tokenizer: &Tokenizer<'_>, text: &str) -> String {
 fn check(name: &str) {
     let golden = read(&format!("vocabularies/{name}.json"));
     let text = |key: &str| golden[key].as_str().expect("text");
-    let own = fixture(&format!("vocabularies/{name}/tokenizer.json"));
-    let fetched = || {
+    let file = if golden["package"].is_null() {
+        std::fs::read(fixture(&format!("vocabularies/{name}/tokenizer.json"))).ok()
+    } else {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         vocabulary(text("package"), text("version"), folder)
     };
-    let Some(file) = std::fs::read(own).ok().or_else(fetched) else { return };
+    let Some(file) = file else { return };
     assert_eq!(format!("{:016x}", fnv1a(file.iter().copied())), text("file"), "another file");
     let compiled = from_json(&file, None, &[]).unwrap_or_else(|why| panic!("{name}: {why}"));
     compare(name, &compiled.section, text("hashes"));
@@ -68,8 +69,8 @@ fn check(name: &str) {
     }
 }
 
-/// SentencePiece's own vocabulary, from which a `tokenizer.json` was made: pieces and scores, which
-/// fall from id to id.
+/// Mistral's own vocabulary, from which this `tokenizer.json` was made: pieces and scores, which
+/// fall from id to id, but for those of spaces, which come last.
 fn as_gguf(file: &[u8]) -> Vec<u8> {
     let json: Value = serde_json::from_slice(file).expect("JSON");
     let vocab = json["model"]["vocab"].as_object().expect("a vocabulary");
@@ -82,11 +83,15 @@ fn as_gguf(file: &[u8]) -> Vec<u8> {
         3..259 => 6,
         _ => 1,
     };
+    let is_spaces = |text: &str| text.chars().all(|c| c == '\u{2581}');
+    let score = |&(id, text): &(u64, &str)| {
+        if is_spaces(text) { -1e9 } else { -(id.saturating_sub(259) as f32) }
+    };
     let source = GgufTokenizer {
         model: "llama",
         pre: Some("default"),
         token_types: tokens.iter().map(kind).collect(),
-        scores: tokens.iter().map(|&(id, _)| -(id.saturating_sub(259) as f32)).collect(),
+        scores: tokens.iter().map(score).collect(),
         tokens: tokens.iter().map(|&(_, text)| text).collect(),
         bos: Some(1),
         eos: Some(2),

@@ -3,8 +3,9 @@
 //! BPE of bytes or of characters, exactly as Hugging Face `tokenizers` does it. Text is cut
 //! first at added tokens (`added`), rewritten where the tokenizer asks for it (`rewrite`,
 //! `compose`), then cut into words (`split`), and each word is looked up whole or merged pair
-//! by pair (`merge`), or spelled with tokens of the best scores (`unigram`). The tables (`tables`) are read where
-//! they lie; every access is checked, so damaged tables give wrong ids and nothing worse.
+//! by pair (`merge`), or spelled with tokens of the best scores (`unigram`). The tables
+//! (`tables`) are read where they lie; every access is checked, so damaged tables give wrong
+//! ids and nothing worse.
 
 mod added;
 mod compose;
@@ -220,8 +221,8 @@ impl<'m> Tokenizer<'m> {
     }
 }
 
-/// Gives what the early ones of the [rules](tables::RULES) make of a text, as the converter needs it of
-/// added tokens that are looked for in such text.
+/// Gives what the early ones of the [rules](tables::RULES) make of a text, as the converter needs
+/// it of added tokens that are looked for in such text.
 pub fn rewrite(rules: u32, text: &str, put: &mut dyn FnMut(&str)) {
     Rules(rules & ((1 << LATE) - 1)).rewrite(text, put);
 }
