@@ -1,7 +1,7 @@
 //! The same bits from every instruction set, number of threads and chunk size, while the
 //! ring wraps; and the same again after tokens were taken back.
 
-use oarlock::format::{Config, Norm, Norms, QkNorm, Residual, Scale};
+use oarlock::format::{Activation, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual, Scale};
 use oarlock::layout::WeightType;
 use oarlock::{Isa, KvType, Machine, Model, Options, Session, TruncateError};
 use oarlock_tests::{Aligned, Random, Synthetic, Threads, isas};
@@ -114,6 +114,41 @@ fn options_of_families_leave_no_trace() {
             norm: Norm::Layer,
             residual: Residual::Parallel,
             embedding_scale: Scale(2.5),
+            ..base
+        },
+        Config {
+            norms: Norms::Both,
+            activation: Activation::GeluTanh,
+            score_cap: Some(2.0),
+            logit_cap: Some(3.0),
+            window: 17,
+            local_rope: true,
+            ..base
+        },
+        Config {
+            norm: Norm::Layer,
+            mlp: Mlp::Plain,
+            activation: Activation::GeluErf,
+            residual: Residual::ParallelTwoNorms,
+            window: 32,
+            output_bias: true,
+            qkv_limit: Some(0.7),
+            ..base
+        },
+        Config {
+            norm: Norm::Layer,
+            mlp: Mlp::Plain,
+            activation: Activation::ReluSquared,
+            positions: Positions::Linear,
+            rot_dim: 0,
+            embedding_norm: true,
+            ..base
+        },
+        Config {
+            positions: Positions::Learned,
+            rot_dim: 0,
+            activation: Activation::Relu,
+            window: 1,
             ..base
         },
     ];

@@ -4,12 +4,12 @@ use std::io::Cursor;
 
 use oarlock::Sampling;
 use oarlock::format::{
-    ALIGN, Config, Entry, Field, Header, Norm, Norms, OpenError, Residual, Role, Scale, Section,
-    TensorType, metadata_crc,
+    ALIGN, Activation, Config, Entry, Field, Header, Norm, Norms, OpenError, Positions, Residual,
+    Role, Scale, Section, TensorType, metadata_crc,
 };
 use oarlock::layout::WeightType;
 use oarlock::model::{Model, VerifyError};
-use oarlock_convert::write::{Metadata, Spec, Writer, to_bytes};
+use oarlock_convert::write::{Metadata, RopeTable, Spec, Writer, to_bytes};
 use oarlock_tests::Aligned;
 
 const CRC: std::ops::Range<usize> = 12..16;
@@ -28,7 +28,7 @@ fn specs(config: &Config) -> Vec<Spec> {
         let name = format!("{}.{}", role.name(), layer.map_or(-1, i64::from));
         specs.push(Spec { name, role, layer, kind });
     };
-    add(Role::Embedding, None);
+    Role::BEFORE.iter().filter(|role| role.is_in(config)).for_each(|&role| add(role, None));
     for layer in 0..config.n_layers as u32 {
         for &role in
             Role::LAYER.iter().filter(|role| role.is_in(config) && (layer == 1 || !role.is_bias()))
@@ -36,10 +36,7 @@ fn specs(config: &Config) -> Vec<Spec> {
             add(role, Some(layer));
         }
     }
-    add(Role::OutputNorm, None);
-    if !config.tied {
-        add(Role::Output, None);
-    }
+    Role::AFTER.iter().filter(|role| role.is_in(config)).for_each(|&role| add(role, None));
     specs
 }
 
@@ -65,9 +62,9 @@ fn metadata(config: Config) -> Metadata {
     Metadata {
         config,
         arch: "TestForCausalLM".into(),
-        rope_phases: vec![1 << 61, 12345, u64::MAX],
-        attention_factor: 1.25,
+        ropes: vec![RopeTable { phases: vec![1 << 61, 12345, u64::MAX], attention_factor: 1.25 }],
         no_rope: vec![false, true],
+        local: Vec::new(),
         tokenizer: (0..=255).collect(),
         chat: b"turns".into(),
         sampling: Sampling { temp: 0.5, top_k: 7, top_p: 0.9, min_p: 0.05, repeat_penalty: 1.1 },
@@ -114,8 +111,8 @@ fn what_is_written_is_read_back() {
         let model = Model::open(&file).unwrap();
         assert_eq!(model.config(), &config);
         assert_eq!(model.arch(), meta.arch);
-        assert_eq!(model.rope_phases(), meta.rope_phases);
-        assert_eq!(model.attention_factor(), 1.25);
+        assert_eq!(model.rope(false, 128).phases, meta.ropes[0].phases);
+        assert_eq!(model.rope(true, 128).factor, 1.25);
         assert_eq!(model.sampling(), meta.sampling);
         assert_eq!(model.tokenizer_section(), meta.tokenizer);
         assert_eq!(model.chat_section(), meta.chat);
@@ -145,7 +142,7 @@ fn check_views(model: &Model<'_>, given: &[(Spec, Vec<u8>)]) {
     let floats = |v: &[f32]| v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
     assert_eq!(Some(model.embedding().tiles()), bytes(Role::Embedding, None));
     let output = if model.config().tied { Role::Embedding } else { Role::Output };
-    assert_eq!(Some(model.output().tiles()), bytes(output, None));
+    assert_eq!(Some(model.output().weight.tiles()), bytes(output, None));
     assert_eq!(Some(&floats(model.output_norm().gain)[..]), bytes(Role::OutputNorm, None));
     for i in 0..2 {
         let (layer, of) = (model.layer(i), |role| bytes(role, Some(i as u32)));
@@ -267,8 +264,9 @@ fn hostile_words_are_errors_or_harmless() {
 /// Calls every accessor: none may panic, whatever the file says.
 fn touch(model: &Model<'_>) {
     verifies(model);
-    let _ = (model.embedding(), model.output(), model.output_norm(), model.rope_phases());
-    let _ = (model.arch(), model.provenance(), model.sampling(), model.attention_factor());
+    let _ = (model.embedding(), model.output(), model.output_norm(), model.rope(true, 1 << 20));
+    let _ = (model.arch(), model.provenance(), model.sampling(), model.slopes());
+    let _ = (model.positions(), model.embedding_norm());
     for i in [0, 1, 2, 1000, usize::MAX] {
         let _ = model.layer(i);
         let _ = model.verify_tensor(i);
@@ -276,7 +274,7 @@ fn touch(model: &Model<'_>) {
     let config = model.config();
     assert_eq!(model.layer(1).q.weight.rows(), config.n_heads * config.head_dim);
     assert_eq!(model.output_norm().gain.len(), config.dim);
-    assert_eq!(model.rope_phases().len(), config.rot_dim / 2);
+    assert_eq!(model.rope(false, 2).phases.len(), config.rot_dim / 2);
 }
 
 /// Patches bytes of a section (or of the header) under a good checksum.
@@ -300,7 +298,9 @@ fn errors_name_the_field() {
     let field = |f| Err(OpenError::Field(f));
     let tensor = |index, field| Err(OpenError::Tensor { index, field });
     assert_eq!(open_patched(None, 0, b"X"), Err(OpenError::Magic));
-    assert_eq!(open_patched(None, 8, &u32s(2)), Err(OpenError::Version(2)));
+    assert_eq!(open_patched(None, 8, &u32s(3)), Err(OpenError::Version(3)));
+    assert_eq!(open_patched(None, 8, &u32s(0)), Err(OpenError::Version(0)));
+    assert_eq!(open_patched(None, 8, &u32s(2)), field(Field::SectionTable), "version 1 suffices");
     assert_eq!(open_patched(None, 32, &u32s(8)), field(Field::SectionCount));
     assert_eq!(open_patched(None, 72, &[128]), field(Field::SectionTable));
     assert_eq!(open_patched(None, 24, &[1]), field(Field::Lengths));
@@ -311,10 +311,16 @@ fn errors_name_the_field() {
     assert_eq!(config(36, f32::NAN.to_bits()), field(Field::NormEps));
     assert_eq!(config(40, f32::INFINITY.to_bits()), field(Field::ScoreScale));
     assert_eq!(config(44, 2), field(Field::Norm));
-    assert_eq!(config(56, 2), field(Field::Flags));
-    assert_eq!(config(60, 2), field(Field::Norms));
-    assert_eq!(config(96, 2), field(Field::Residual));
+    assert_eq!(config(48, 5), field(Field::Activation));
+    assert_eq!(config(52, 2), field(Field::Mlp));
+    assert_eq!(config(56, 16), field(Field::Flags));
+    assert_eq!(config(60, 3), field(Field::Norms));
+    assert_eq!(config(96, 3), field(Field::Residual));
     assert_eq!(config(100, 3), field(Field::QkNorm));
+    // What version 2 brought is no part of a file of version 1.
+    for (at, code) in [(48, 1), (52, 1), (56, 2), (60, 2), (96, 2)] {
+        assert_eq!(config(at, code), Err(OpenError::SectionLength(Section::Config)));
+    }
     for (at, name) in
         [(104, Field::EmbeddingScale), (108, Field::ResidualScale), (112, Field::LogitScale)]
     {
@@ -407,5 +413,51 @@ fn options_that_nothing_computes_together_are_refused() {
         (Config { residual_scale: Scale(0.5), ..after }, Field::ResidualScale),
     ] {
         assert_eq!(config.check(), Err(OpenError::Field(field)));
+    }
+}
+
+/// Everything that version 2 brought, in one model.
+#[test]
+fn later_options_make_a_file_of_version_2() {
+    let config = Config {
+        activation: Activation::GeluErf,
+        norms: Norms::Both,
+        embedding_norm: true,
+        output_bias: true,
+        local_rope: true,
+        score_cap: Some(50.0),
+        logit_cap: Some(30.0),
+        window: 7,
+        qkv_limit: Some(8.0),
+        long_context: 64,
+        ..config(false)
+    };
+    let table = |phase, attention_factor| RopeTable { phases: vec![phase; 3], attention_factor };
+    let ropes = vec![table(1, 1.0), table(2, 1.5), table(3, 2.0)];
+    let all = Metadata { ropes, local: vec![true, false], ..metadata(config) };
+    let file = to_bytes(all, tensors(&config)).unwrap();
+    assert_eq!(file[8], 2);
+    let file = Aligned::copy_of(&file);
+    let model = Model::open(&file).unwrap();
+    assert_eq!(model.config(), &config);
+    assert_eq!([0, 1].map(|i| model.layer(i).local), [true, false]);
+    let table = |local, context| {
+        let rope = model.rope(local, context);
+        (rope.phases[2], rope.factor)
+    };
+    assert_eq!([table(false, 64), table(false, 65)], [(1, 1.0), (3, 2.0)]);
+    assert_eq!([table(true, 64), table(true, 65)], [(2, 1.5); 2]);
+    assert_eq!(model.embedding_norm().map(|norm| norm.gain.len()), Some(24));
+    assert_eq!(model.output().bias.map(<[f32]>::len), Some(20));
+    for (positions, role) in
+        [(Positions::Learned, Role::Positions), (Positions::Linear, Role::Slopes)]
+    {
+        let config = Config { positions, rot_dim: 0, ..self::config(true) };
+        let metadata = Metadata { ropes: vec![RopeTable::default()], ..self::metadata(config) };
+        let file = Aligned::copy_of(&to_bytes(metadata, tensors(&config)).unwrap());
+        let model = Model::open(&file).unwrap();
+        assert_eq!(model.tensors().nth(1).map(|t| t.role), Some(role));
+        let rotated = Config { rot_dim: 2, ..config };
+        assert_eq!(rotated.check(), Err(OpenError::Field(Field::Positions)));
     }
 }

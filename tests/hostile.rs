@@ -32,7 +32,7 @@ fn use_it(file: &[u8]) -> bool {
     for (i, tensor) in model.tensors().enumerate() {
         let _ = (tensor.name, model.verify_tensor(i));
     }
-    let _ = (model.arch(), model.provenance(), model.sampling(), model.rope_phases());
+    let _ = (model.arch(), model.provenance(), model.sampling(), model.rope(false, 1 << 20));
     if let Ok(tokenizer) = Tokenizer::new(model.tokenizer_section()) {
         tokenize(&tokenizer);
     }

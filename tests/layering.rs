@@ -100,7 +100,9 @@ const UNSAFE: &[(&str, &str)] = &[
 /// The files of the runtime that may index or panic, and why they do not.
 const INDEXING: &[(&str, &str)] = &[
     ("runtime/src/crc.rs", "tables of 256 indexed by bytes"),
+    ("runtime/src/kernels/activation.rs", "arrays of known length"),
     ("runtime/src/kernels/acts.rs", "lengths are checked on entry"),
+    ("runtime/src/kernels/attention/bend.rs", "a slope for each head of a group"),
     ("runtime/src/kernels/attention/cached.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/attention/partial.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/attention/queries.rs", "lengths are checked on entry"),

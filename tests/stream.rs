@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use oarlock::format::{Config, Role};
+use oarlock::format::{Config, Positions, Role};
 use oarlock::layout::WeightType;
 use oarlock::math::{exp, f16_to_f32, f32_to_f16, rint, sin_cos, sqrt};
 use oarlock::{KvType, Machine, Model, Options, Session};
@@ -81,7 +81,7 @@ impl<'m> Oracle<'m> {
         let here = self.options.base_position.wrapping_add(self.len);
         for head in 0..c.n_kv_heads {
             let of = |all: &[f32]| all[head * c.head_dim..][..c.head_dim].to_vec();
-            let (key, key_scales) = self.stored(&self.turned(&of(&k), here), 32);
+            let (key, key_scales) = self.stored(&self.turned(layer, &of(&k), here), 32);
             let (value, value_scales) = self.stored(&of(&v), c.head_dim);
             let history = &mut self.history[layer][head];
             history.keys.push(key);
@@ -91,18 +91,25 @@ impl<'m> Oracle<'m> {
         }
         let group = c.n_heads / c.n_kv_heads;
         let heads = q.chunks(c.head_dim).enumerate();
-        heads.flat_map(|(h, q)| self.query(&self.history[layer][h / group], q)).collect()
+        heads.flat_map(|(h, q)| self.query(layer, h, &self.history[layer][h / group], q)).collect()
     }
 
     /// What one query head makes of the keys it sees.
-    fn query(&self, history: &History, q: &[f32]) -> Vec<f32> {
-        let (n, s) = (self.options.context as u64, self.options.sinks as u64);
-        let (i, w) = (self.len, n - s);
-        let base = self.options.base_position;
+    fn query(&self, layer: usize, head: usize, history: &History, q: &[f32]) -> Vec<f32> {
+        let (n, mut s) = (self.options.context as u64, self.options.sinks as u64);
+        let (i, mut w, mut reach) = (self.len, n - s, u64::MAX);
+        if self.is_local(layer) {
+            reach = self.model.config.window as u64;
+            if reach <= w {
+                (s, w) = (0, reach);
+            }
+        }
         let mut total = None;
-        let sinks = self.scaled(&self.turned(q, base.wrapping_add(i.min(n - 1))));
-        total = self.segment(history, &sinks, 0..s.min(i + 1), 0, total);
-        let window = self.scaled(&self.turned(q, base.wrapping_add(i)));
+        let place = i.min(n - 1);
+        let sinks = self.made(layer, head, q, place);
+        let first = (place + 1).saturating_sub(reach).min(s.min(i + 1));
+        total = self.segment(history, &sinks, first..s.min(i + 1), 0, total);
+        let window = self.made(layer, head, q, i);
         if i >= s {
             let first = (i + 1).saturating_sub(w).max(s);
             for segment in (first - s) / 512..=(i - s) / 512 {
@@ -115,11 +122,36 @@ impl<'m> Oracle<'m> {
         total.acc.iter().map(|acc| acc / total.sum).collect()
     }
 
+    /// Whether the layer sees no more than the model's window: as `Synthetic` has it.
+    fn is_local(&self, layer: usize) -> bool {
+        self.model.config.window > 0 && layer.is_multiple_of(2)
+    }
+
+    /// The query of a head as at `place` of the stream.
+    fn made(&self, layer: usize, head: usize, q: &[f32], place: u64) -> Query {
+        let position = self.options.base_position.wrapping_add(place);
+        let (q, scales) = self.scaled(&self.turned(layer, q, position));
+        let slope = self.model.tensor(Role::Slopes, None).map(|slopes| slopes[head]);
+        Query { q, scales, place, slope }
+    }
+
+    /// What becomes of a score with key `j`.
+    fn bent(&self, query: &Query, j: usize, score: f32) -> f32 {
+        let score = self.model.config.score_cap.map_or(score, |cap| {
+            let y = score / cap;
+            let e = exp(y.abs() * -2.0);
+            let capped = (1.0 - e) / (1.0 + e) * cap;
+            if y < 0.0 { 0.0 - capped } else { capped }
+        });
+        let distance = (query.place - j as u64) as f32;
+        query.slope.map_or(score, |slope| fma(-slope, distance, score))
+    }
+
     /// Folds the segment of `keys`, whose tiles are aligned from index `origin` on.
     fn segment(
         &self,
         history: &History,
-        q: &(Vec<f32>, Vec<f32>),
+        q: &Query,
         keys: Range<u64>,
         origin: u64,
         total: Option<Softmax>,
@@ -142,23 +174,24 @@ impl<'m> Oracle<'m> {
     fn tile(
         &self,
         history: &History,
-        (q, q_scales): &(Vec<f32>, Vec<f32>),
+        query: &Query,
         keys: &[(usize, usize)],
         before: Option<Softmax>,
     ) -> Softmax {
         let scores: Vec<f32> = keys
             .iter()
             .map(|&(j, _)| {
-                if self.options.kv == KvType::Int8 {
-                    let blocks = q.chunks(32).zip(history.keys[j].chunks(32));
-                    let scales = q_scales.iter().zip(&history.key_scales[j]);
+                let score = if self.options.kv == KvType::Int8 {
+                    let blocks = query.q.chunks(32).zip(history.keys[j].chunks(32));
+                    let scales = query.scales.iter().zip(&history.key_scales[j]);
                     blocks.zip(scales).fold(0.0, |acc, ((q, k), (q_scale, k_scale))| {
                         let products = q.iter().zip(k).map(|(q, k)| *q as i32 * *k as i32);
                         fma(products.sum::<i32>() as f32, q_scale * k_scale, acc)
                     })
                 } else {
-                    strided(q.iter().copied().zip(history.keys[j].iter().copied()))
-                }
+                    strided(query.q.iter().copied().zip(history.keys[j].iter().copied()))
+                };
+                self.bent(query, j, score)
             })
             .collect();
         let largest = scores.iter().copied().reduce(max).expect("a tile has a key");
@@ -184,9 +217,12 @@ impl<'m> Oracle<'m> {
         Softmax { max: most, sum, acc }
     }
 
-    fn turned(&self, head: &[f32], position: u64) -> Vec<f32> {
+    fn turned(&self, layer: usize, head: &[f32], position: u64) -> Vec<f32> {
         let (mut out, pairs) = (head.to_vec(), self.model.phases.len());
+        // As `Synthetic` makes the second table.
+        let slower = u32::from(self.model.config.local_rope && self.is_local(layer));
         for (i, phase) in self.model.phases.iter().enumerate() {
+            let phase = phase >> slower;
             let (s, c) = sin_cos(phase.wrapping_mul(position));
             let (s, c) = (s * self.model.attention_factor, c * self.model.attention_factor);
             let (x0, x1) = (head[i], head[i + pairs]);
@@ -210,6 +246,17 @@ impl<'m> Oracle<'m> {
             KvType::F32 => (head.to_vec(), vec![1.0]),
         }
     }
+}
+
+/// A query of one head, made ready.
+struct Query {
+    q: Vec<f32>,
+    /// Of its quants, where there are such.
+    scales: Vec<f32>,
+    /// The index in the stream from which distances to keys are counted.
+    place: u64,
+    /// Of its head.
+    slope: Option<f32>,
 }
 
 struct Softmax {
@@ -365,5 +412,32 @@ fn segments_are_merged_in_order() {
     let model = Synthetic::new(config(2, 1, 8, 8), WeightType::F32, 3);
     for (context, sinks) in [(600, 4), (1100, 540)] {
         compare(&model, options(context, sinks, KvType::Int8, 61), &tokens(2 * context + 100));
+    }
+}
+
+/// Windows below, at and above what a session sees beside its sinks, with rotary frequencies of
+/// their own; and a cap of scores.
+#[test]
+fn layers_with_a_window_see_no_more() {
+    for window in [1, 5, 28, 29, 30, 32, 33, 40] {
+        let config =
+            Config { window, local_rope: true, score_cap: Some(3.0), ..config(4, 2, 10, 6) };
+        let model = Synthetic::new(config, WeightType::F32, 4);
+        for (sinks, chunk, kv) in [(4, 1, KvType::F32), (0, 64, KvType::Int8), (16, 7, KvType::F32)]
+        {
+            compare(&model, options(33, sinks, kv, chunk), &tokens(150));
+        }
+    }
+}
+
+#[test]
+fn distances_are_those_in_the_cache() {
+    let linear = Config { positions: Positions::Linear, ..config(4, 2, 10, 0) };
+    for config in [linear, Config { window: 20, ..linear }] {
+        let model = Synthetic::new(config, WeightType::F32, 5);
+        for (sinks, chunk, kv) in [(4, 1, KvType::F32), (0, 64, KvType::Int8), (16, 7, KvType::F16)]
+        {
+            compare(&model, options(33, sinks, kv, chunk), &tokens(150));
+        }
     }
 }

@@ -30,14 +30,16 @@ pub struct Description {
     pub config: Config,
     /// The architecture's name in the source.
     pub arch: String,
-    /// Base of the rotary frequencies.
-    pub rope_theta: f64,
-    /// How they are altered.
-    pub rope_scaling: Scaling,
-    /// What sine and cosine are multiplied by.
-    pub attention_factor: f32,
+    /// Rotary frequencies, as many tables as [`Config::rope_tables`] says.
+    pub ropes: Vec<Rotary>,
     /// Layers whose queries and keys are not rotated; those beyond are.
     pub no_rope: Vec<bool>,
+    /// Layers with a window; those beyond have none.
+    pub local: Vec<bool>,
+    /// How its norms are written down.
+    pub gains: Gains,
+    /// Of linear biases.
+    pub slopes: Vec<f32>,
     /// Which biases there are.
     pub biases: Biases,
     /// What the source calls its tensors.
@@ -50,6 +52,29 @@ pub struct Description {
     pub sampling: Sampling,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+/// A table of rotary frequencies.
+#[derive(Clone, Debug)]
+pub struct Rotary {
+    /// Their base.
+    pub theta: f64,
+    /// How they are altered.
+    pub scaling: Scaling,
+    /// What sine and cosine are multiplied by.
+    pub attention_factor: f32,
+}
+
+/// How the gains of norms are written down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gains {
+    /// As they are.
+    #[default]
+    Plain,
+    /// Less one.
+    LessOne,
+    /// Not at all: they are one.
+    Ones,
 }
 
 /// Which biases a model has.
@@ -83,6 +108,7 @@ impl Biases {
         match role {
             Role::QBias | Role::KBias | Role::VBias => qkv,
             Role::OBias => o,
+            Role::OutputBias => true,
             Role::GateBias | Role::UpBias | Role::DownBias => mlp,
             _ => norm,
         }

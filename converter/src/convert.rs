@@ -5,6 +5,7 @@ use std::path::Path;
 use oarlock::format::TensorType;
 use oarlock::layout::WeightType;
 
+use crate::config::Rotary;
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::map::map;
@@ -15,7 +16,7 @@ use crate::provenance::provenance;
 use crate::rope::phases;
 use crate::stream::stream;
 use crate::words;
-use crate::write::Metadata;
+use crate::write::{Metadata, RopeTable};
 
 /// What the user chose; what is not chosen follows from the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,9 +67,9 @@ pub fn convert(
     let metadata = Metadata {
         config: model.config,
         arch: model.arch.clone(),
-        rope_phases: phases(model.rope_theta, model.config.rot_dim, &model.rope_scaling),
-        attention_factor: model.attention_factor,
+        ropes: model.ropes.iter().map(|rope| table(rope, model.config.rot_dim)).collect(),
         no_rope: model.no_rope.clone(),
+        local: model.local.clone(),
         tokenizer: words.tokenizer,
         chat: words.chat,
         sampling: model.sampling,
@@ -78,6 +79,11 @@ pub fn convert(
     let file_bytes = stream(&output, metadata, &planned, progress)?;
     output.commit()?;
     Ok(Report { file_bytes, bits_per_weight: bits_per_weight(&planned) })
+}
+
+fn table(rope: &Rotary, rot_dim: usize) -> RopeTable {
+    let phases = phases(rope.theta, rot_dim, &rope.scaling);
+    RopeTable { phases, attention_factor: rope.attention_factor }
 }
 
 /// The choices, with what follows from the source where none was made.

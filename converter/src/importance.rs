@@ -12,7 +12,6 @@
 use oarlock::format::{Config, Role};
 
 use crate::plan::Planned;
-use crate::source::decode;
 
 /// Columns that would hardly matter still count this much of the average one: an estimate
 /// may be wrong.
@@ -63,8 +62,10 @@ impl<'p, 't, 'm> Around<'p, 't, 'm> {
                 Some(heads.flat_map(|head| head.repeat(group)).collect())
             }
             Role::Down => {
-                let gate = self.energies(Role::Gate, Role::FfnNorm)?;
                 let up = self.energies(Role::Up, Role::FfnNorm)?;
+                let Some(gate) = self.energies(Role::Gate, Role::FfnNorm) else {
+                    return Some(up);
+                };
                 Some(gate.iter().zip(up).map(|(gate, up)| gate * up).collect())
             }
             _ => None,
@@ -74,22 +75,16 @@ impl<'p, 't, 'm> Around<'p, 't, 'm> {
     /// The squares of a norm's gain.
     fn gain(&self, norm: Role) -> Option<Vec<f64>> {
         let norm = self.tensor(norm)?;
-        Some(row(norm, 0).iter().map(|g| f64::from(*g).powi(2)).collect())
+        Some(norm.floats(0).iter().map(|g| f64::from(*g).powi(2)).collect())
     }
 
     /// The mean square of each output of a matrix behind a norm.
     fn energies(&self, matrix: Role, norm: Role) -> Option<Vec<f64>> {
         let (matrix, gain) = (self.tensor(matrix)?, self.gain(norm)?);
         let energy =
-            |i| row(matrix, i).iter().zip(&gain).map(|(w, g)| f64::from(*w).powi(2) * g).sum();
+            |i| matrix.floats(i).iter().zip(&gain).map(|(w, g)| f64::from(*w).powi(2) * g).sum();
         Some((0..matrix.rows).map(energy).collect())
     }
-}
-
-fn row(tensor: &Planned<'_, '_>, i: usize) -> Vec<f32> {
-    let mut floats = vec![0.0; tensor.cols];
-    decode(tensor.raw.dtype, tensor.raw.row(i, tensor.cols), &mut floats);
-    floats
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod provenance;
 mod quantize;
 pub mod rope;
 mod safetensors;
+mod slopes;
 mod source;
 mod stream;
 pub mod template;

@@ -1,13 +1,15 @@
 //! Which source tensor becomes which tensor of the file, and how.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use oarlock::format::{Role, TensorType};
+use oarlock::format::{Config, Role, TensorType};
 use oarlock::layout::WeightType;
 
-use crate::config::Description;
+use crate::config::{Description, Gains};
 use crate::error::{Error, Result};
-use crate::source::{Raw, Tensors};
+use crate::names::Qkv;
+use crate::source::{Dtype, Raw, Tensors, decode};
 use crate::write::Spec;
 
 /// How a matrix is to be stored.
@@ -34,41 +36,119 @@ pub struct Planned<'t, 'm> {
     /// What will be written.
     pub spec: Spec,
     /// What it is made of.
-    pub raw: &'t Raw<'m>,
+    pub from: Origin<'t, 'm>,
     /// Rows.
     pub rows: usize,
     /// Columns.
     pub cols: usize,
-    /// Which source row each row is.
+    /// Which source row each row is; elements, for a vector.
     pub order: RowOrder,
+    /// What is added to each element.
+    pub add: f32,
+}
+
+/// What a tensor is made of.
+#[derive(Debug)]
+pub enum Origin<'t, 'm> {
+    /// A tensor of the source.
+    Tensor(&'t Raw<'m>),
+    /// A matrix of the source whose columns are rows here.
+    Columns(&'t Raw<'m>),
+    /// The numbers of a vector.
+    Values(Vec<f32>),
+}
+
+impl<'m> Planned<'_, 'm> {
+    /// How the source stores its numbers.
+    pub fn dtype(&self) -> Dtype {
+        match self.from {
+            Origin::Tensor(raw) | Origin::Columns(raw) => raw.dtype,
+            Origin::Values(_) => Dtype::F32,
+        }
+    }
+
+    /// The bytes of row `row`, as the source stores numbers.
+    pub fn row(&self, row: usize) -> Cow<'m, [u8]> {
+        let row = self.order.source(row);
+        match &self.from {
+            Origin::Tensor(raw) => raw.row(row, self.cols).into(),
+            Origin::Columns(raw) => raw.column(row).into(),
+            Origin::Values(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        }
+    }
+
+    /// The numbers of row `row`; for a vector, of which it is the only one, in its order.
+    pub fn floats(&self, row: usize) -> Vec<f32> {
+        let mut floats = vec![0.0; self.cols];
+        match &self.from {
+            Origin::Tensor(raw) if self.spec.role.is_vector() => {
+                let mut all = vec![0.0; raw.shape.iter().product()];
+                decode(raw.dtype, raw.data, &mut all);
+                for (i, out) in floats.iter_mut().enumerate() {
+                    *out = all[self.order.source(i)] + self.add;
+                }
+            }
+            Origin::Values(values) => floats.copy_from_slice(values),
+            _ => decode(self.dtype(), &self.row(row), &mut floats),
+        }
+        floats
+    }
 }
 
 /// Which source row a row of the file is; elements, for a vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowOrder {
+    /// Rows of a head, and how many of them are rotated, its first, where the source pairs rows
+    /// (2i, 2i + 1) of a head for rotation, the file (i, i + half).
+    pub interleaved: Option<[usize; 2]>,
+    /// Where the rows are among others.
+    pub place: Place,
+}
+
+/// Where rows are among the others of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowOrder {
-    /// The same.
-    Same,
-    /// The source pairs rows (2i, 2i + 1) of a head for rotation, the file (i, i + half).
-    Interleaved {
-        /// Rows of a head.
-        head_dim: usize,
-        /// How many of them are rotated, its first.
-        rot_dim: usize,
+pub enum Place {
+    /// Next to one another, from this one on.
+    From(usize),
+    /// In groups, of each of which these are some.
+    Grouped {
+        /// Rows of a group.
+        group: usize,
+        /// The first of them that is meant.
+        first: usize,
+        /// How many are.
+        rows: usize,
     },
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::From(0)
+    }
 }
 
 impl RowOrder {
     /// The source row of `row`.
     pub const fn source(self, row: usize) -> usize {
-        let Self::Interleaved { head_dim, rot_dim } = self else { return row };
-        let (head, i, half) = (row / head_dim, row % head_dim, rot_dim / 2);
-        let i = match i {
-            i if i < half => 2 * i,
-            i if i < rot_dim => 2 * (i - half) + 1,
-            i => i,
+        let row = match self.interleaved {
+            Some([head_dim, rot_dim]) => paired(row, head_dim, rot_dim),
+            None => row,
         };
-        head * head_dim + i
+        match self.place {
+            Place::From(first) => first + row,
+            Place::Grouped { group, first, rows } => row / rows * group + first + row % rows,
+        }
     }
+}
+
+const fn paired(row: usize, head_dim: usize, rot_dim: usize) -> usize {
+    let (head, i, half) = (row / head_dim, row % head_dim, rot_dim / 2);
+    let i = match i {
+        i if i < half => 2 * i,
+        i if i < rot_dim => 2 * (i - half) + 1,
+        i => i,
+    };
+    head * head_dim + i
 }
 
 /// Plans the whole file, in the order of the format; every tensor of the source has its
@@ -80,16 +160,17 @@ pub fn plan<'t, 'm>(
     head: Weights,
 ) -> Result<Vec<Planned<'t, 'm>>> {
     let planner = Planner { model, tensors, weights, head };
-    let mut planned = vec![planner.need(Role::Embedding, None)?];
+    let mut planned = Vec::new();
+    for &role in Role::BEFORE {
+        planned.extend(planner.take(role, None)?);
+    }
     for layer in 0..model.config.n_layers {
         for &role in Role::LAYER {
             planned.extend(planner.take(role, Some(layer))?);
         }
     }
-    planned.push(planner.need(Role::OutputNorm, None)?);
-    planned.extend(planner.take(Role::OutputNormBias, None)?);
-    if !model.config.tied {
-        planned.push(planner.need(Role::Output, None)?);
+    for &role in Role::AFTER {
+        planned.extend(planner.take(role, None)?);
     }
     planner.refuse_the_rest(&planned)?;
     Ok(planned)
@@ -104,7 +185,11 @@ struct Planner<'p, 't, 'm> {
 
 impl<'t, 'm> Planner<'_, 't, 'm> {
     fn name(&self, role: Role, layer: Option<usize>) -> String {
-        self.model.names.of(role, layer).unwrap_or_default()
+        let name = self.model.names.of(role, layer).unwrap_or_default();
+        match name.strip_prefix(self.model.names.prefix) {
+            Some(bare) if self.tensors.contains_key(bare) => bare.into(),
+            _ => name,
+        }
     }
 
     fn take(&self, role: Role, layer: Option<usize>) -> Result<Option<Planned<'t, 'm>>> {
@@ -118,32 +203,71 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
     }
 
     fn need(&self, role: Role, layer: Option<usize>) -> Result<Planned<'t, 'm>> {
+        let (rows, cols) = role.shape(&self.model.config);
+        let made = |name: &str, values| {
+            let kind = TensorType::Vector;
+            let spec = Spec { name: name.into(), role, layer: layer.map(|i| i as u32), kind };
+            let (from, order) = (Origin::Values(values), RowOrder::default());
+            Planned { spec, from, rows, cols, order, add: 0.0 }
+        };
+        if role == Role::Slopes {
+            return Ok(made("slopes", self.model.slopes.clone()));
+        }
+        if role.is_norm() && self.model.gains == Gains::Ones {
+            return Ok(made("ones", vec![1.0; cols]));
+        }
         let name = self.name(role, layer);
         let raw = self.tensors.get(&name);
         let raw = raw.ok_or_else(|| {
             Error::new(&name, "the tensor is missing", "get the whole model again")
         })?;
-        let (rows, cols) = role.shape(&self.model.config);
-        let dims = if role.is_vector() { 1 } else { 2 };
-        if raw.shape.len() != dims || raw.matrix_shape() != Some((rows, cols)) {
-            let wanted = if role.is_vector() { vec![cols] } else { vec![rows, cols] };
+        let transposed = self.model.names.transposed && layer.is_some() && !role.is_vector();
+        let wanted = self.source_shape(role, transposed);
+        if raw.shape != wanted {
             let what = format!("a shape of {:?}, where the config wants {wanted:?}", raw.shape);
             return Err(Error::new(&name, what, "get weights and config of the same model"));
+        }
+        if transposed && raw.dtype.block() > 1 {
+            let todo = "get the model in f32, f16 or bf16";
+            return Err(Error::new(&name, "quantized along what are rows here", todo));
         }
         let kind = if role.is_vector() {
             TensorType::Vector
         } else {
             TensorType::Matrix(self.choice(role).of(raw))
         };
-        let layer = layer.map(|i| i as u32);
-        let spec = Spec { name, role, layer, kind };
-        Ok(Planned { spec, raw, rows, cols, order: self.order(role) })
+        let spec = Spec { name, role, layer: layer.map(|i| i as u32), kind };
+        let from = if transposed { Origin::Columns(raw) } else { Origin::Tensor(raw) };
+        let less_one = role.is_norm() && self.model.gains == Gains::LessOne;
+        let add = if less_one { 1.0 } else { 0.0 };
+        Ok(Planned { spec, from, rows, cols, order: self.order(role), add })
+    }
+
+    /// The shape of the tensor that holds this one, maybe among others.
+    fn source_shape(&self, role: Role, transposed: bool) -> Vec<usize> {
+        use Role::{Gate, GateBias, K, KBias, Q, QBias, Up, UpBias, V, VBias};
+        let (config, names) = (&self.model.config, self.model.names);
+        let (rows, cols) = role.shape(config);
+        let outputs = if role.is_vector() { cols } else { rows };
+        let outputs = match role {
+            Q | K | V | QBias | KBias | VBias if names.qkv != Qkv::Apart => {
+                (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
+            }
+            Gate | Up | GateBias | UpBias if names.gate_up => 2 * config.ffn_dim,
+            Role::Positions => rows + names.position_offset,
+            _ => outputs,
+        };
+        match (role.is_vector(), transposed) {
+            (true, _) => vec![outputs],
+            (false, false) => vec![outputs, cols],
+            (false, true) => vec![cols, outputs],
+        }
     }
 
     /// The option that this matrix goes by.
     fn choice(&self, role: Role) -> Weights {
         match role {
-            Role::Output => self.head,
+            Role::Output | Role::Positions => self.head,
             Role::Embedding if self.model.config.tied => self.head,
             _ => self.weights,
         }
@@ -151,12 +275,39 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
 
     fn order(&self, role: Role) -> RowOrder {
         use Role::{K, KBias, KNorm, Q, QBias, QNorm};
-        let rotated = matches!(role, Q | QBias | QNorm | K | KBias | KNorm);
-        if !(rotated && self.model.interleaved) {
-            return RowOrder::Same;
-        }
         let config = &self.model.config;
-        RowOrder::Interleaved { head_dim: config.head_dim, rot_dim: config.rot_dim }
+        let rotated = matches!(role, Q | QBias | QNorm | K | KBias | KNorm);
+        let interleaved = rotated && self.model.interleaved;
+        RowOrder {
+            interleaved: interleaved.then_some([config.head_dim, config.rot_dim]),
+            place: self.place(role),
+        }
+    }
+
+    fn place(&self, role: Role) -> Place {
+        use Role::{K, KBias, Q, QBias, Up, UpBias, V, VBias};
+        let (config, names) = (&self.model.config, self.model.names);
+        let Config { head_dim, n_heads, n_kv_heads, .. } = *config;
+        // Which of q, k and v it is.
+        let part = match role {
+            Q | QBias => 0,
+            K | KBias => 1,
+            V | VBias => 2,
+            Up | UpBias if names.gate_up => return Place::From(config.ffn_dim),
+            Role::Positions => return Place::From(names.position_offset),
+            _ => return Place::From(0),
+        };
+        let queries = config.group() * head_dim;
+        let first = [0, queries, queries + head_dim][part];
+        match names.qkv {
+            Qkv::Apart => Place::From(0),
+            Qkv::Stacked => Place::From([0, n_heads, n_heads + n_kv_heads][part] * head_dim),
+            Qkv::Grouped => Place::Grouped {
+                group: queries + 2 * head_dim,
+                first,
+                rows: if part == 0 { queries } else { head_dim },
+            },
+        }
     }
 
     fn refuse_the_rest(&self, planned: &[Planned<'_, '_>]) -> Result<()> {
@@ -192,10 +343,14 @@ mod tests {
             let (head, i) = (row / head_dim, row % head_dim);
             permuted[head * head_dim + i % half * 2 + i / half] = row;
         }
-        let order = RowOrder::Interleaved { head_dim, rot_dim: head_dim };
+        let paired = |head_dim, rot_dim| RowOrder {
+            interleaved: Some([head_dim, rot_dim]),
+            ..RowOrder::default()
+        };
+        let order = paired(head_dim, head_dim);
         let back: Vec<_> = (0..heads * head_dim).map(|row| permuted[order.source(row)]).collect();
         assert!(back.iter().enumerate().all(|(row, &source)| row == source));
-        let order = RowOrder::Interleaved { head_dim: 8, rot_dim: 4 };
+        let order = paired(8, 4);
         let rows: Vec<_> = (8..16).map(|row| order.source(row)).collect();
         assert_eq!(rows, [8, 10, 9, 11, 12, 13, 14, 15]);
     }

@@ -83,7 +83,7 @@ pub fn yarn(
 
 /// The natural logarithm of a positive number, else NaN, by IEEE operations alone: the host's
 /// differs between systems.
-fn ln(v: f64) -> f64 {
+pub(crate) fn ln(v: f64) -> f64 {
     if !(v.is_finite() && v > 0.0) {
         return f64::NAN;
     }

@@ -91,6 +91,13 @@ impl<'m> Raw<'m> {
         &self.data[row * len..(row + 1) * len]
     }
 
+    /// Bytes of column `col` of a matrix of a type without blocks.
+    pub fn column(&self, col: usize) -> Vec<u8> {
+        let (len, cols) = (self.dtype.block_bytes(), self.shape.last().copied().unwrap_or(1));
+        let rows = self.data.chunks_exact((cols * len).max(1));
+        rows.flat_map(|row| &row[col * len..(col + 1) * len]).copied().collect()
+    }
+
     /// The bytes that a tensor of this type and shape has, or `None` if that overflows or
     /// its rows are no whole number of blocks.
     pub fn bytes_needed(dtype: Dtype, shape: &[usize]) -> Option<usize> {

@@ -11,7 +11,6 @@ use crate::output::Output;
 use crate::pack::{Flaw, rows_for, tile};
 use crate::plan::Planned;
 use crate::progress::Progress;
-use crate::source::decode;
 use crate::write::{Metadata, Writer};
 
 /// Packed bytes that are made before they are written.
@@ -56,7 +55,7 @@ pub(crate) fn stream(
 /// Whether scales of int4 are searched, where the source has none to take over.
 fn is_searched(tensor: &Planned<'_, '_>) -> bool {
     let int4 = WeightType::Int4;
-    tensor.spec.kind == TensorType::Matrix(int4) && tensor.raw.dtype.keep() != int4
+    tensor.spec.kind == TensorType::Matrix(int4) && tensor.dtype().keep() != int4
 }
 
 fn refuse(tensor: &Planned<'_, '_>, flaw: Flaw) -> Error {
@@ -107,20 +106,18 @@ fn tiles(
     let starts = rows.clone().step_by(TILE_ROWS);
     let bytes = tile_bytes(kind, tensor.cols).unwrap_or(1).max(1);
     for (start, out) in starts.zip(out.chunks_exact_mut(bytes)) {
-        let lines: Vec<&[u8]> = (start..rows.end.min(start + TILE_ROWS))
-            .map(|row| tensor.raw.row(tensor.order.source(row), tensor.cols))
-            .collect();
-        tile(kind, tensor.raw.dtype, tensor.cols, &lines, importance, out)?;
+        let lines: Vec<_> =
+            (start..rows.end.min(start + TILE_ROWS)).map(|row| tensor.row(row)).collect();
+        let lines: Vec<&[u8]> = lines.iter().map(AsRef::as_ref).collect();
+        tile(kind, tensor.dtype(), tensor.cols, &lines, importance, out)?;
     }
     Ok(())
 }
 
 fn vector(tensor: &Planned<'_, '_>) -> std::result::Result<Vec<u8>, Flaw> {
-    let mut floats = vec![0.0; tensor.cols];
-    decode(tensor.raw.dtype, tensor.raw.data, &mut floats);
+    let floats = tensor.floats(0);
     if floats.iter().any(|v| !v.is_finite()) {
         return Err(Flaw::NotFinite);
     }
-    let ordered = (0..tensor.cols).map(|i| floats[tensor.order.source(i)]);
-    Ok(ordered.flat_map(f32::to_le_bytes).collect())
+    Ok(floats.into_iter().flat_map(f32::to_le_bytes).collect())
 }

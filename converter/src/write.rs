@@ -20,12 +20,12 @@ pub struct Metadata {
     pub config: Config,
     /// The architecture's name; its first 32 bytes are kept.
     pub arch: String,
-    /// `(rot_dim / 2)`: see [`rope::phases`](crate::rope::phases).
-    pub rope_phases: Vec<u64>,
-    /// What sine and cosine are multiplied by.
-    pub attention_factor: f32,
+    /// As many as [`Config::rope_tables`] says.
+    pub ropes: Vec<RopeTable>,
     /// Layers whose queries and keys are not rotated; those beyond are.
     pub no_rope: Vec<bool>,
+    /// Layers whose queries see no more than [`Config::window`]; those beyond see all.
+    pub local: Vec<bool>,
     /// The tokenizer's section.
     pub tokenizer: Vec<u8>,
     /// The chat section.
@@ -34,6 +34,15 @@ pub struct Metadata {
     pub sampling: Sampling,
     /// Lines of text.
     pub provenance: String,
+}
+
+/// A table of rotary frequencies.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RopeTable {
+    /// `(rot_dim / 2)`: see [`rope::phases`](crate::rope::phases).
+    pub phases: Vec<u64>,
+    /// What sine and cosine are multiplied by.
+    pub attention_factor: f32,
 }
 
 /// A tensor to be written; its shape follows from its role.
@@ -144,7 +153,7 @@ impl<W: Write + Seek> Writer<W> {
             Section::Config => {
                 let mut out = [0; Config::LEN];
                 m.config.write(&mut out, &m.arch);
-                out.into()
+                out[..m.config.section_len()].into()
             }
             Section::Rope => rope(m)?,
             Section::Layers => layers(&self.specs, m),
@@ -173,8 +182,10 @@ pub fn to_bytes(metadata: Metadata, tensors: Vec<(Spec, Vec<u8>)>) -> io::Result
 fn section_lens(m: &Metadata, specs: &[Spec]) -> [u64; Section::COUNT] {
     Section::ALL.map(|section| {
         let len = match section {
-            Section::Config => Config::LEN,
-            Section::Rope => RopeHeader::LEN + 8 * m.rope_phases.len(),
+            Section::Config => m.config.section_len(),
+            Section::Rope => {
+                m.ropes.iter().map(|rope| RopeHeader::table_len(rope.phases.len())).sum()
+            }
             Section::Layers => LayerEntry::LEN * m.config.n_layers,
             Section::Directory => Entry::LEN * specs.len(),
             Section::Names => specs.iter().map(|spec| spec.name.len()).sum(),
@@ -214,12 +225,14 @@ fn place(config: &Config, specs: &[Spec], mut offset: u64) -> Option<Vec<Entry>>
 }
 
 fn rope(m: &Metadata) -> io::Result<Vec<u8>> {
-    let count = m.rope_phases.len() as u32;
-    let mut header = [0; RopeHeader::LEN];
-    RopeHeader { count, attention_factor: m.attention_factor }.write(&mut header);
-    let mut out = header.to_vec();
-    for &phase in &m.rope_phases {
-        out.write_u64::<LittleEndian>(phase)?;
+    let mut out = Vec::new();
+    for &RopeTable { ref phases, attention_factor } in &m.ropes {
+        let mut header = [0; RopeHeader::LEN];
+        RopeHeader { count: phases.len() as u32, attention_factor }.write(&mut header);
+        out.extend(header);
+        for &phase in phases {
+            out.write_u64::<LittleEndian>(phase)?;
+        }
     }
     Ok(out)
 }
@@ -230,8 +243,9 @@ fn layers(specs: &[Spec], m: &Metadata) -> Vec<u8> {
         let of_layer = |spec: &Spec| spec.layer == Some(layer as u32);
         let first = specs.iter().position(of_layer).unwrap_or(0) as u32;
         let count = specs.iter().filter(|spec| of_layer(spec)).count() as u32;
-        let no_rope = m.no_rope.get(layer).is_some_and(|&no_rope| no_rope);
-        LayerEntry { first, count, no_rope }.write(out);
+        let [no_rope, local] =
+            [&m.no_rope, &m.local].map(|layers| layers.get(layer).copied().unwrap_or(false));
+        LayerEntry { first, count, no_rope, local }.write(out);
     }
     out.concat()
 }

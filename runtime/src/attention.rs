@@ -17,7 +17,7 @@ use core::ops::Range;
 use crate::cache::Cache;
 use crate::exec::{Block, MOST_PIECES, for_each};
 use crate::kernels::Machine;
-use crate::kernels::{Isa, Partial, Queries, attend, finish, merge};
+use crate::kernels::{Bend, Isa, Partial, Queries, Slopes, attend, finish, merge};
 use crate::ring::{Ring, Run};
 
 use buffers::Partials;
@@ -36,10 +36,6 @@ pub(crate) struct Span {
 impl Span {
     pub(crate) fn indices(&self) -> Range<u64> {
         self.first..self.first + self.tokens as u64
-    }
-
-    fn last(&self) -> u64 {
-        self.indices().end - 1
     }
 
     fn part(&self, start: usize, tokens: usize) -> Self {
@@ -205,14 +201,27 @@ impl View<'_> {
         for run in self.ring().runs(span.indices(), n).into_iter().flatten() {
             let kv = self.cache.tiles(self.at.layer, head, &run);
             let token = |query| span.first + self.shape.token(query) as u64;
-            attend(self.isa, &window, &kv, |query| self.seen(token(query), &run), partial);
+            let after_sinks = |query| token(query).saturating_sub(self.ring().sinks as u64);
+            let from = |query| after_sinks(query).saturating_sub(run.first) as f32;
+            let bend = self.bend(head, &from);
+            attend(self.isa, &window, &kv, |query| self.seen(token(query), &run), bend, partial);
         }
+    }
+
+    /// What is done to the scores of a head's queries, `from` behind the first key of a run.
+    fn bend<'b>(&'b self, head: usize, from: &'b dyn Fn(usize) -> f32) -> Option<Bend<'b>> {
+        let (cap, group) = (self.at.cap, self.shape.group);
+        let slopes = self.at.slopes.get(head * group..(head + 1) * group);
+        let slopes = slopes.map(|each| Slopes { each, from });
+        (cap.is_some() || slopes.is_some()).then_some(Bend { cap, slopes })
     }
 
     fn sinks(&self, head: usize, span: Span, queries: &Queries<'_>, partial: &mut Partial<'_>) {
         let kv = self.cache.tiles(self.at.layer, head, &self.ring().sink_run());
         let token = |query| span.first + self.shape.token(query) as u64;
-        attend(self.isa, queries, &kv, |query| 0..self.ring().sinks_seen(token(query)), partial);
+        let from = |query| self.ring().place(token(query)) as f32;
+        let seen = |query| self.ring().sinks_seen(token(query));
+        attend(self.isa, queries, &kv, seen, self.bend(head, &from), partial);
     }
 
     /// The keys of `run` that query `i` sees, counted from its first.

@@ -1,55 +1,82 @@
 //! One layer: attention and the feed-forward part, each added to the residual stream.
 
 use crate::attention::{Place, Projected};
-use crate::cache::Cache;
+use crate::cache::{Cache, Caches};
 use crate::input::Rows;
 use crate::kernels::{Job, Task, matmul};
-use crate::mlp::{down, gated_job, mlp};
-use crate::model::{Layer, Norms, QkNorm, Residual};
-use crate::qk_norm::qk_norm;
+use crate::mlp::{down, inner, inner_job, mlp};
+use crate::model::{Layer, QkNorm, Residual};
+use crate::qk_norm::{limit, qk_norm};
 use crate::residual::add_part;
 use crate::work::{Buffers, Step};
 
-/// Takes the residual stream through layer `i`.
-pub(crate) fn block(step: &Step<'_>, i: usize, cache: &mut Cache<'_>, work: &mut Buffers<'_>) {
-    let layer = step.model.layer(i);
-    let config = step.model.config();
-    project(step, &layer, work);
-    if config.qk_norm != QkNorm::None {
-        qk_norm(step, &layer, work);
+/// Which of the layers with a cache of its kind comes next.
+#[derive(Default)]
+pub(crate) struct Kept {
+    whole: usize,
+    local: usize,
+}
+
+impl Kept {
+    /// The place of `layer`, which is the next, among those with a cache of its kind.
+    pub(crate) fn of(&mut self, layer: &Layer<'_>) -> usize {
+        let next = if layer.local { &mut self.local } else { &mut self.whole };
+        *next += 1;
+        *next - 1
     }
-    attend(step, i, &layer, cache, work);
+}
+
+/// Takes the residual stream through a layer, the `kept`th with a cache of its kind.
+pub(crate) fn block(
+    step: &Step<'_>,
+    layer: &Layer<'_>,
+    kept: usize,
+    caches: &mut Caches<'_>,
+    work: &mut Buffers<'_>,
+) {
+    let config = step.model.config();
+    project(step, layer, work);
+    if config.residual == Residual::ParallelTwoNorms {
+        inner(step, layer, work);
+    }
+    if let Some(most) = config.qkv_limit {
+        limit(step, most, work);
+    }
+    if config.qk_norm != QkNorm::None {
+        qk_norm(step, layer, work);
+    }
+    attend(step, kept, layer, caches, work);
     let Buffers { shape, x, branch, attended, input, .. } = work;
     let cols = config.n_heads * config.head_dim;
     let attended = Rows { n: step.span.tokens, data: attended, cols, stride: cols };
     let input = input.rows(step.machine, attended, [&layer.o]);
     add_part(step, layer.o, layer.attn_after_norm, &input, [x, branch], shape.dim);
     match config.residual {
-        Residual::Sequential => mlp(step, &layer, work),
-        Residual::Parallel => down(step, &layer, work),
+        Residual::Sequential => mlp(step, layer, work),
+        Residual::Parallel | Residual::ParallelTwoNorms => down(step, layer, work),
     }
 }
 
-/// `q, k, v = W · norm(x)`; where the feed-forward part is of the same norm, its gated half
-/// too.
+/// `q, k, v = W · norm(x)`; where the feed-forward part is of the same norm, its first half too.
 fn project(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
-    let Buffers { shape, x, q, k, v, gated, input, .. } = work;
+    let Buffers { shape, x, q, k, v, inner, input, .. } = work;
     let config = step.model.config();
     let x = Rows { n: step.span.tokens, data: x, cols: config.dim, stride: shape.dim };
     let matrices = [&layer.q, &layer.k, &layer.v, &layer.gate, &layer.up];
-    let input = match config.norms {
-        Norms::Before => input.norm(step.machine, config, layer.attn_norm, x, matrices),
-        Norms::After => input.rows(step.machine, x, matrices),
+    let input = if config.norms.before() {
+        input.norm(step.machine, config, layer.attn_norm, x, matrices)
+    } else {
+        input.rows(step.machine, x, matrices)
     };
     let mut jobs = [
         Job { task: Task::Store(layer.q), out: q, stride: shape.q },
         Job { task: Task::Store(layer.k), out: k, stride: shape.kv },
         Job { task: Task::Store(layer.v), out: v, stride: shape.kv },
-        gated_job(config, layer, gated, shape.ffn),
+        inner_job(config, layer, inner, shape.ffn),
     ];
     let jobs = match (config.residual, &mut jobs) {
-        (Residual::Sequential, [attention @ .., _]) => attention,
         (Residual::Parallel, all) => all.as_mut_slice(),
+        (_, [attention @ .., _]) => attention,
     };
     matmul(step.machine, &input, jobs);
 }
@@ -57,14 +84,28 @@ fn project(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
 /// Keys and values into the cache; what the queries find there into `attended`.
 fn attend(
     step: &Step<'_>,
-    number: usize,
+    kept: usize,
     layer: &Layer<'_>,
-    cache: &mut Cache<'_>,
+    caches: &mut Caches<'_>,
     work: &mut Buffers<'_>,
 ) {
     let Buffers { shape, q, k, v, attended, attention, .. } = work;
-    let at = Place { ring: step.ring, layer: number, span: step.span, rotated: !layer.no_rope };
+    let config = step.model.config();
+    let (ring, cache): (_, &mut Cache<'_>) = if layer.local {
+        (&step.rings.local, &mut caches.local)
+    } else {
+        (&step.rings.whole, &mut caches.whole)
+    };
+    let at = Place {
+        ring,
+        layer: kept,
+        span: step.span,
+        rotated: !layer.no_rope,
+        local_rope: layer.local && config.local_rope,
+        cap: config.score_cap,
+        slopes: step.model.slopes(),
+    };
     let projected = Projected { q, k, v, q_stride: shape.q, kv_stride: shape.kv };
-    attention.prepare(step.machine, cache, at, step.model.config().score_scale, projected);
+    attention.prepare(step.machine, cache, at, config.score_scale, projected);
     attention.attend(step.machine, cache, at, attended);
 }

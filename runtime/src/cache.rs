@@ -43,7 +43,15 @@ impl CacheShape {
     }
 }
 
-/// The cache of a session. Cells that no token has reached hold anything.
+/// The caches of a session.
+pub(crate) struct Caches<'a> {
+    /// Of layers that see the whole context, in their order.
+    pub(crate) whole: Cache<'a>,
+    /// Of layers with a window of their own, in their order.
+    pub(crate) local: Cache<'a>,
+}
+
+/// The cache of layers alike. Cells that no token has reached hold anything.
 pub(crate) struct Cache<'a> {
     shape: CacheShape,
     /// (n_layers, n_kv_heads, slots, padded) of the type, in tiles

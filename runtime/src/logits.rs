@@ -2,8 +2,8 @@
 
 use crate::input::{InputBuffers, Rows};
 use crate::kernels::Machine;
-use crate::kernels::{Job, Task, matmul, scale};
-use crate::model::{Linear, Model};
+use crate::kernels::{Job, Task, matmul, scale, soft_cap};
+use crate::model::Model;
 
 /// Scores of the rows of `x`. `out`: (rows, vocab_size), rows `stride` apart.
 pub(crate) fn logits(
@@ -14,13 +14,18 @@ pub(crate) fn logits(
     out: &mut [f32],
     stride: usize,
 ) {
-    let output = Linear { weight: model.output(), bias: None };
+    let output = model.output();
     let (config, n) = (model.config(), x.n);
     let input = input.norm(machine, config, model.output_norm(), x, [&output]);
     matmul(machine, &input, &mut [Job { task: Task::Store(output), out, stride }]);
     if config.logit_scale.0 != 1.0 {
         for row in out.chunks_mut(stride.max(1)).take(n) {
             scale(machine.isa, row, config.logit_scale.0);
+        }
+    }
+    if let Some(cap) = config.logit_cap {
+        for row in out.chunks_mut(stride.max(1)).take(n) {
+            soft_cap(machine.isa, row, cap);
         }
     }
 }

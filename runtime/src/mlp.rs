@@ -1,45 +1,53 @@
-//! The feed-forward part: `down(activation(gate(y)) · up(y))` of a normalised y.
+//! The feed-forward part of a normalised y: `down(activation(gate(y)) · up(y))`, or
+//! `down(activation(up(y)))`.
 
 use crate::format::Config;
 use crate::input::Rows;
 use crate::kernels::{Job, Task, matmul};
-use crate::model::{Activation, Layer, Mlp, Norms};
+use crate::model::{Layer, Mlp};
 use crate::residual::add_part;
 use crate::work::{Buffers, Step};
 
 /// Adds the feed-forward part of `layer`, which has a norm of its own, to the residual stream.
 pub(crate) fn mlp(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
-    let Buffers { shape, x, gated, input, .. } = work;
-    let (config, n) = (step.model.config(), step.span.tokens);
-    let x = Rows { n, data: x, cols: config.dim, stride: shape.dim };
-    let matrices = [&layer.gate, &layer.up];
-    let input = match config.norms {
-        Norms::Before => input.norm(step.machine, config, layer.ffn_norm, x, matrices),
-        Norms::After => input.rows(step.machine, x, matrices),
-    };
-    matmul(step.machine, &input, &mut [gated_job(config, layer, gated, shape.ffn)]);
+    inner(step, layer, work);
     down(step, layer, work);
 }
 
-/// `activation(gate(y)) · up(y)` into `out`: (tokens, ffn_dim), rows `stride` apart.
-pub(crate) fn gated_job<'a>(
+/// What `down` is to be multiplied with, of a norm of its own of the residual stream.
+pub(crate) fn inner(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
+    let Buffers { shape, x, inner, input, .. } = work;
+    let (config, n) = (step.model.config(), step.span.tokens);
+    let x = Rows { n, data: x, cols: config.dim, stride: shape.dim };
+    let matrices = [&layer.gate, &layer.up];
+    let input = if config.norms.before() {
+        input.norm(step.machine, config, layer.ffn_norm, x, matrices)
+    } else {
+        input.rows(step.machine, x, matrices)
+    };
+    matmul(step.machine, &input, &mut [inner_job(config, layer, inner, shape.ffn)]);
+}
+
+/// The job whose output, (tokens, ffn_dim), rows `stride` apart, is what `down` takes.
+pub(crate) fn inner_job<'a>(
     config: &Config,
     layer: &Layer<'a>,
     out: &'a mut [f32],
     stride: usize,
 ) -> Job<'a> {
-    let Layer { gate, up, .. } = *layer;
-    let task = match (config.mlp, config.activation) {
-        (Mlp::Gated, Activation::Silu) => Task::GatedSilu { gate, up },
+    let (Layer { gate, up, .. }, activation) = (*layer, config.activation);
+    let task = match config.mlp {
+        Mlp::Gated => Task::Gated { gate, up, activation },
+        Mlp::Plain => Task::Activated(up, activation),
     };
     Job { task, out, stride }
 }
 
-/// Adds `down` of what is gated to the residual stream.
+/// Adds `down` of what is there for it to the residual stream.
 pub(crate) fn down(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
-    let Buffers { shape, x, branch, gated, input, .. } = work;
+    let Buffers { shape, x, branch, inner, input, .. } = work;
     let (n, cols) = (step.span.tokens, step.model.config().ffn_dim);
-    let gated = Rows { n, data: gated, cols, stride: shape.ffn };
-    let input = input.rows(step.machine, gated, [&layer.down]);
+    let inner = Rows { n, data: inner, cols, stride: shape.ffn };
+    let input = input.rows(step.machine, inner, [&layer.down]);
     add_part(step, layer.down, layer.ffn_after_norm, &input, [x, branch], shape.dim);
 }

@@ -13,7 +13,7 @@ pub use crate::matrix::Linear;
 use crate::matrix::Matrix;
 use crate::sampler::Sampling;
 
-pub use crate::format::{Activation, Mlp, Norm, Norms, QkNorm, Residual, Scale};
+pub use crate::format::{Activation, Mlp, Norm, Norms, Positions, QkNorm, Residual, Scale};
 pub use tensor::{Tensor, VerifyError};
 
 /// A model, borrowed from the bytes of its file.
@@ -33,6 +33,15 @@ pub struct Gain<'m> {
     pub gain: &'m [f32],
     /// What is then added, as long.
     pub bias: Option<&'m [f32]>,
+}
+
+/// Rotary frequencies.
+#[derive(Clone, Copy, Debug)]
+pub struct Frequencies<'m> {
+    /// Turns per position of each, in units of 2⁻⁶⁴ turn: `(rot_dim / 2)`.
+    pub phases: &'m [u64],
+    /// What sine and cosine are multiplied by, usually 1.
+    pub factor: f32,
 }
 
 /// The weights of one layer; what its model does without is empty.
@@ -66,6 +75,8 @@ pub struct Layer<'m> {
     pub ffn_after_norm: &'m [f32],
     /// Whether queries and keys are not rotated.
     pub no_rope: bool,
+    /// Whether queries see no more than [`Config::window`].
+    pub local: bool,
 }
 
 impl<'m> Model<'m> {
@@ -104,7 +115,8 @@ impl<'m> Model<'m> {
     /// The weights of layer `i`; every matrix is empty beyond the last.
     pub fn layer(&self, i: usize) -> Layer<'m> {
         let entry = self.layer_entry(i);
-        let mut layer = Layer { no_rope: entry.no_rope, ..Layer::EMPTY };
+        let (no_rope, local) = (entry.no_rope, entry.local);
+        let mut layer = Layer { no_rope, local, ..Layer::EMPTY };
         let first = entry.first as usize;
         for tensor in (first..first + entry.count as usize).filter_map(|i| self.tensor(i)) {
             layer.put(&tensor);
@@ -114,29 +126,52 @@ impl<'m> Model<'m> {
 
     /// `(dim)`
     pub fn output_norm(&self) -> Gain<'m> {
-        let bias = self.tensor(self.after_layers() + 1);
-        Gain {
-            gain: self.tensor(self.after_layers()).map_or(&[], |t| t.vector()),
-            bias: bias.filter(|t| t.role == Role::OutputNormBias).map(|t| t.vector()),
-        }
+        let of = |role| self.vector(self.after_layers(), role);
+        Gain { gain: of(Role::OutputNorm).unwrap_or_default(), bias: of(Role::OutputNormBias) }
+    }
+
+    /// `(context, dim)`: what is added to the embedding at each position, if they are learned.
+    pub fn positions(&self) -> Option<Matrix<'m>> {
+        self.find(0, Role::Positions).map(|t| t.matrix())
+    }
+
+    /// `(dim)`: of embeddings, if they are normalised.
+    pub fn embedding_norm(&self) -> Option<Gain<'m>> {
+        let bias = self.vector(0, Role::EmbeddingNormBias);
+        self.vector(0, Role::EmbeddingNorm).map(|gain| Gain { gain, bias })
+    }
+
+    /// `(n_heads)`: what scores are less by for each token of distance; empty if they are not.
+    pub fn slopes(&self) -> &'m [f32] {
+        self.vector(0, Role::Slopes).unwrap_or_default()
     }
 
     /// `(vocab_size, dim)`: the embedding, where the two are tied.
-    pub fn output(&self) -> Matrix<'m> {
-        // The last tensor, unless it is the first.
-        let index = if self.config.tied { 0 } else { self.n_tensors().saturating_sub(1) };
-        self.tensor(index).map_or(Matrix::EMPTY, |t| t.matrix())
+    pub fn output(&self) -> Linear<'m> {
+        let own = self.find(self.after_layers(), Role::Output);
+        Linear {
+            weight: own.map_or_else(|| self.embedding(), |t| t.matrix()),
+            bias: self.vector(self.after_layers(), Role::OutputBias),
+        }
     }
 
-    /// Turns per position of each rotary frequency, in units of 2⁻⁶⁴ turn: `(rot_dim / 2)`.
-    pub fn rope_phases(&self) -> &'m [u64] {
-        let phases = self.section(Section::Rope).get(RopeHeader::LEN..);
-        phases.and_then(format::u64s).unwrap_or_default()
-    }
-
-    /// What sine and cosine are multiplied by, usually 1.
-    pub fn attention_factor(&self) -> f32 {
-        RopeHeader::read(self.section(Section::Rope)).map_or(1.0, |h| h.attention_factor)
+    /// How layers are rotated, those with a window or the others, in a session whose context
+    /// has this many tokens.
+    pub fn rope(&self, local: bool, context: usize) -> Frequencies<'m> {
+        let Config { local_rope, long_context, rot_dim, .. } = self.config;
+        let table = match () {
+            () if local && local_rope => 1,
+            () if long_context > 0 && context > long_context => self.config.rope_tables() - 1,
+            () => 0,
+        };
+        let len = RopeHeader::table_len(rot_dim / 2);
+        let table = self.section(Section::Rope).get(table * len..(table + 1) * len);
+        let table = table.unwrap_or_default();
+        let phases = table.get(RopeHeader::LEN..).and_then(format::u64s);
+        Frequencies {
+            phases: phases.unwrap_or_default(),
+            factor: RopeHeader::read(table).map_or(1.0, |h| h.attention_factor),
+        }
     }
 
     /// The sampling that the authors recommend.
@@ -190,13 +225,28 @@ impl<'m> Model<'m> {
     fn layer_entry(&self, i: usize) -> LayerEntry {
         let (entries, _) = self.section(Section::Layers).as_chunks();
         let entry = entries.get(i).and_then(|e| LayerEntry::read(e).ok());
-        entry.unwrap_or(LayerEntry { first: 0, count: 0, no_rope: false })
+        entry.unwrap_or(LayerEntry { first: 0, count: 0, no_rope: false, local: false })
     }
 
     /// Index of the first tensor after the layers: the output norm.
     fn after_layers(&self) -> usize {
         let last = self.layer_entry(self.config.n_layers - 1);
         last.first as usize + last.count as usize
+    }
+
+    /// Whether layer `i` has a window of its own.
+    pub(crate) fn is_local(&self, i: usize) -> bool {
+        self.layer_entry(i).local
+    }
+
+    /// The tensor of this role among those of no layer, from the `first` on.
+    fn find(&self, first: usize, role: Role) -> Option<Tensor<'m>> {
+        let tensors = (first..self.n_tensors()).map_while(|i| self.tensor(i));
+        tensors.take_while(|t| t.layer.is_none()).find(|t| t.role == role)
+    }
+
+    fn vector(&self, first: usize, role: Role) -> Option<&'m [f32]> {
+        self.find(first, role).map(|t| t.vector())
     }
 
     fn tensor(&self, i: usize) -> Option<Tensor<'m>> {
@@ -226,6 +276,7 @@ impl<'m> Layer<'m> {
         down: Linear::EMPTY,
         ffn_after_norm: &[],
         no_rope: false,
+        local: false,
     };
 
     fn put(&mut self, t: &Tensor<'m>) {
@@ -252,7 +303,10 @@ impl<'m> Layer<'m> {
             Role::Down => self.down.weight = t.matrix(),
             Role::DownBias => self.down.bias = Some(t.vector()),
             Role::FfnAfterNorm => self.ffn_after_norm = t.vector(),
-            Role::Embedding | Role::OutputNorm | Role::OutputNormBias | Role::Output => {}
+            // These are of no layer.
+            Role::Embedding | Role::Positions | Role::EmbeddingNorm | Role::EmbeddingNormBias => {}
+            Role::Slopes | Role::OutputNorm | Role::OutputNormBias => {}
+            Role::Output | Role::OutputBias => {}
         }
     }
 }

@@ -4,8 +4,8 @@ use core::fmt;
 
 use crate::kernels::MOST_HEAD_DIM;
 use crate::kv::KvType;
-use crate::model::Model;
-use crate::ring::Ring;
+use crate::model::{Model, Positions};
+use crate::ring::{Ring, Rings};
 
 /// The shape of a session: with the model it decides how many bytes it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +75,18 @@ impl Options {
         Some(self.logit_rows.max(drafted))
     }
 
-    /// Where tokens lie and what they see.
-    pub(crate) fn ring(&self) -> Result<Ring, OptionsError> {
-        let ring = self.slack().and_then(|slack| Ring::new(self.context, self.sinks, slack));
-        ring.ok_or(OptionsError::TooLarge)
+    /// Where tokens lie and what they see: in layers that see all of the context, and in those
+    /// that see `window` tokens, if there are any.
+    pub(crate) fn rings(&self, window: usize) -> Result<Rings, OptionsError> {
+        let of = |slack| {
+            let whole = Ring::new(self.context, self.sinks, slack)?;
+            let local = match window {
+                0 => whole,
+                _ => Ring::local(self.context, self.sinks, slack, window)?,
+            };
+            Some(Rings { whole, local })
+        };
+        self.slack().and_then(of).ok_or(OptionsError::TooLarge)
     }
 
     /// Whether the options make sense for `model`.
@@ -91,6 +99,11 @@ impl Options {
         }
         if self.sinks > self.context / 2 {
             return Err(OptionsError::TooManySinks { most: self.context / 2 });
+        }
+        let most = model.config().context;
+        let end = self.base_position.saturating_add(self.context as u64);
+        if model.config().positions == Positions::Learned && end > most as u64 {
+            return Err(OptionsError::NoPositions { most });
         }
         if self.chunk == 0 {
             return Err(OptionsError::NoChunk);
@@ -111,6 +124,11 @@ pub enum OptionsError {
     /// The sinks take more than half of the context.
     TooManySinks {
         /// How many this context allows.
+        most: usize,
+    },
+    /// The model has no positions for that many tokens.
+    NoPositions {
+        /// How many it has.
         most: usize,
     },
     /// The chunk is 0.
@@ -139,6 +157,9 @@ impl fmt::Display for OptionsError {
             Self::ContextTooShort => write!(f, "a context holds at least 2 tokens"),
             Self::TooManySinks { most } => {
                 write!(f, "sinks take at most half of the context, here {most}")
+            }
+            Self::NoPositions { most } => {
+                write!(f, "the model has learned {most} positions, and cannot go beyond")
             }
             Self::NoChunk => write!(f, "a chunk has at least 1 token"),
             Self::NoLogitRows => write!(f, "at least 1 row of logits is computed at a time"),

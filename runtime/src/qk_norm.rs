@@ -3,9 +3,26 @@
 
 use crate::exec::Block;
 use crate::input::{run, share};
-use crate::kernels::norm_heads;
+use crate::kernels::{clamp, norm_heads};
 use crate::model::Layer;
 use crate::work::{Buffers, Step};
+
+/// Cuts queries, keys and values off at ±`most`.
+pub(crate) fn limit(step: &Step<'_>, most: f32, work: &mut Buffers<'_>) {
+    let Buffers { shape, q, k, v, .. } = work;
+    let (n, isa) = (step.span.tokens, step.machine.isa);
+    let each = share(step.machine, n);
+    let q = Block::new(q, n, shape.q).strips(each);
+    let k = Block::new(k, n, shape.kv).strips(each);
+    let v = Block::new(v, n, shape.kv).strips(each);
+    run(step.machine, n, q.zip(k).zip(v), |((mut q, mut k), mut v)| {
+        for token in 0..q.rows() {
+            clamp(isa, q.row(token), most);
+            clamp(isa, k.row(token), most);
+            clamp(isa, v.row(token), most);
+        }
+    });
+}
 
 /// Normalises queries and keys in place; the length of the gains says over how many elements.
 pub(crate) fn qk_norm(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {

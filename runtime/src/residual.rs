@@ -3,7 +3,7 @@
 use crate::exec::Block;
 use crate::input::{run, share};
 use crate::kernels::{Input, Job, Task, add, matmul, norm_heads};
-use crate::model::{Linear, Norms};
+use crate::model::Linear;
 use crate::work::Step;
 
 /// `x = x + W · input`, or `x + norm(W · input)` where norms come after; both buffers
@@ -17,7 +17,7 @@ pub(crate) fn add_part(
     stride: usize,
 ) {
     let config = step.model.config();
-    if config.norms == Norms::Before {
+    if !config.norms.after() {
         let task = Task::Add(linear, config.residual_scale.0);
         return matmul(step.machine, input, &mut [Job { task, out: x, stride }]);
     }

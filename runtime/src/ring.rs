@@ -27,6 +27,24 @@ pub(crate) struct Ring {
     sink_slots: usize,
     /// Slots that tokens after the sinks go round in: whole tiles.
     stored: NonZeroU64,
+    /// A query sees no sink that lies this far back, as distances in the cache are counted.
+    reach: u64,
+}
+
+/// The rings of a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rings {
+    /// Of layers that see the whole context.
+    pub(crate) whole: Ring,
+    /// Of layers with a window of their own.
+    pub(crate) local: Ring,
+}
+
+impl Rings {
+    /// Whether both remember, as [`Ring::remembers`] says.
+    pub(crate) fn remember(&self, next: u64, longest: u64) -> bool {
+        self.whole.remembers(next, longest) && self.local.remembers(next, longest)
+    }
 }
 
 /// Tiles next to one another in storage.
@@ -48,7 +66,40 @@ impl Ring {
         let stored = window.checked_add(slack)?.checked_next_multiple_of(TILE_KEYS)?;
         let stored = NonZeroU64::new(stored as u64)?;
         let sink_slots = sinks.checked_next_multiple_of(TILE_KEYS)?;
-        Some(Self { sinks, window, sink_slots, stored })
+        Some(Self { sinks, window, sink_slots, stored, reach: u64::MAX })
+    }
+
+    /// The ring of a layer that sees `window` tokens, at least one, in a session of these.
+    ///
+    /// A key is seen if its distance in the cache is below the window. Where that is no more
+    /// than the session's own window, all others could never be seen, and are not kept: not
+    /// even sinks.
+    pub(crate) fn local(context: usize, sinks: usize, slack: usize, window: usize) -> Option<Self> {
+        if window <= context.checked_sub(sinks)? {
+            return Self::new(window, 0, slack);
+        }
+        Some(Self { reach: window as u64, ..Self::new(context, sinks, slack)? })
+    }
+
+    /// Slots of the largest ring of a layer that sees `window` tokens, whatever its session's
+    /// sinks, which take at most half the context.
+    pub(crate) fn most_local_slots(context: usize, slack: usize, window: usize) -> Option<usize> {
+        if window <= context - context / 2 {
+            return window.checked_add(slack)?.checked_next_multiple_of(TILE_KEYS);
+        }
+        Self::most_slots(context, slack)
+    }
+
+    /// Where query `i` stands as the sinks see it: no further from them than a stream reaches
+    /// that never grows past the context.
+    pub(crate) fn place(&self, i: u64) -> u64 {
+        i.min((self.sinks + self.window) as u64 - 1)
+    }
+
+    /// Whether the sinks see one of these queries elsewhere than the window does.
+    pub(crate) fn is_apart(&self, tokens: Range<u64>) -> bool {
+        let last = tokens.end.saturating_sub(1);
+        self.sinks > 0 && self.place(last) < last
     }
 
     /// Slots of the largest ring of this context, whatever its sinks: a reset may
@@ -89,12 +140,14 @@ impl Ring {
         let before_wrap = n.min(self.stored() - first);
         let base = self.sink_slots;
         let window = base + first..base + first + before_wrap;
-        [0..self.sinks_seen(i), window, base..base + n - before_wrap]
+        [self.sinks_seen(i), window, base..base + n - before_wrap]
     }
 
-    /// How many sinks query `i` sees.
-    pub(crate) fn sinks_seen(&self, i: u64) -> usize {
-        (self.sinks as u64).min(i.saturating_add(1)) as usize
+    /// The sinks that query `i` sees.
+    pub(crate) fn sinks_seen(&self, i: u64) -> Range<usize> {
+        let end = (self.sinks as u64).min(i.saturating_add(1));
+        let first = self.place(i).saturating_add(1).saturating_sub(self.reach).min(end);
+        first as usize..end as usize
     }
 
     /// The `r` of the tokens after the sinks that query `i` sees.
@@ -184,7 +237,8 @@ mod tests {
         for (_, slack, ring) in rings() {
             for first in 0..3000_u64 {
                 let newest = first + slack as u64;
-                let sinks = 0..ring.sinks_seen(first) as u64;
+                let seen = ring.sinks_seen(first);
+                let sinks = seen.start as u64..seen.end as u64;
                 let window = ring.seen(first);
                 let (s, end) = (ring.sinks as u64, newest.saturating_sub(ring.sinks as u64) + 1);
                 assert!(end - window.start.min(end) <= ring.stored.get());
@@ -225,7 +279,7 @@ mod tests {
     fn slots_seen_are_those_of_each_token() {
         for (_, _, ring) in rings() {
             for i in 0..3000_u64 {
-                let (sinks, window) = (0..ring.sinks_seen(i) as u64, ring.seen(i));
+                let (sinks, window) = (0..ring.sinks_seen(i).end as u64, ring.seen(i));
                 let window = window.start + ring.sinks as u64..window.end + ring.sinks as u64;
                 let one_by_one = sinks.chain(window).map(|i| ring.slot(i));
                 assert!(ring.slots_seen(i).into_iter().flatten().eq(one_by_one));

@@ -7,15 +7,15 @@ mod state;
 
 use crate::arena::{Arena, Measure};
 use crate::attention::Span;
-use crate::block::block;
+use crate::block::{Kept, block};
 use crate::embedding::embed;
 use crate::input::Rows;
 use crate::kernels::Machine;
 use crate::logits::logits;
 use crate::lookup::Text;
-use crate::model::Model;
+use crate::model::{Frequencies, Model, Positions};
 use crate::options::{Options, OptionsError};
-use crate::ring::Ring;
+use crate::ring::{Ring, Rings};
 use crate::rope::Rope;
 use crate::sampler::Sampler;
 use crate::work::{Buffers, Step};
@@ -32,7 +32,7 @@ use memory::Memory;
 pub struct Session<'a> {
     model: Model<'a>,
     options: Options,
-    ring: Ring,
+    rings: Rings,
     memory: Memory<'a>,
     /// Tokens in the stream.
     len: u64,
@@ -71,9 +71,9 @@ impl<'a> Session<'a> {
             return Err(short);
         }
         let memory = Memory::carve(&mut Arena::new(scratch), &model, &options).ok_or(short)?;
-        let ring = options.ring()?;
+        let rings = options.rings(model.config().window)?;
         let (ahead, last, scored) = (Ahead::default(), None, None);
-        Ok(Self { model, options, ring, memory, len: 0, longest: 0, ahead, last, scored })
+        Ok(Self { model, options, rings, memory, len: 0, longest: 0, ahead, last, scored })
     }
 
     /// Appends `tokens` to the stream, [`Options::chunk`] at a time. On an error nothing
@@ -127,10 +127,10 @@ impl<'a> Session<'a> {
     /// are none ([`Session::logits`]) the choice means nothing.
     pub fn sample(&mut self, machine: &Machine<'_>, sampler: &mut Sampler) -> u32 {
         self.logits(machine);
-        let Self { ring, memory, len, scored, model, .. } = self;
+        let Self { rings, memory, len, scored, model, .. } = self;
         let Memory { logits, logits_stride, candidates, tokens, .. } = memory;
         let logits = row(logits, *scored, *logits_stride, model.config().vocab_size);
-        sampler.sample(logits, visible(ring, tokens, *len).tokens(), candidates)
+        sampler.sample(logits, visible(&rings.whole, tokens, *len).tokens(), candidates)
     }
 
     /// Tokens in the stream, those out of sight included.
@@ -150,7 +150,7 @@ impl<'a> Session<'a> {
         if len > self.len {
             return Err(TruncateError::NotReached);
         }
-        if !self.ring.remembers(len, self.longest) {
+        if !self.rings.remember(len, self.longest) {
             return Err(TruncateError::Forgotten);
         }
         if len < self.len {
@@ -164,7 +164,7 @@ impl<'a> Session<'a> {
     pub fn reset(&mut self, sinks: usize) -> Result<(), OptionsError> {
         let options = Options { sinks, ..self.options };
         options.check(&self.model)?;
-        self.ring = options.ring()?;
+        self.rings = options.rings(self.model.config().window)?;
         self.options = options;
         self.ahead = self.ahead.anew();
         (self.len, self.longest, self.last, self.scored) = (0, 0, None, None);
@@ -173,7 +173,7 @@ impl<'a> Session<'a> {
 
     /// The tokens that the newest one sees, itself included: sinks, then the window.
     pub fn visible(&self) -> impl Iterator<Item = u32> {
-        visible(&self.ring, self.memory.tokens, self.len).tokens()
+        visible(&self.rings.whole, self.memory.tokens, self.len).tokens()
     }
 
     /// What the session was asked to be; `sinks` as last reset.
@@ -188,36 +188,48 @@ impl<'a> Session<'a> {
 
     fn check(&self, tokens: &[u32]) -> Result<(), FeedError> {
         let vocab_size = self.model.config().vocab_size;
-        match tokens.iter().position(|&id| id as usize >= vocab_size) {
-            Some(index) => {
-                let id = tokens.get(index).copied().unwrap_or_default();
-                Err(FeedError::UnknownToken { id, index })
-            }
-            None => Ok(()),
+        if let Some(index) = tokens.iter().position(|&id| id as usize >= vocab_size) {
+            let id = tokens.get(index).copied().unwrap_or_default();
+            return Err(FeedError::UnknownToken { id, index });
         }
+        if tokens.len() > self.positions_left() {
+            return Err(FeedError::NoPositions { most: self.len + self.positions_left() as u64 });
+        }
+        Ok(())
+    }
+
+    /// Tokens that can still be fed.
+    fn positions_left(&self) -> usize {
+        let config = self.model.config();
+        if config.positions != Positions::Learned {
+            return usize::MAX;
+        }
+        let next = self.options.base_position.saturating_add(self.len);
+        (config.context as u64).saturating_sub(next) as usize
     }
 
     /// Takes up to a chunk of tokens through the layers.
     fn forward(&mut self, machine: &Machine<'_>, tokens: &[u32]) {
-        let Self { model, options, ring, memory, .. } = self;
-        let Memory { work, cache, tokens: history, .. } = memory;
+        let Self { model, options, rings, memory, .. } = self;
+        let Memory { work, caches, tokens: history, .. } = memory;
         let span = Span { first: self.len, tokens: tokens.len() };
         for (i, token) in span.indices().zip(tokens) {
-            if let Some(slot) = history.get_mut(ring.slot(i)) {
+            if let Some(slot) = history.get_mut(rings.whole.slot(i)) {
                 *slot = *token;
             }
         }
-        let rope = Rope {
-            phases: model.rope_phases(),
-            factor: model.attention_factor(),
-            base: options.base_position,
-        };
-        work.attention.begin(&rope, ring, span);
-        let factor = model.config().embedding_scale.0;
-        embed(machine.isa, &model.embedding(), factor, tokens, work.x, work.shape.dim);
-        let step = Step { machine, model, ring, span };
+        let base = options.base_position;
+        let [whole, local] = [false, true].map(|local| {
+            let Frequencies { phases, factor } = model.rope(local, options.context);
+            Rope { phases, factor, base }
+        });
+        work.attention.begin(&whole, model.config().local_rope.then_some(&local), rings, span);
+        embed(machine.isa, model, base.wrapping_add(span.first), tokens, work.x, work.shape.dim);
+        let step = Step { machine, model, rings, span };
+        let mut kept = Kept::default();
         for i in 0..model.config().n_layers {
-            block(&step, i, cache, work);
+            let layer = model.layer(i);
+            block(&step, &layer, kept.of(&layer), caches, work);
         }
         self.len = span.indices().end;
         self.longest = self.longest.max(self.len);

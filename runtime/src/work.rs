@@ -5,14 +5,14 @@ use crate::attention::{AttentionBuffers, AttentionShape, Span};
 use crate::input::InputBuffers;
 use crate::kernels::Machine;
 use crate::layout::TILE_ROWS;
-use crate::model::{Model, Norms};
-use crate::ring::Ring;
+use crate::model::Model;
+use crate::ring::Rings;
 
 /// What goes through the layers: which tokens of the stream, on which machine.
 pub(crate) struct Step<'s> {
     pub(crate) machine: &'s Machine<'s>,
     pub(crate) model: &'s Model<'s>,
-    pub(crate) ring: &'s Ring,
+    pub(crate) rings: &'s Rings,
     pub(crate) span: Span,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Buffers<'a> {
     /// (chunk, n_heads · head_dim)
     pub(crate) attended: &'a mut [f32],
     /// (chunk, ffn_dim)
-    pub(crate) gated: &'a mut [f32],
+    pub(crate) inner: &'a mut [f32],
     pub(crate) input: InputBuffers<'a>,
     pub(crate) attention: AttentionBuffers<'a>,
 }
@@ -70,15 +70,16 @@ impl<'a> Buffers<'a> {
         Some(Self {
             shape,
             x: source.take(chunk.checked_mul(shape.dim))?,
-            branch: source.take(match config.norms {
-                Norms::Before => Some(0),
-                Norms::After => chunk.checked_mul(shape.dim),
+            branch: source.take(if config.norms.after() {
+                chunk.checked_mul(shape.dim)
+            } else {
+                Some(0)
             })?,
             q: source.take(chunk.checked_mul(shape.q))?,
             k: source.take(chunk.checked_mul(shape.kv))?,
             v: source.take(chunk.checked_mul(shape.kv))?,
             attended: source.take(chunk.checked_mul(q_cols))?,
-            gated: source.take(chunk.checked_mul(shape.ffn))?,
+            inner: source.take(chunk.checked_mul(shape.ffn))?,
             input: InputBuffers::carve(source, chunk.max(logit_rows), config.dim, widest)?,
             attention: AttentionBuffers::carve(source, attention)?,
         })

@@ -126,7 +126,7 @@ fn attention(isa: Isa, kind: KvType, n: usize, blocks: usize) -> f64 {
                 let mut partial =
                     Partial::new(DIMS, n, &mut max, &mut total, &mut acc).expect("large enough");
                 let kv = kv(head * (KEYS / SEGMENT_KEYS) + segment);
-                attend(isa, &queries.view(), &kv, |_| 0..SEGMENT_KEYS, &mut partial);
+                attend(isa, &queries.view(), &kv, |_| 0..SEGMENT_KEYS, None, &mut partial);
             }
         }
         head = (head + 1) % heads;

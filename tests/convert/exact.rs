@@ -19,9 +19,9 @@ fn every_fixture_converts_to_every_type() {
             verify(&model);
             let config = std::fs::read_to_string(fixture("tiny").join(&name).join("config.json"));
             assert!(config.unwrap().contains(&format!("\"{}\"", model.arch())), "{name}");
-            assert_eq!(find(&model, Role::Gate, Some(0)).kind, TensorType::Matrix(kind));
+            assert_eq!(find(&model, Role::Up, Some(0)).kind, TensorType::Matrix(kind));
             let head = if kind == WeightType::F32 { kind } else { WeightType::Int8 };
-            assert_eq!(model.output().kind(), head, "{name}");
+            assert_eq!(model.output().weight.kind(), head, "{name}");
             assert_eq!(model.is_f32(), kind == WeightType::F32);
             let embedding = if model.config().tied { head } else { kind };
             assert_eq!(model.embedding().kind(), embedding, "{name}");
@@ -92,7 +92,7 @@ fn head_sets_the_output_and_a_tied_embedding() {
             let options = ConvertOptions { head, ..options(WeightType::Int4a) };
             let file = source.convert(&options).unwrap();
             let model = Model::open(&file).unwrap();
-            assert_eq!(model.output().kind(), wanted);
+            assert_eq!(model.output().weight.kind(), wanted);
             let embedding = if tied { wanted } else { WeightType::Int4a };
             assert_eq!(model.embedding().kind(), embedding);
         }

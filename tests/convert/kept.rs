@@ -28,7 +28,7 @@ fn same_by_both_roads(source: &Source) {
     let b = converted(&path, &ConvertOptions::default()).unwrap();
     let (a, b) = (Model::open(&a).unwrap(), Model::open(&b).unwrap());
     assert_eq!(a.config(), b.config());
-    assert_eq!(a.rope_phases(), b.rope_phases());
+    assert_eq!(a.rope(false, 2).phases, b.rope(false, 2).phases);
     for (a, b) in a.tensors().zip(b.tensors()) {
         assert_eq!((a.role, a.layer, a.kind), (b.role, b.layer, b.kind));
         assert!(a.bytes() == b.bytes(), "{} and {} differ", a.name, b.name);
@@ -161,7 +161,9 @@ fn gguf_rope_divisors_are_obeyed() {
     let scaled = converted(&path, &ConvertOptions::default()).unwrap();
     let plain = Model::open(&plain).unwrap();
     let scaled = Model::open(&scaled).unwrap();
-    for ((a, b), d) in plain.rope_phases().iter().zip(scaled.rope_phases()).zip(divisors) {
+    for ((a, b), d) in
+        plain.rope(false, 2).phases.iter().zip(scaled.rope(false, 2).phases).zip(divisors)
+    {
         assert!((*a as f64 / f64::from(d) - *b as f64).abs() <= 1e-12 * *a as f64);
     }
 }

@@ -21,12 +21,13 @@ fn configs_that_change_the_mathematics_are_refused() {
         ),
         ("architectures", json!([]), "does not name exactly one"),
         ("model_type", json!("mistral"), "model_type"),
-        ("hidden_act", json!("gelu"), "hidden_act is \"gelu\""),
+        ("hidden_act", json!("tanh"), "hidden_act is \"tanh\""),
         ("logit_scale", json!(0.5), "unknown key logit_scale"),
         ("quantization_config", json!({"bits": 4}), "quantization_config"),
         ("sliding_window", json!(128), "unknown key sliding_window"),
         ("partial_rotary_factor", json!(0.5), "partial_rotary_factor"),
-        ("rope_parameters", json!({"rope_type": "longrope"}), "rope type \"longrope\""),
+        ("rope_parameters", json!({"rope_type": "ntk"}), "rope type \"ntk\""),
+        ("rope_parameters", json!({"rope_type": "longrope"}), "original_max_position"),
         ("rope_parameters", json!({"rope_type": "yarn", "factor": 2}), "original_max_position"),
         (
             "rope_parameters",
@@ -64,6 +65,40 @@ fn configs_that_change_the_mathematics_are_refused() {
         source.set(key, value);
         let line = source.refusal();
         assert!(line.contains(part), "{key}: {line}");
+    }
+}
+
+/// What a family could have, and none that was published has, by name.
+#[test]
+fn options_inside_a_family_are_refused() {
+    let cases = [
+        ("stablelm", "qk_layernorm", json!(true), "qk_layernorm is true"),
+        ("phi2", "qk_layernorm", json!(true), "qk_layernorm is true"),
+        ("gpt2", "scale_attn_by_inverse_layer_idx", json!(true), "scale_attn_by_inverse_layer_idx"),
+        ("gpt2", "activation_function", json!("mish"), "activation_function is \"mish\""),
+        ("opt", "do_layer_norm_before", json!(false), "do_layer_norm_before is false"),
+        ("opt", "word_embed_proj_dim", json!(24), "word_embed_proj_dim is 24"),
+        ("mpt", "no_bias", json!(false), "no_bias is false"),
+        ("mpt", "attn_config", json!({"qk_ln": true}), "qk_ln is true"),
+        ("mpt", "attn_config", json!({"rope": true}), "unknown key rope"),
+        (
+            "bloom",
+            "apply_residual_connection_post_layernorm",
+            json!(true),
+            "post_layernorm is true",
+        ),
+        ("gemma3", "use_bidirectional_attention", json!(true), "use_bidirectional_attention"),
+        ("gemma2", "layer_types", json!(["chunked_attention"]), "chunked_attention"),
+        ("gemma2", "sliding_window", json!(null), "sliding_window is missing"),
+        ("gemma2", "final_logit_softcapping", json!(-1.0), "final_logit_softcapping is -1"),
+        ("falcon-40b", "parallel_attn", json!(false), "no published model"),
+        ("phi3", "sliding_window", json!(-1), "sliding_window is -1"),
+    ];
+    for (name, key, value, part) in cases {
+        let source = Source::of(name);
+        source.set(key, value);
+        let line = source.refusal();
+        assert!(line.contains(part), "{name}, {key}: {line}");
     }
 }
 

@@ -21,7 +21,9 @@ COMMON = dict(
 
 def case(note, family, hidden, heads, kv, inter, vocab, theta=10000.0, **more):
     own = {k: more.pop(k) for k in ("tokens", "dtype", "tok", "merges", "chat", "omit") if k in more}
-    rope = more.pop("rope", {"rope_type": "default"}) | {"rope_theta": theta}
+    rope = more.pop("rope", {"rope_type": "default"})
+    if "rope_type" in rope:
+        rope = rope | {"rope_theta": theta}
     config = dict(
         hidden_size=hidden,
         num_attention_heads=heads,
@@ -33,6 +35,27 @@ def case(note, family, hidden, heads, kv, inter, vocab, theta=10000.0, **more):
         rope_parameters=rope,
     )
     return own | dict(note=note, family=family, vocab=vocab, config=COMMON | config | more)
+
+
+def other(note, family, vocab, **config):
+    """A case of a family with words of its own for all of it."""
+    own = {k: config.pop(k) for k in ("tokens", "dtype", "attention") if k in config}
+    common = dict(vocab_size=vocab, bos_token_id=0, eos_token_id=vocab - 1, pad_token_id=None, attn_implementation="eager")
+    return dict(dtype="bfloat16") | own | dict(note=note, family=family, vocab=vocab, config=common | config)
+
+
+GPT2 = dict(n_embd=48, n_head=4, n_layer=2, n_positions=160)
+FALCON = dict(hidden_size=64, num_attention_heads=4, num_hidden_layers=2, max_position_embeddings=160)
+PARTIAL = {"rope_type": "default", "partial_rotary_factor": 0.5}
+
+
+def longrope(pairs, original):
+    return {
+        "rope_type": "longrope",
+        "short_factor": [1.0 + 0.03 * i for i in range(pairs)],
+        "long_factor": [1.5 + 0.5 * i for i in range(pairs)],
+        "original_max_position_embeddings": original,
+    }
 
 
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
@@ -58,12 +81,78 @@ CASES = {
     ),
     "rope-linear": case("linear rope scaling", "Llama", 48, 4, 2, 64, 265, rope={"rope_type": "linear", "factor": 2.5}, tokens=72),
     "rope-yarn": case("YaRN", "Llama", 64, 2, 2, 64, 267, theta=500.0, rope=YARN, tokens=96),
+    "gemma": case("Gemma: gains less one, scaled embeddings, GeLU", "Gemma", 48, 4, 1, 64, 264, head_dim=16, tie_word_embeddings=True),
+    "gemma2": case(
+        "Gemma 2: norms on both sides, caps, a window of 12 in every other layer", "Gemma2", 48, 4, 2, 64, 266, head_dim=16, layers=4, dtype="bfloat16",
+        sliding_window=12, query_pre_attn_scalar=20, attn_logit_softcapping=3.0, final_logit_softcapping=9.0,
+    ),
+    "gemma3": case(
+        "Gemma 3: a window of 9 in two layers of three, which rotate by a base of their own", "Gemma3", 48, 4, 2, 64, 267, head_dim=16, layers=4, dtype="float16",
+        sliding_window=9, query_pre_attn_scalar=16, layer_types=["sliding_attention", "sliding_attention", "full_attention", "sliding_attention"],
+        rope={"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 50000.0}, "sliding_attention": {"rope_type": "default", "rope_theta": 300.0}},
+    ),
+    "mistral-window": case("Mistral with a window of 10", "Mistral", 48, 4, 2, 64, 262, head_dim=12, sliding_window=10, tokens=64, dtype="bfloat16"),
+    "phi3": case(
+        "Phi-3: fused matrices, a window of 11, a context short of longrope's long factors", "Phi3", 48, 4, 2, 64, 268, dtype="bfloat16",
+        rope=longrope(6, 120), original_max_position_embeddings=120, sliding_window=11,
+    ),
+    "phi3-long": case(
+        "Phi-3: long factors, three quarters of a head rotated", "Phi3", 64, 4, 4, 64, 269, dtype="bfloat16", theta=500.0,
+        rope=longrope(6, 32) | {"partial_rotary_factor": 0.75}, original_max_position_embeddings=32,
+    ),
+    "phi2": case("Phi-2: parallel, biases everywhere, part of each head rotated", "Phi", 64, 4, 4, 96, 270, dtype="bfloat16", rope=PARTIAL),
+    "gpt-neox": case("GPT-NeoX: parallel parts of two norms, fused per head", "GPTNeoX", 64, 4, 4, 80, 271, dtype="bfloat16", rope=PARTIAL | {"partial_rotary_factor": 0.25}),
+    "gpt-neox-sequential": case(
+        "Pythia's cousins: one part after the other", "GPTNeoX", 48, 3, 3, 80, 272, dtype="bfloat16", use_parallel_residual=False,
+        rope=PARTIAL | {"partial_rotary_factor": 0.25},
+    ),
+    "gpt2": other("GPT-2: learned positions, fused matrices stored as columns", "GPT2", 273, **GPT2),
+    "gpt-bigcode": other("GPT-BigCode: one key and value head for all", "GPTBigCode", 274, **GPT2),
+    "gpt-bigcode-heads": other("GPT-BigCode with a key and value head for each", "GPTBigCode", 263, multi_query=False, n_inner=80, **GPT2),
+    "gptj": other("GPT-J: parallel, pairs side by side, a biased output matrix", "GPTJ", 275, rotary_dim=8, n_inner=80, tie_word_embeddings=False, **GPT2),
+    "starcoder2": case(
+        "StarCoder2: biases, no gate, a window of 13", "Starcoder2", 48, 4, 2, 96, 276, dtype="bfloat16", sliding_window=13, residual_dropout=0.0,
+    ),
+    "opt": other(
+        "OPT: ReLU, positions from the third row on", "OPT", 277, hidden_size=48, num_hidden_layers=2, ffn_dim=96, num_attention_heads=4,
+        max_position_embeddings=160, word_embed_proj_dim=48,
+    ),
+    "falcon-7b": other("Falcon 7B's layout: parallel, one key and value head", "Falcon", 278, **FALCON),
+    "falcon-40b": other("Falcon 40B's layout: groups, two norms of the same stream", "Falcon", 279, new_decoder_architecture=True, num_kv_heads=2, **FALCON),
+    "falcon-11b": other(
+        "Falcon 11B's layout: groups, one norm", "Falcon", 265, new_decoder_architecture=True, num_kv_heads=2, num_ln_in_parallel_attn=1, ffn_hidden_size=96, **FALCON,
+    ),
+    "falcon-rw": other(
+        "Falcon RW's layout: sequential, biases, linear biases of positions", "Falcon", 280,
+        # Eager attention of 5.23 adds the linear biases twice, once by way of the mask.
+        attention="sdpa", alibi=True, multi_query=False, parallel_attn=False, bias=True, **FALCON,
+    ),
+    "mpt": other("MPT: linear biases of positions, no biases else", "Mpt", 281, d_model=48, n_heads=4, n_layers=2, expansion_ratio=4, max_seq_len=160),
+    "mpt-odd": other(
+        "MPT: five heads, clipped queries, keys and values", "Mpt", 266, d_model=40, n_heads=5, n_layers=2, expansion_ratio=4, max_seq_len=160,
+        attn_config={"clip_qkv": 0.9, "softmax_scale": 0.3},
+    ),
+    "bloom": other("BLOOM: linear biases of positions, normalised embeddings, six heads", "Bloom", 282, hidden_size=48, n_layer=2, n_head=6),
+    "olmo": case("OLMo 1: norms without gains, clipped queries, keys and values", "Olmo", 48, 4, 2, 64, 283, dtype="bfloat16", clip_qkv=0.8),
+    "cohere2": case(
+        "Cohere 2: a window of 8 in three layers of four, the fourth not rotated", "Cohere2", 48, 4, 2, 64, 264, dtype="bfloat16", layers=4,
+        logit_scale=0.4, sliding_window=8,
+    ),
+    "nemotron": case("Nemotron: gains less one, squared ReLU, half of each head rotated", "Nemotron", 48, 4, 2, 96, 284, dtype="bfloat16", head_dim=12, rope=PARTIAL),
+    "glm": case("GLM: half of each head rotated, pairs side by side", "Glm", 48, 4, 2, 64, 285, dtype="bfloat16", head_dim=16, rope=PARTIAL),
+    "glm4": case("GLM-4: norms on both sides of each part", "Glm4", 48, 4, 2, 64, 286, dtype="bfloat16", head_dim=16, rope=PARTIAL),
+    "helium": case("Helium: pairs side by side", "Helium", 48, 4, 2, 64, 287, dtype="bfloat16", head_dim=12),
 }
 
 
+# Where the class of the config is not called as that of the model.
+CONFIGS = {"Gemma3": "Gemma3TextConfig"}
+
+
 def build(c):
-    config = getattr(transformers, c["family"] + "Config")(**c["config"])
-    return getattr(transformers, c["family"] + "ForCausalLM")(config)
+    config = getattr(transformers, CONFIGS.get(c["family"], c["family"] + "Config"))(**c["config"])
+    model = {"GPT2": "GPT2LMHeadModel"}.get(c["family"], c["family"] + "ForCausalLM")
+    return getattr(transformers, model)(config)
 
 
 if __name__ == "__main__":

@@ -114,14 +114,17 @@ def llama_config(c):
 def randomise(model, seed):
     """Weights that make every part matter: scores and logits of order 1, norms and biases not at rest."""
     rng = torch.Generator().manual_seed(seed)
+    # Families whose norms multiply by one more than what they store.
+    less_one = model.config.model_type.startswith(("gemma", "nemotron"))
     for name, p in sorted(model.named_parameters()):
         noise = torch.randn(p.shape, generator=rng)
         if name.endswith("bias"):
             p.data = noise * 0.3
-        elif "norm" in name:
-            p.data = 1.0 + noise * 0.2
+        elif "norm" in name or p.dim() == 1:
+            p.data = noise * 0.2 + (0.0 if less_one else 1.0)
         elif "embed" in name:
-            p.data = noise * 0.6
+            # Gemma multiplies by the square root of the width.
+            p.data = noise * (0.2 if model.config.model_type.startswith("gemma") else 0.6)
         else:
             p.data = noise * (1.5 / p.shape[1] ** 0.5)
 
@@ -189,8 +192,9 @@ def save_model(out, c, seed, build):
         spell_as_version_4(out / "config.json", c)
 
 
-def load(out, dtype=torch.float32):
-    return AutoModelForCausalLM.from_pretrained(out, dtype=dtype, attn_implementation="eager").eval()
+def load(out, c, dtype=torch.float32):
+    attention = c.get("attention", "eager")
+    return AutoModelForCausalLM.from_pretrained(out, dtype=dtype, attn_implementation=attention).eval()
 
 
 @torch.no_grad()
@@ -206,12 +210,12 @@ def greedy(model, ids):
 
 @torch.no_grad()
 def golden(out, c, seed):
-    model = load(out)
+    model = load(out, c)
     rng = np.random.default_rng(seed)
     ids = rng.integers(0, c["vocab"], c.get("tokens", 48)).tolist()
     first = c.get("first", 0)
     logits = model(torch.tensor([ids])).logits[0, first:].numpy()
-    exact = load(out, torch.float64)(torch.tensor([ids])).logits[0, first:].numpy()
+    exact = load(out, c, torch.float64)(torch.tensor([ids])).logits[0, first:].numpy()
     continuation, lead = greedy(model, ids)
     print(
         f"{out.name:18} seed {seed} logits std {logits.std():.2f} noise {np.abs(logits - exact).max():.1e} "

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use oarlock::Isa;
-use oarlock::kernels::{Kv, KvMut, Partial, QueriesMut, attend, finish, merge};
+use oarlock::kernels::{Bend, Kv, KvMut, Partial, QueriesMut, Slopes, attend, finish, merge};
 use oarlock::kv::KvType;
 use oarlock_tests::{Random, isas};
 
@@ -73,6 +73,21 @@ impl Head {
 /// Attends with all queries at once, and compares each with the oracle. Each gets its
 /// keys in two segments, cut at a tile, which are merged.
 fn check(head: &Head, queries: &[Vec<f32>], ranges: &[Range<usize>]) {
+    for bends in [[false, false], [true, false], [false, true]] {
+        check_bent(head, queries, ranges, bends);
+    }
+}
+
+/// The cap of scores, and the slopes of three heads.
+const CAP: f32 = 20.0;
+const SLOPES: [f32; 3] = [0.5, 0.062_5, 1.3];
+
+fn check_bent(
+    head: &Head,
+    queries: &[Vec<f32>],
+    ranges: &[Range<usize>],
+    [capped, sloped]: [bool; 2],
+) {
     let (n, dim, dims) = (queries.len(), head.head_dim, head.head_dim.next_multiple_of(32));
     let cut = head.keys.len() / 64 * 32;
     let cut_ranges = |part: usize| -> Vec<Range<usize>> {
@@ -82,6 +97,8 @@ fn check(head: &Head, queries: &[Vec<f32>], ranges: &[Range<usize>]) {
         };
         ranges.iter().map(within).collect()
     };
+    // Behind the last key.
+    let from = |query: usize| (head.keys.len() + query) as f32;
     let written = ranges.iter().map(|r| r.start).min().unwrap_or(0)
         ..ranges.iter().map(|r| r.end).max().unwrap_or(0);
     for isa in isas() {
@@ -99,7 +116,10 @@ fn check(head: &Head, queries: &[Vec<f32>], ranges: &[Range<usize>]) {
         head.with_kv(isa, written.clone(), |kv| {
             for (part, partial) in [&mut first, &mut second].into_iter().enumerate() {
                 let ranges = cut_ranges(part);
-                attend(isa, &ready.view(), kv, |i| ranges[i].clone(), partial);
+                let slopes = Slopes { each: &SLOPES, from: &from };
+                let bend = Bend { cap: capped.then_some(CAP), slopes: sloped.then_some(slopes) };
+                let bend = (capped || sloped).then_some(bend);
+                attend(isa, &ready.view(), kv, |i| ranges[i].clone(), bend, partial);
             }
         });
         merge(isa, &mut first, &second);
@@ -107,7 +127,12 @@ fn check(head: &Head, queries: &[Vec<f32>], ranges: &[Range<usize>]) {
             let scaled: Vec<f32> = query.iter().map(|x| x * SCORE_SCALE).collect();
             let part = |part: usize| {
                 let seen = cut_ranges(part)[i].clone();
-                oracle::attend(head.cache(), &scaled, &head.keys, &head.values, seen)
+                let bend = |key: usize, score: f32| match [capped, sloped] {
+                    [true, _] => oracle::soft_capped(score, CAP),
+                    [_, true] => (-SLOPES[i % 3]).mul_add(from(i) - key as f32, score),
+                    _ => score,
+                };
+                oracle::attend(head.cache(), &scaled, &head.keys, &head.values, seen, bend)
             };
             let Some(exact) = oracle::merge(part(0), part(1)) else { continue };
             let mut out = vec![7.0; dim];

@@ -1,6 +1,8 @@
 //! What every kernel must compute, written from docs/numerics.md alone: one value at a
 //! time, with the standard library's fma and square root, and none of the runtime's code.
 
+use oarlock::kernels::Activation;
+
 /// The padding of a head, the keys of a tile, the columns of a block.
 pub const BLOCK: usize = 32;
 
@@ -48,10 +50,48 @@ pub fn exp(v: f32) -> f32 {
     (f64::from(p) * 2_f64.powi(n as i32)) as f32
 }
 
-pub fn silu_times(gate: f32, up: f32) -> f32 {
-    let e = exp(-gate.abs());
-    let sigmoid = if gate >= 0.0 { 1.0 } else { e } / (1.0 + e);
-    gate * sigmoid * up
+fn sigmoid(x: f32) -> f32 {
+    let e = exp(-x.abs());
+    if x >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
+}
+
+pub fn activation(activation: Activation, x: f32) -> f32 {
+    match activation {
+        Activation::Silu => x * sigmoid(x),
+        Activation::GeluTanh => {
+            let cube = x * x * x;
+            x * sigmoid(1.595_769_1 * 0.044_715_f32.mul_add(cube, x))
+        }
+        Activation::GeluErf => {
+            let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
+            let t = 1.0 / 0.327_591_1_f32.mul_add(z, 1.0);
+            let p = 1.061_405_4_f32.mul_add(t, -1.453_152);
+            let p = p.mul_add(t, 1.421_413_8).mul_add(t, -0.284_496_74).mul_add(t, 0.254_829_6);
+            let half = p * t * exp(-(z * z)) * 0.5;
+            x * if x < 0.0 { half } else { 1.0 - half }
+        }
+        Activation::Relu => {
+            if x > 0.0 {
+                x
+            } else {
+                0.0
+            }
+        }
+        Activation::ReluSquared => {
+            if x > 0.0 {
+                x * x
+            } else {
+                0.0
+            }
+        }
+    }
+}
+
+pub fn soft_capped(x: f32, cap: f32) -> f32 {
+    let y = x / cap;
+    let e = exp(y.abs() * -2.0);
+    let capped = (1.0 - e) / (1.0 + e) * cap;
+    if y < 0.0 { 0.0 - capped } else { capped }
 }
 
 /// The tree 8-4-2-1.
@@ -197,13 +237,14 @@ pub struct State {
 }
 
 /// One query and one segment: `seen` are the indices of its keys, ascending; tiles are 32
-/// keys. `None` if it sees nothing.
+/// keys. `None` if it sees nothing. `bend` changes the score of a key.
 pub fn attend(
     cache: Cache,
     query: &[f32],
     keys: &[Vec<f32>],
     values: &[Vec<f32>],
     seen: std::ops::Range<usize>,
+    bend: impl Fn(usize, f32) -> f32,
 ) -> Option<State> {
     let mut state: Option<State> = None;
     for tile in 0..keys.len().div_ceil(32) {
@@ -211,7 +252,8 @@ pub fn attend(
         if here.is_empty() {
             continue;
         }
-        let scores: Vec<f32> = here.iter().map(|&key| score(cache, query, &keys[key])).collect();
+        let scores: Vec<f32> =
+            here.iter().map(|&key| bend(key, score(cache, query, &keys[key]))).collect();
         let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let before = state.unwrap_or(State { max: largest, sum: 0.0, acc: vec![0.0; query.len()] });
         let max = before.max.max(largest);

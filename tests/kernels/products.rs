@@ -1,6 +1,6 @@
 //! Matrix products of every weight type, and single rows.
 
-use oarlock::kernels::{ActsMut, Input, Job, Task, embedding_row, matmul};
+use oarlock::kernels::{Activation, ActsMut, Input, Job, Task, embedding_row, matmul};
 use oarlock::layout::{self, WeightType};
 use oarlock::matrix::{Linear, Matrix};
 use oarlock::{Executor, Isa, Machine, Serial};
@@ -137,15 +137,17 @@ fn check(kind: WeightType, rows: usize, tokens: &[Vec<f32>], executors: &[&dyn E
     for isa in isas() {
         for &exec in executors {
             let machine = Machine { isa, exec };
-            let mut outs = [0, 1, 2].map(|_| vec![0.5_f32; tokens.len() * stride]);
-            let [stored, added, gated] = &mut outs;
+            let activation = Activation::GeluTanh;
+            let mut outs = [0, 1, 2, 3].map(|_| vec![0.5_f32; tokens.len() * stride]);
+            let [stored, added, gated, activated] = &mut outs;
             with_input(isa, tokens, |input| {
                 let job = |task, out| Job { task, out, stride };
-                let gate = Task::GatedSilu { gate: plain, up: biased };
+                let gate = Task::Gated { gate: plain, up: biased, activation };
                 let mut jobs = [
                     job(Task::Store(plain), stored),
                     job(Task::Add(biased, FACTOR), added),
                     job(gate, gated),
+                    job(Task::Activated(biased, activation), activated),
                 ];
                 matmul(&machine, input, &mut jobs);
             });
@@ -159,10 +161,13 @@ fn check(kind: WeightType, rows: usize, tokens: &[Vec<f32>], executors: &[&dyn E
                     all
                 };
                 let sum = z.iter().map(|z| 0.5 + z * FACTOR).collect();
-                let silu = y.iter().zip(z).map(|(y, z)| oracle::silu_times(*y, *z)).collect();
+                let f = |y: &f32| oracle::activation(activation, *y);
+                let product = y.iter().zip(z).map(|(y, z)| f(y) * z).collect();
+                let plain = z.iter().map(f).collect();
                 assert_bits(&row(&outs[0]), &padded(y.clone(), 0.0), &("store", what));
                 assert_bits(&row(&outs[1]), &padded(sum, 0.5), &("add", what));
-                assert_bits(&row(&outs[2]), &padded(silu, 0.0), &("gate", what));
+                assert_bits(&row(&outs[2]), &padded(product, 0.0), &("gate", what));
+                assert_bits(&row(&outs[3]), &padded(plain, 0.0), &("plain", what));
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Norm, addition, gating, rotation, quantization, and scalar mathematics.
 
-use oarlock::kernels::{ActsMut, add, gated_silu, layer_norm, norm_heads, rms_norm, rotate, scale};
+use oarlock::kernels::{
+    Activation, ActsMut, activate, add, clamp, layer_norm, layer_norm_in, norm_heads, rms_norm,
+    rotate, scale, soft_cap,
+};
 use oarlock::math;
 use oarlock_tests::{Random, isas};
 
@@ -39,6 +42,9 @@ fn layer_norms() {
             let mut out = vec![7.0; x.len()];
             layer_norm(isa, x, gain, bias, 1e-5, &mut out);
             assert_bits(&out, &oracle::layer_norm(x, gain, bias, 1e-5), &(isa, x.len()));
+            let mut there = x.to_vec();
+            layer_norm_in(isa, &mut there, gain, bias, 1e-5);
+            assert_bits(&there, &out, &("in place", isa, x.len()));
         }
     });
 }
@@ -73,29 +79,88 @@ fn sums() {
     });
 }
 
+const ACTIVATIONS: [Activation; 5] = [
+    Activation::Silu,
+    Activation::GeluTanh,
+    Activation::GeluErf,
+    Activation::Relu,
+    Activation::ReluSquared,
+];
+
 #[test]
-fn gates() {
-    everywhere(|isa, gate, up| {
-        let mut out = gate.to_vec();
-        gated_silu(isa, &mut out, up);
-        let exact: Vec<f32> =
-            gate.iter().zip(up).map(|(gate, up)| oracle::silu_times(*gate, *up)).collect();
-        assert_bits(&out, &exact, &(isa, gate.len()));
+fn non_linearities() {
+    everywhere(|isa, x, _| {
+        for activation in ACTIVATIONS {
+            let mut out = x.to_vec();
+            activate(isa, activation, &mut out);
+            let exact: Vec<f32> = x.iter().map(|x| oracle::activation(activation, *x)).collect();
+            assert_bits(&out, &exact, &(isa, activation, x.len()));
+        }
     });
 }
 
 #[test]
-fn gates_at_every_exponent() {
-    // −88 … 88 in steps that meet both sides of every rounding to a power of two, and small
-    // enough that an exponential rounded once too often shows somewhere.
-    let gate: Vec<f32> = (-880_000..880_000).map(|i| i as f32 * 1e-4).collect();
-    let up = vec![1.0; gate.len()];
-    let exact: Vec<f32> = gate.iter().map(|gate| oracle::silu_times(*gate, 1.0)).collect();
-    for isa in isas() {
-        let mut out = gate.clone();
-        gated_silu(isa, &mut out, &up);
-        assert_bits(&out, &exact, &isa);
+fn limits() {
+    everywhere(|isa, x, other| {
+        let most = other[0].abs() + 0.1;
+        let (mut capped, mut cut) = (x.to_vec(), x.to_vec());
+        soft_cap(isa, &mut capped, most);
+        clamp(isa, &mut cut, most);
+        let exact: Vec<f32> = x.iter().map(|x| oracle::soft_capped(*x, most)).collect();
+        assert_bits(&capped, &exact, &("soft", isa, x.len()));
+        let exact: Vec<f32> = x.iter().map(|x| x.clamp(-most, most)).collect();
+        assert_bits(&cut, &exact, &("hard", isa, x.len()));
+    });
+}
+
+/// −88 … 88 in steps that meet both sides of every rounding to a power of two, and small
+/// enough that an exponential rounded once too often shows somewhere.
+fn every_exponent() -> Vec<f32> {
+    (-880_000..880_000).map(|i| i as f32 * 1e-4).collect()
+}
+
+#[test]
+fn activations_at_every_exponent() {
+    let x = every_exponent();
+    for activation in ACTIVATIONS {
+        let exact: Vec<f32> = x.iter().map(|x| oracle::activation(activation, *x)).collect();
+        for isa in isas() {
+            let mut out = x.clone();
+            activate(isa, activation, &mut out);
+            assert_bits(&out, &exact, &(isa, activation));
+        }
     }
+}
+
+/// The bits are one thing, what they should be another: tanh and erf in f64.
+#[test]
+fn activations_are_those_of_the_papers() {
+    let tanh = |x: f64| {
+        x / 2.0 * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
+    };
+    for v in every_exponent() {
+        let (x, of) = (f64::from(v), |a| f64::from(oracle::activation(a, v)));
+        assert!((of(Activation::GeluTanh) - tanh(x)).abs() <= 3e-7 * x.abs(), "{v}");
+        assert!((of(Activation::GeluErf) - x * normal(x)).abs() <= 3e-7 * x.abs(), "{v}");
+        let capped = f64::from(oracle::soft_capped(v, 30.0));
+        assert!((capped - 30.0 * (x / 30.0).tanh()).abs() <= 30.0 * 3e-7, "{v}");
+    }
+}
+
+/// Φ(x) by its Taylor series, or by the continued fraction of the tail (Abramowitz and Stegun
+/// 26.2.10 and 26.2.14).
+fn normal(x: f64) -> f64 {
+    let density = (-x * x / 2.0).exp() / std::f64::consts::TAU.sqrt();
+    if x.abs() < 3.0 {
+        let terms = (0..60).scan(x, |term, n| {
+            let this = *term;
+            *term *= x * x / f64::from(2 * n + 3);
+            Some(this)
+        });
+        return 0.5 + density * terms.sum::<f64>();
+    }
+    let tail = density / (1..40).rev().fold(x.abs(), |rest, n| x.abs() + f64::from(n) / rest);
+    if x < 0.0 { tail } else { 1.0 - tail }
 }
 
 #[test]

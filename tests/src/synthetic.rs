@@ -4,7 +4,7 @@ use oarlock::format::{Config, Role, TensorType};
 use oarlock::layout::{
     INT4_ZERO, TILE_ROWS, WeightType, blocks, f32_offset, matrix_bytes, tile_bytes,
 };
-use oarlock_convert::write::{Metadata, Spec, to_bytes};
+use oarlock_convert::write::{Metadata, RopeTable, Spec, to_bytes};
 
 use crate::{Aligned, Random};
 
@@ -45,8 +45,9 @@ impl Synthetic {
         let metadata = Metadata {
             config,
             arch: "Synthetic".into(),
-            rope_phases: phases.clone(),
-            attention_factor,
+            ropes: ropes(&config, &phases, attention_factor),
+            // Every other one, so that both kinds are there.
+            local: (0..config.n_layers).map(|i| config.window > 0 && i % 2 == 0).collect(),
             ..Metadata::default()
         };
         let file = to_bytes(metadata, packed).expect("a small model fits in memory");
@@ -62,18 +63,26 @@ impl Synthetic {
 
 /// Roles in the order of the file. Every second layer does without biases.
 fn roles(config: &Config) -> Vec<(Role, Option<usize>)> {
-    let mut all = vec![(Role::Embedding, None)];
+    let outside = |roles: &[Role]| {
+        let here = roles.iter().filter(|role| role.is_in(config));
+        here.map(|&role| (role, None)).collect::<Vec<_>>()
+    };
+    let mut all = outside(Role::BEFORE);
     for layer in 0..config.n_layers {
         let here = Role::LAYER
             .iter()
             .filter(|role| role.is_in(config) && (layer % 2 == 0 || !role.is_bias()));
         all.extend(here.map(|&role| (role, Some(layer))));
     }
-    all.push((Role::OutputNorm, None));
-    if !config.tied {
-        all.push((Role::Output, None));
-    }
+    all.extend(outside(Role::AFTER));
     all
+}
+
+/// The tables of a model: each turns half as fast as that before.
+fn ropes(config: &Config, phases: &[u64], attention_factor: f32) -> Vec<RopeTable> {
+    let slower = |n: usize| phases.iter().map(|phase| phase >> n).collect();
+    let table = |n| RopeTable { phases: slower(n), attention_factor };
+    (0..config.rope_tables()).map(table).collect()
 }
 
 /// About 10000^(−pair / pairs) radians a position, as turns in units of 2⁻⁶⁴.
@@ -86,6 +95,8 @@ fn phases(pairs: usize) -> Vec<u64> {
 fn values(role: Role, n: usize, cols: usize, random: &mut Random) -> Vec<f32> {
     let (middle, deviation) = match (role.is_vector(), role.is_bias()) {
         (true, true) => (0.0, 0.3),
+        // Of a few tokens' distance the exponential leaves something.
+        (true, false) if role == Role::Slopes => (0.2, 0.05),
         (true, false) => (1.0, 0.3),
         (false, _) => (0.0, 1.0 / (cols as f64).sqrt()),
     };

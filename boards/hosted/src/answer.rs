@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use oarlock::sampler::Sampler;
 use oarlock::tokenizer::Tokenizer;
-use oarlock::{Drafts, FeedError, Machine, Session};
+use oarlock::{Drafts, Machine, Session};
 
 use crate::console;
-use crate::errors::{Outcome, Stop, fault};
+use crate::engine::feed_fault;
+use crate::errors::Outcome;
 use crate::text_stream::TextStream;
 
 /// A session that answers.
@@ -89,7 +90,7 @@ impl Speaker<'_> {
                 return Ok(false);
             }
             let n = step.min(self.unfed.len());
-            self.session.feed(&self.machine, &self.unfed[..n]).map_err(unknown_token)?;
+            self.session.feed(&self.machine, &self.unfed[..n]).map_err(feed_fault)?;
             self.unfed.drain(..n);
         }
         Ok(true)
@@ -99,7 +100,7 @@ impl Speaker<'_> {
     fn feed_last(&mut self, wanted: u64) -> Outcome {
         let [token] = self.unfed[..] else { return Ok(()) };
         let most = usize::try_from(wanted - 1).unwrap_or(usize::MAX);
-        self.session.feed_ahead(&self.machine, token, most).map_err(unknown_token)?;
+        self.session.feed_ahead(&self.machine, token, most).map_err(feed_fault)?;
         self.unfed.clear();
         Ok(())
     }
@@ -145,10 +146,6 @@ impl Speaker<'_> {
         }
         Ok(())
     }
-}
-
-fn unknown_token(error: FeedError) -> Stop {
-    fault("tokens", error, "convert the model again")
 }
 
 fn show(text: &str) -> Outcome {

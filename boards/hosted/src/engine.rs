@@ -1,7 +1,8 @@
 //! What a session needs beside the model: threads, instruction set, memory.
 
 use memmap2::MmapMut;
-use oarlock::{Isa, KvType, Machine, Model, Options, OptionsError, Session};
+use oarlock::model::Positions;
+use oarlock::{FeedError, Isa, KvType, Machine, Model, Options, OptionsError, Session};
 
 use crate::errors::{Outcome, Stop, fault};
 use crate::pool::Pool;
@@ -26,6 +27,7 @@ impl Engine {
         let mut options = options(run, model);
         adjust(&mut options);
         let bytes = bytes_needed(model, &options)?;
+        say_where_it_ends(model);
         let pool = Pool::new(run.threads.map_or_else(cores::physical, usize::from))?;
         Ok(Self { pool, isa, options, scratch: scratch::reserve(bytes)? })
     }
@@ -69,6 +71,24 @@ pub fn options(run: &args::Run, model: &Model<'_>) -> Options {
     options
 }
 
+/// What no ring can change: a token needs a position that the model has learned.
+fn say_where_it_ends(model: &Model<'_>) {
+    let config = model.config();
+    if config.positions == Positions::Learned {
+        let most = config.context;
+        aside!("note: this model has learned {most} positions: no text goes beyond {most} tokens");
+    }
+}
+
+/// Why tokens were not fed.
+pub fn feed_fault(error: FeedError) -> Stop {
+    let (thing, todo) = match error {
+        FeedError::UnknownToken { .. } => ("tokens", "convert the model again"),
+        FeedError::NoPositions { .. } => ("context", "begin anew, or take a model that rotates"),
+    };
+    fault(thing, error, todo)
+}
+
 /// Exactly the bytes of a session with these options.
 pub fn bytes_needed(model: &Model<'_>, options: &Options) -> Outcome<usize> {
     Session::bytes_needed(model, options).map_err(|error| options_fault(options, error))
@@ -83,6 +103,9 @@ pub fn options_fault(options: &Options, error: OptionsError) -> Stop {
         }
         OptionsError::TooManySinks { most } => {
             fault(format!("--sinks {sinks}"), error, format!("give at most {most}"))
+        }
+        OptionsError::NoPositions { most } => {
+            fault(format!("--context {context}"), error, format!("give at most {most}"))
         }
         OptionsError::NoChunk => fault(format!("--chunk {chunk}"), error, "give at least 1"),
         _ => fault(format!("--context {context}"), error, "use a smaller context or chunk"),

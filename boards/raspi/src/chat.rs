@@ -7,7 +7,7 @@ use heapless::String;
 use oarlock::chat::{Chat, ChatUnavailable};
 use oarlock::conversation::{Conversation, Desk};
 use oarlock::tokenizer::{Symbol, Tokenizer, Utf8Stream};
-use oarlock::{Isa, Machine, Model, Options, Sampler, Session};
+use oarlock::{FeedError, Isa, Machine, Model, Options, Sampler, Session};
 use oarlock_raspi::line::LINE;
 use oarlock_raspi::units::{Celsius, Percent, Speed};
 
@@ -154,7 +154,7 @@ impl Talk {
                 Ok(false) => {}
                 Ok(true) => return true,
                 Err(error) => {
-                    println!("error: tokens: {error} (convert the model again)");
+                    refuse(error);
                     return false;
                 }
             }
@@ -169,7 +169,14 @@ impl Talk {
         while tokens < self.limit && !console::interrupted() {
             let wanted = self.limit - tokens;
             let next = self.conversation.next(&self.machine, &mut self.sampler, wanted);
-            let Ok(Some(id)) = next else { break };
+            let id = match next {
+                Ok(Some(id)) => id,
+                Ok(None) => break,
+                Err(error) => {
+                    refuse(error);
+                    break;
+                }
+            };
             tokens += 1;
             let tokenizer = self.conversation.tokenizer();
             if !tokenizer.is_special(id) {
@@ -185,6 +192,15 @@ impl Talk {
     fn temperature(&self) -> Temperature {
         Temperature(self.mailbox.temperature())
     }
+}
+
+/// Says why tokens were not fed.
+fn refuse(error: FeedError) {
+    let todo = match error {
+        FeedError::UnknownToken { .. } => "convert the model again",
+        FeedError::NoPositions { .. } => "begin anew, or take a model that rotates",
+    };
+    println!("error: tokens: {error} ({todo})");
 }
 
 /// The session that `cmdline.txt` asks for.

@@ -1,26 +1,83 @@
 //! What sets the families of Hugging Face apart from each other: options of one decoder.
 
-use oarlock::format::{Config, Norm, Norms, QkNorm, Residual, Scale};
-use serde_json::{Value, json};
+mod gated;
+mod plain;
+mod shared;
 
-use super::hf::FILE;
-use super::keys::{AGAIN, Keys};
-use super::{Biases, factor};
-use crate::error::{Error, Result};
+use oarlock::format::{Activation, Config};
+use serde_json::Value;
+
+use super::keys::Keys;
+use super::{Biases, Gains};
+use crate::error::Result;
+use crate::names::{
+    BIGCODE_HF, BLOOM_HF, GEMMA2_HF, GLM_HF, GLM4_HF, GPT2_HF, GPTJ_HF, LLAMA_HF, MPT_HF, NEOX_HF,
+    Names, OPT_HF, PHI_HF, PHI3_HF, STARCODER2_HF,
+};
 
 /// A family, by the name of its class.
 pub(super) struct Family {
     pub arch: &'static str,
     pub model_type: &'static str,
+    /// What it calls dimensions.
+    pub words: &'static Words,
+    /// What it calls tensors.
+    pub names: &'static Names,
+    /// The non-linearity where the config does not name it.
+    pub activation: Activation,
     /// Whether the output matrix is the embedding where the config says nothing.
     pub tied: bool,
-    /// Whether the config may have only the first elements of a head rotated.
-    pub partial_rotary: bool,
+    /// Whether queries and keys are rotated.
+    pub rotated: bool,
+    /// The base of rotary frequencies where the config does not have it.
+    pub theta: f64,
+    /// The same of layers with a window, where those have their own.
+    pub local_theta: Option<f64>,
+    /// How much of a head is rotated where the config does not say, if it may at all.
+    pub partial_rotary: Option<f64>,
     /// Whether elements (2i, 2i + 1) are rotated together, and not (i, i + half).
     pub interleaved: bool,
     /// Sets the family's options, and reads the keys that it does not share with others.
     pub traits: fn(&Keys<'_>, &mut Config, &mut Vec<String>) -> Result<Traits>,
 }
+
+impl Family {
+    /// The activation of this name.
+    pub fn activation_of(&self, name: &Value) -> Option<Activation> {
+        Some(match name.as_str()? {
+            "silu" | "swish" => Activation::Silu,
+            // The first files of Gemma have it so, and mean the other.
+            "gelu" if self.arch == "GemmaForCausalLM" => Activation::GeluTanh,
+            "gelu" | "gelu_python" => Activation::GeluErf,
+            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Activation::GeluTanh,
+            "relu" => Activation::Relu,
+            "relu2" => Activation::ReluSquared,
+            _ => return None,
+        })
+    }
+}
+
+/// What a config calls dimensions; where there are several words, the first that is there.
+pub(super) struct Words {
+    pub hidden: &'static [&'static str],
+    pub heads: &'static [&'static str],
+    pub layers: &'static [&'static str],
+    pub inner: &'static [&'static str],
+    /// Whether the inner dimension is four times the hidden one where it is not there.
+    pub four_times: bool,
+    pub context: &'static [&'static str],
+    pub activation: &'static [&'static str],
+}
+
+const WORDS: Words = Words {
+    hidden: &["hidden_size"],
+    heads: &["num_attention_heads"],
+    layers: &["num_hidden_layers"],
+    inner: &["intermediate_size"],
+    four_times: false,
+    context: &["max_position_embeddings"],
+    activation: &["hidden_act"],
+};
 
 /// What the config section of the file has no place for.
 #[derive(Debug, Default)]
@@ -28,37 +85,60 @@ pub(super) struct Traits {
     pub biases: Biases,
     /// Layers without rotation; those beyond have it.
     pub no_rope: Vec<bool>,
+    /// Layers with a window; those beyond have none.
+    pub local: Vec<bool>,
+    pub gains: Gains,
+    /// Of linear biases.
+    pub slopes: Vec<f32>,
+    /// What tensors are called, if not as in all of the family.
+    pub names: Option<&'static Names>,
 }
 
 const LLAMA: Family = Family {
     arch: "LlamaForCausalLM",
     model_type: "llama",
+    words: &WORDS,
+    names: &LLAMA_HF,
+    activation: Activation::Silu,
     tied: false,
-    partial_rotary: false,
+    rotated: true,
+    theta: 10000.0,
+    local_theta: None,
+    partial_rotary: None,
     interleaved: false,
-    traits: llama,
+    traits: gated::llama,
+};
+
+const GEMMA: Family = Family {
+    arch: "GemmaForCausalLM",
+    model_type: "gemma",
+    words: &Words { activation: &["hidden_activation", "hidden_act"], ..WORDS },
+    activation: Activation::GeluTanh,
+    tied: true,
+    traits: gated::gemma,
+    ..LLAMA
 };
 
 /// The families that are converted.
 pub(super) const FAMILIES: &[Family] = &[
     LLAMA,
-    Family { arch: "MistralForCausalLM", model_type: "mistral", traits: mistral, ..LLAMA },
-    Family { arch: "Qwen2ForCausalLM", model_type: "qwen2", traits: qwen2, ..LLAMA },
-    Family { arch: "Qwen3ForCausalLM", model_type: "qwen3", traits: qwen3, ..LLAMA },
+    Family { arch: "MistralForCausalLM", model_type: "mistral", traits: gated::mistral, ..LLAMA },
+    Family { arch: "Qwen2ForCausalLM", model_type: "qwen2", traits: gated::qwen2, ..LLAMA },
+    Family { arch: "Qwen3ForCausalLM", model_type: "qwen3", traits: gated::qwen3, ..LLAMA },
     Family {
         arch: "SmolLM3ForCausalLM",
         model_type: "smollm3",
         tied: true,
-        traits: smollm3,
+        traits: gated::smollm3,
         ..LLAMA
     },
-    Family { arch: "GraniteForCausalLM", model_type: "granite", traits: granite, ..LLAMA },
-    Family { arch: "Olmo2ForCausalLM", model_type: "olmo2", traits: olmo2, ..LLAMA },
+    Family { arch: "GraniteForCausalLM", model_type: "granite", traits: gated::granite, ..LLAMA },
+    Family { arch: "Olmo2ForCausalLM", model_type: "olmo2", traits: gated::olmo2, ..LLAMA },
     Family {
         arch: "StableLmForCausalLM",
         model_type: "stablelm",
-        partial_rotary: true,
-        traits: stablelm,
+        partial_rotary: Some(0.25),
+        traits: gated::stablelm,
         ..LLAMA
     },
     Family {
@@ -66,130 +146,206 @@ pub(super) const FAMILIES: &[Family] = &[
         model_type: "cohere",
         tied: true,
         interleaved: true,
-        traits: cohere,
+        traits: gated::cohere,
+        ..LLAMA
+    },
+    GEMMA,
+    Family {
+        arch: "Gemma2ForCausalLM",
+        model_type: "gemma2",
+        names: &GEMMA2_HF,
+        traits: gated::gemma2,
+        ..GEMMA
+    },
+    Family {
+        arch: "Gemma3ForCausalLM",
+        model_type: "gemma3_text",
+        names: &GEMMA2_HF,
+        theta: 1e6,
+        local_theta: Some(1e4),
+        traits: gated::gemma3,
+        ..GEMMA
+    },
+    Family {
+        arch: "Phi3ForCausalLM",
+        model_type: "phi3",
+        names: &PHI3_HF,
+        partial_rotary: Some(1.0),
+        traits: gated::phi3,
+        ..LLAMA
+    },
+    Family {
+        arch: "PhiForCausalLM",
+        model_type: "phi",
+        names: &PHI_HF,
+        activation: Activation::GeluTanh,
+        partial_rotary: Some(0.5),
+        traits: plain::phi,
+        ..LLAMA
+    },
+    Family {
+        arch: "GPTNeoXForCausalLM",
+        model_type: "gpt_neox",
+        names: &NEOX_HF,
+        activation: Activation::GeluErf,
+        partial_rotary: Some(0.25),
+        traits: plain::neox,
+        ..LLAMA
+    },
+    GPT2,
+    Family {
+        arch: "GPTBigCodeForCausalLM",
+        model_type: "gpt_bigcode",
+        names: &BIGCODE_HF,
+        traits: plain::bigcode,
+        ..GPT2
+    },
+    Family {
+        arch: "GPTJForCausalLM",
+        model_type: "gptj",
+        names: &GPTJ_HF,
+        tied: false,
+        rotated: true,
+        interleaved: true,
+        traits: plain::gptj,
+        ..GPT2
+    },
+    Family {
+        arch: "Starcoder2ForCausalLM",
+        model_type: "starcoder2",
+        names: &STARCODER2_HF,
+        activation: Activation::GeluTanh,
+        tied: true,
+        traits: plain::starcoder2,
+        ..LLAMA
+    },
+    Family {
+        arch: "OPTForCausalLM",
+        model_type: "opt",
+        words: &Words { inner: &["ffn_dim"], activation: &["activation_function"], ..WORDS },
+        names: &OPT_HF,
+        activation: Activation::Relu,
+        tied: true,
+        rotated: false,
+        traits: plain::opt,
+        ..LLAMA
+    },
+    Family {
+        arch: "FalconForCausalLM",
+        model_type: "falcon",
+        words: &Words {
+            heads: &["num_attention_heads", "n_head"],
+            layers: &["num_hidden_layers", "n_layer"],
+            inner: &["ffn_hidden_size"],
+            four_times: true,
+            activation: &["activation"],
+            ..WORDS
+        },
+        names: &BLOOM_HF,
+        activation: Activation::GeluErf,
+        tied: true,
+        traits: plain::falcon,
+        ..LLAMA
+    },
+    Family {
+        arch: "MptForCausalLM",
+        model_type: "mpt",
+        words: &Words {
+            hidden: &["d_model"],
+            heads: &["n_heads"],
+            layers: &["n_layers"],
+            inner: &[],
+            four_times: true,
+            context: &["max_seq_len"],
+            activation: &[],
+        },
+        names: &MPT_HF,
+        activation: Activation::GeluErf,
+        tied: true,
+        rotated: false,
+        traits: plain::mpt,
+        ..LLAMA
+    },
+    Family {
+        arch: "BloomForCausalLM",
+        model_type: "bloom",
+        words: &Words {
+            hidden: &["hidden_size", "n_embed"],
+            heads: &["n_head", "num_attention_heads"],
+            layers: &["n_layer", "num_hidden_layers"],
+            inner: &[],
+            four_times: true,
+            context: &["seq_length"],
+            activation: &[],
+        },
+        names: &BLOOM_HF,
+        activation: Activation::GeluTanh,
+        tied: true,
+        rotated: false,
+        traits: plain::bloom,
+        ..LLAMA
+    },
+    Family { arch: "OlmoForCausalLM", model_type: "olmo", traits: gated::olmo, ..LLAMA },
+    Family {
+        arch: "Cohere2ForCausalLM",
+        model_type: "cohere2",
+        tied: true,
+        interleaved: true,
+        traits: gated::cohere2,
+        ..LLAMA
+    },
+    Family {
+        arch: "NemotronForCausalLM",
+        model_type: "nemotron",
+        activation: Activation::ReluSquared,
+        partial_rotary: Some(0.5),
+        traits: plain::nemotron,
+        ..LLAMA
+    },
+    GLM,
+    Family {
+        arch: "Glm4ForCausalLM",
+        model_type: "glm4",
+        names: &GLM4_HF,
+        traits: gated::glm4,
+        ..GLM
+    },
+    Family {
+        arch: "HeliumForCausalLM",
+        model_type: "helium",
+        theta: 1e5,
+        interleaved: true,
+        traits: gated::helium,
         ..LLAMA
     },
 ];
 
-fn rms(keys: &Keys<'_>, config: &mut Config) -> Result<()> {
-    config.norm_eps = keys.float("rms_norm_eps")?.unwrap_or(1e-6) as f32;
-    Ok(())
-}
+const GPT2: Family = Family {
+    arch: "GPT2LMHeadModel",
+    model_type: "gpt2",
+    words: &Words {
+        hidden: &["n_embd"],
+        heads: &["n_head"],
+        layers: &["n_layer"],
+        inner: &["n_inner"],
+        four_times: true,
+        context: &["n_positions", "n_ctx"],
+        activation: &["activation_function"],
+    },
+    names: &GPT2_HF,
+    activation: Activation::GeluTanh,
+    tied: true,
+    rotated: false,
+    traits: plain::gpt2,
+    ..LLAMA
+};
 
-fn layer_norm(keys: &Keys<'_>, config: &mut Config) -> Result<()> {
-    config.norm = Norm::Layer;
-    config.norm_eps = keys.float("layer_norm_eps")?.unwrap_or(1e-5) as f32;
-    Ok(())
-}
-
-fn announced(keys: &Keys<'_>) -> Result<Biases> {
-    let attention = keys.bool("attention_bias")?.unwrap_or(false);
-    let mlp = keys.bool("mlp_bias")?.unwrap_or(false);
-    Ok(Biases::Announced { qkv: attention, o: attention, mlp, norm: false })
-}
-
-fn scale(keys: &Keys<'_>, key: &str, f: impl Fn(f64) -> f64) -> Result<Scale> {
-    factor(format_args!("{FILE}: {key}"), keys.float(key)?.map(f))
-}
-
-/// No layer has a window of its own: that windows are not used was checked of all families.
-fn full_attention(keys: &Keys<'_>) -> Result<()> {
-    keys.get("sliding_window");
-    keys.get("max_window_layers");
-    let Some(Value::Array(types)) = keys.get("layer_types") else { return Ok(()) };
-    match types.iter().find(|kind| **kind != "full_attention") {
-        None => Ok(()),
-        Some(kind) => {
-            let what = format!("layer_types has {kind}");
-            Err(Error::new(FILE, what, "only full_attention is supported"))
-        }
-    }
-}
-
-fn llama(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
-    Ok(Traits { biases: announced(keys)?, ..Traits::default() })
-}
-
-/// arXiv 2310.06825. Where its window is shorter than its context, a ring of the window's size
-/// shows every token what it saw in training.
-fn mistral(keys: &Keys<'_>, config: &mut Config, warnings: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
-    if let Some(window) = keys.size("sliding_window")?.filter(|&n| n < config.context) {
-        warnings.push(format!(
-            "{FILE}: every layer sees the last {window} tokens, so that is the model's context"
-        ));
-        config.context = window;
-    }
-    Ok(Traits::default())
-}
-
-fn qwen2(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
-    full_attention(keys)?;
-    let biases = Biases::Announced { qkv: true, o: false, mlp: false, norm: false };
-    Ok(Traits { biases, ..Traits::default() })
-}
-
-fn qwen3(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
-    full_attention(keys)?;
-    config.qk_norm = QkNorm::Head;
-    Ok(Traits { biases: announced(keys)?, ..Traits::default() })
-}
-
-/// Some layers know positions from the causal mask alone (arXiv 2501.18795).
-fn smollm3(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
-    full_attention(keys)?;
-    let every = keys.size("no_rope_layer_interval")?.unwrap_or(4).max(1);
-    let no_rope: Vec<bool> = match keys.get("no_rope_layers") {
-        // 1 where there is rotation.
-        Some(Value::Array(list)) => list.iter().map(|rotated| *rotated == 0).collect(),
-        // Of more layers than there can be, the first are enough to refuse them.
-        _ => (1..=config.n_layers.min(Config::MAX_DIM)).map(|n| n.is_multiple_of(every)).collect(),
-    };
-    if no_rope.len() != config.n_layers {
-        let what = format!("no_rope_layers names {} of {} layers", no_rope.len(), config.n_layers);
-        return Err(Error::new(FILE, what, AGAIN));
-    }
-    Ok(Traits { biases: announced(keys)?, no_rope })
-}
-
-/// arXiv 2408.13359: factors that let learning rates be the same at every size.
-fn granite(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
-    config.embedding_scale = scale(keys, "embedding_multiplier", |v| v)?;
-    config.residual_scale = scale(keys, "residual_multiplier", |v| v)?;
-    // Of the number in single precision, which is what GGUF has.
-    config.logit_scale = scale(keys, "logits_scaling", |v| 1.0 / f64::from(v as f32))?;
-    config.score_scale = scale(keys, "attention_multiplier", |v| v)?.0;
-    Ok(Traits { biases: announced(keys)?, ..Traits::default() })
-}
-
-/// arXiv 2501.00656: norms behind attention and feed-forward part, and over whole queries and
-/// keys.
-fn olmo2(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
-    config.norms = Norms::After;
-    config.qk_norm = QkNorm::Whole;
-    Ok(Traits { biases: announced(keys)?, ..Traits::default() })
-}
-
-fn stablelm(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    layer_norm(keys, config)?;
-    for key in ["qk_layernorm", "use_parallel_residual"] {
-        keys.must_be(key, &[json!(false)])?;
-    }
-    let qkv = keys.bool("use_qkv_bias")?.unwrap_or(false);
-    let biases = Biases::Announced { qkv, o: false, mlp: false, norm: true };
-    Ok(Traits { biases, ..Traits::default() })
-}
-
-fn cohere(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    layer_norm(keys, config)?;
-    keys.must_be("use_qk_norm", &[json!(false)])?;
-    config.residual = Residual::Parallel;
-    config.logit_scale = scale(keys, "logit_scale", |v| v)?;
-    Ok(Traits { biases: announced(keys)?, ..Traits::default() })
-}
+const GLM: Family = Family {
+    arch: "GlmForCausalLM",
+    model_type: "glm",
+    names: &GLM_HF,
+    partial_rotary: Some(0.5),
+    interleaved: true,
+    traits: gated::glm,
+    ..LLAMA
+};

@@ -4,7 +4,9 @@ use oarlock::Sampling;
 use oarlock::format::Config;
 
 use super::gguf_families::{FAMILIES, Family};
-use super::{Biases, Description, UNKNOWN, check, check_rope, in_range, score_scale};
+use super::{
+    Biases, Description, Gains, Rotary, UNKNOWN, check, check_rope, in_range, score_scale,
+};
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, Metadata, Value};
 use crate::names::{LLAMA_GGUF, ROPE_FREQS};
@@ -69,14 +71,15 @@ pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
     let rope_theta = keys.float("rope.freq_base")?.unwrap_or(10000.0);
     check("GGUF metadata", &config)?;
     check_rope("GGUF metadata", rope_theta, config.rot_dim)?;
-    let (rope_scaling, attention_factor) = scaling(&keys, file, rope_theta, config.rot_dim)?;
+    let (scaling, attention_factor) = scaling(&keys, file, rope_theta, config.rot_dim)?;
     Ok(Description {
         config,
         arch: arch.into(),
-        rope_theta,
-        rope_scaling,
-        attention_factor,
+        ropes: vec![Rotary { theta: rope_theta, scaling, attention_factor }],
         no_rope: (1..=config.n_layers).map(|n| family.no_rope(n)).collect(),
+        local: Vec::new(),
+        gains: Gains::Plain,
+        slopes: Vec::new(),
         biases: Biases::Found,
         names: &LLAMA_GGUF,
         interleaved: family.interleaved,

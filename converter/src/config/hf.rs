@@ -1,35 +1,40 @@
 //! `config.json` and `generation_config.json` of Hugging Face transformers 4 and 5.
 
 use oarlock::Sampling;
-use oarlock::format::Config;
+use oarlock::format::{Activation, Config};
 use serde_json::{Value, json};
 
 use super::families::{FAMILIES, Family};
 use super::keys::{AGAIN, Keys};
-use super::rope::{Rope, rope};
+use super::rope::{Ropes, ropes};
 use super::{Description, check, in_range, score_scale};
 use crate::error::{Error, Result};
-use crate::names::LLAMA_HF;
 
 pub(super) const FILE: &str = "config.json";
 const GENERATION: &str = "generation_config.json";
 
 /// Keys that change nothing in the mathematics of a forward pass.
-const HARMLESS: &[&str] = &[
+pub(super) const HARMLESS: &[&str] = &[
     "_attn_implementation_autoset",
     "_name_or_path",
     "architectures",
     "attention_dropout",
     "bad_words_ids",
     "begin_suppress_tokens",
+    "attn_pdrop",
     "bos_token_id",
+    "cache_implementation",
     "chunk_size_feed_forward",
+    "classifier_dropout",
     "decoder_start_token_id",
     "diversity_penalty",
     "do_sample",
     "dtype",
+    "dropout",
     "early_stopping",
+    "emb_pdrop",
     "embd_pdrop",
+    "embedding_dropout",
     "encoder_no_repeat_ngram_size",
     "exponential_decay_length_penalty",
     "finetuning_task",
@@ -37,10 +42,12 @@ const HARMLESS: &[&str] = &[
     "forced_eos_token_id",
     "hidden_dropout",
     "id2label",
+    "init_std",
     "initializer_range",
     "is_decoder",
     "is_llama_config",
     "label2id",
+    "layerdrop",
     "length_penalty",
     "max_length",
     "max_new_tokens",
@@ -60,9 +67,16 @@ const HARMLESS: &[&str] = &[
     "remove_invalid_values",
     "repetition_penalty",
     "resid_pdrop",
+    "residual_dropout",
     "return_dict",
     "return_dict_in_generate",
     "sep_token_id",
+    // Of classifiers.
+    "summary_activation",
+    "summary_first_dropout",
+    "summary_proj_to_labels",
+    "summary_type",
+    "summary_use_proj",
     "suppress_tokens",
     "task_specific_params",
     "temperature",
@@ -85,22 +99,26 @@ const HARMLESS: &[&str] = &[
 pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description> {
     let keys = Keys::new(FILE, config)?;
     let family = family(&keys)?;
-    let (rope, mut model) = dimensions(&keys, family)?;
-    let mut warnings = Vec::from_iter(rope.warning);
+    let (mut ropes, mut model) = dimensions(&keys, family)?;
+    let mut warnings = ropes.warnings;
     let traits = (family.traits)(&keys, &mut model, &mut warnings)?;
     neutral(&keys)?;
+    if ropes.local && !model.local_rope {
+        ropes.tables.remove(1);
+    }
     let (ends, sampling) = generate(&keys, generation, &mut warnings)?;
     keys.refuse_the_rest(HARMLESS)?;
     check(FILE, &model)?;
     Ok(Description {
         config: model,
         arch: family.arch.into(),
-        rope_theta: rope.theta,
-        rope_scaling: rope.scaling,
-        attention_factor: rope.attention_factor,
+        ropes: ropes.tables,
         no_rope: traits.no_rope,
+        local: traits.local,
+        gains: traits.gains,
+        slopes: traits.slopes,
         biases: traits.biases,
-        names: &LLAMA_HF,
+        names: traits.names.unwrap_or(family.names),
         interleaved: family.interleaved,
         ends,
         sampling,
@@ -109,9 +127,10 @@ pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description
 }
 
 /// What all families have in the same words.
-fn dimensions(keys: &Keys<'_>, family: &Family) -> Result<(Rope, Config)> {
-    let hidden = keys.need("hidden_size")?;
-    let n_heads = keys.need("num_attention_heads")?;
+fn dimensions(keys: &Keys<'_>, family: &Family) -> Result<(Ropes, Config)> {
+    let words = family.words;
+    let hidden = keys.need_one(words.hidden)?;
+    let n_heads = keys.need_one(words.heads)?;
     let head_dim = match keys.size("head_dim")? {
         Some(n) => n,
         None if n_heads > 0 && hidden.is_multiple_of(n_heads) => hidden / n_heads,
@@ -120,23 +139,47 @@ fn dimensions(keys: &Keys<'_>, family: &Family) -> Result<(Rope, Config)> {
             return Err(Error::new(FILE, what, AGAIN));
         }
     };
-    let context = keys.size("max_position_embeddings")?.unwrap_or(2048);
-    let rope = rope(keys, head_dim, context, family.partial_rotary)?;
+    let context = keys.one(words.context)?.unwrap_or(2048);
+    let ropes = ropes(keys, head_dim, context, family)?;
+    let ffn_dim = match keys.one(words.inner)? {
+        Some(n) => n,
+        None if words.four_times => 4 * hidden.min(Config::MAX_DIM),
+        None => keys.need_one(words.inner)?,
+    };
     let config = Config {
         vocab_size: keys.need("vocab_size")?,
         dim: hidden,
-        n_layers: keys.need("num_hidden_layers")?,
+        n_layers: keys.need_one(words.layers)?,
         n_heads,
         n_kv_heads: keys.size("num_key_value_heads")?.unwrap_or(n_heads),
         head_dim,
-        ffn_dim: keys.need("intermediate_size")?,
+        ffn_dim,
         context,
-        rot_dim: rope.rot_dim,
+        rot_dim: ropes.rot_dim,
+        local_rope: ropes.local,
+        long_context: ropes.long_context,
+        activation: activation(keys, family)?,
         score_scale: score_scale(head_dim),
         tied: keys.bool("tie_word_embeddings")?.unwrap_or(family.tied),
         ..Config::default()
     };
-    Ok((rope, config))
+    Ok((ropes, config))
+}
+
+/// The non-linearity by the name that `transformers` gives it.
+fn activation(keys: &Keys<'_>, family: &Family) -> Result<Activation> {
+    let mut found = Vec::new();
+    for key in family.words.activation {
+        found.extend(keys.get(key).map(|name| (key, name, family.activation_of(name))));
+    }
+    match found.first() {
+        None => Ok(family.activation),
+        Some((_, _, Some(activation))) => Ok(*activation),
+        Some((key, name, None)) => {
+            let known = "known: silu, gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, relu, relu2";
+            Err(Error::new(FILE, format!("{key} is {name}"), known))
+        }
+    }
 }
 
 fn family(keys: &Keys<'_>) -> Result<&'static Family> {
@@ -162,11 +205,11 @@ fn neutral(keys: &Keys<'_>) -> Result<()> {
         let todo = "get the model in f32, f16 or bf16";
         return Err(Error::new(FILE, "quantization_config: quantized safetensors", todo));
     }
-    keys.must_be("hidden_act", &[json!("silu"), json!("swish")])?;
     for key in ["add_cross_attention", "is_encoder_decoder", "rope_interleaved"] {
         keys.must_be(key, &[json!(false)])?;
     }
-    for key in ["tie_encoder_decoder", "use_sliding_window", "cross_attention_hidden_size"] {
+    keys.must_be("use_bidirectional_attention", &[json!(false)])?;
+    for key in ["tie_encoder_decoder", "cross_attention_hidden_size"] {
         keys.must_be(key, &[json!(false)])?;
     }
     keys.must_be("pruned_heads", &[json!({})])

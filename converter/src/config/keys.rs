@@ -32,6 +32,11 @@ impl<'v> Keys<'v> {
         self.map.get(key).filter(|v| !v.is_null())
     }
 
+    /// Whether the key is there, be it without a value.
+    pub fn has(&self, key: &str) -> bool {
+        self.map.contains_key(key)
+    }
+
     fn typed<T>(
         &self,
         key: &str,
@@ -50,6 +55,23 @@ impl<'v> Keys<'v> {
     pub fn need(&self, key: &str) -> Result<usize> {
         let missing = || Error::new(&self.thing, format!("{key} is missing"), AGAIN);
         self.size(key)?.ok_or_else(missing)
+    }
+
+    /// The first of these keys that has a value.
+    pub fn one(&self, keys: &[&str]) -> Result<Option<usize>> {
+        let mut first = None;
+        // All of them are asked for, so that none of them is unknown.
+        for key in keys {
+            first = first.or(self.size(key)?);
+        }
+        Ok(first)
+    }
+
+    /// The first of these keys that has a value, of which there must be one.
+    pub fn need_one(&self, keys: &[&str]) -> Result<usize> {
+        let missing =
+            || Error::new(&self.thing, format!("{} is missing", keys.join(" or ")), AGAIN);
+        self.one(keys)?.ok_or_else(missing)
     }
 
     pub fn float(&self, key: &str) -> Result<Option<f64>> {

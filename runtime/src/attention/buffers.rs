@@ -14,6 +14,8 @@ pub(crate) struct AttentionShape {
     pub(crate) head_dim: usize,
     /// rot_dim / 2
     pub(crate) pairs: usize,
+    /// The same of layers with frequencies of their own; 0 if there are none.
+    pub(crate) local_pairs: usize,
     /// Most tokens that go through together.
     pub(crate) chunk: usize,
     /// Most segments that one query sees, that of the sinks included.
@@ -44,10 +46,9 @@ impl AttentionShape {
 
 pub(crate) struct AttentionBuffers<'a> {
     pub(super) shape: AttentionShape,
-    /// Of the window's queries, and of the keys.
-    pub(super) turns: TurnBuffers<'a>,
-    /// Of the sinks' queries, where those differ.
-    pub(super) sink_turns: TurnBuffers<'a>,
+    pub(super) turns: RopeBuffers<'a>,
+    /// Of layers with frequencies of their own.
+    pub(super) local_turns: RopeBuffers<'a>,
     /// (n_kv_heads, group · head_dim): a token's queries on their way to the sinks
     pub(super) turned: &'a mut [f32],
     pub(super) queries: QueryBuffers<'a>,
@@ -55,6 +56,14 @@ pub(crate) struct AttentionBuffers<'a> {
     pub(super) segment: Partials<'a>,
     /// Of all so far: (n_kv_heads, chunk, group).
     pub(super) total: Partials<'a>,
+}
+
+/// How a rope turns a chunk.
+pub(super) struct RopeBuffers<'a> {
+    /// Of the window's queries, and of the keys.
+    pub(super) window: TurnBuffers<'a>,
+    /// Of the sinks' queries, where those differ.
+    pub(super) sinks: TurnBuffers<'a>,
 }
 
 /// Cosines and sines: (chunk, rot_dim / 2) each.
@@ -100,8 +109,8 @@ impl<'a> AttentionBuffers<'a> {
     pub(crate) fn carve(source: &mut impl Source<'a>, shape: AttentionShape) -> Option<Self> {
         Some(Self {
             shape,
-            turns: TurnBuffers::carve(source, &shape)?,
-            sink_turns: TurnBuffers::carve(source, &shape)?,
+            turns: RopeBuffers::carve(source, &shape, shape.pairs)?,
+            local_turns: RopeBuffers::carve(source, &shape, shape.local_pairs)?,
             turned: source.take(shape.rows(1)?.checked_mul(shape.head_dim))?,
             queries: QueryBuffers {
                 window: Ready::carve(source, &shape)?,
@@ -115,9 +124,18 @@ impl<'a> AttentionBuffers<'a> {
     }
 }
 
+impl<'a> RopeBuffers<'a> {
+    fn carve(source: &mut impl Source<'a>, shape: &AttentionShape, pairs: usize) -> Option<Self> {
+        Some(Self {
+            window: TurnBuffers::carve(source, shape, pairs)?,
+            sinks: TurnBuffers::carve(source, shape, pairs)?,
+        })
+    }
+}
+
 impl<'a> TurnBuffers<'a> {
-    fn carve(source: &mut impl Source<'a>, shape: &AttentionShape) -> Option<Self> {
-        let len = shape.chunk.checked_mul(shape.pairs);
+    fn carve(source: &mut impl Source<'a>, shape: &AttentionShape, pairs: usize) -> Option<Self> {
+        let len = shape.chunk.checked_mul(pairs);
         Some(Self { cos: source.take(len)?, sin: source.take(len)? })
     }
 }

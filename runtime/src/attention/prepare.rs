@@ -1,12 +1,12 @@
 //! Queries, keys and values on their way to attention: turned, quantized, written.
 
 use super::Span;
-use super::buffers::{AttentionBuffers, AttentionShape};
+use super::buffers::{AttentionBuffers, AttentionShape, RopeBuffers, TurnBuffers};
 use crate::cache::Cache;
 use crate::exec::{Block, for_each};
 use crate::kernels::Machine;
 use crate::kernels::{Isa, KvMut, QueriesMut, rotate};
-use crate::ring::Ring;
+use crate::ring::{Ring, Rings};
 use crate::rope::{Rope, Turns};
 
 /// Products of a layer's first three matrices, rows a stride apart.
@@ -22,17 +22,19 @@ pub(crate) struct Projected<'a> {
 }
 
 impl AttentionBuffers<'_> {
-    /// Computes the turns of `span`, which all layers share.
-    pub(crate) fn begin(&mut self, rope: &Rope<'_>, ring: &Ring, span: Span) {
-        let last_in_place = (ring.sinks + ring.window) as u64 - 1;
+    /// Computes the turns of `span`, which all layers share, or all with a window and all
+    /// others.
+    pub(crate) fn begin(
+        &mut self,
+        rope: &Rope<'_>,
+        local: Option<&Rope<'_>>,
+        rings: &Rings,
+        span: Span,
+    ) {
         self.queries.tokens = span.tokens;
-        // Until then the two positions are the same.
-        self.queries.apart = ring.sinks > 0 && span.last() > last_in_place;
-        let turns = &mut self.turns;
-        rope.turns(span.indices(), turns.cos, turns.sin);
-        if self.queries.apart {
-            let turns = &mut self.sink_turns;
-            rope.turns(span.indices().map(|i| i.min(last_in_place)), turns.cos, turns.sin);
+        self.turns.compute(rope, &rings.whole, span);
+        if let Some(rope) = local {
+            self.local_turns.compute(rope, &rings.local, span);
         }
     }
 
@@ -46,7 +48,9 @@ impl AttentionBuffers<'_> {
         score_scale: f32,
         projected: Projected<'_>,
     ) {
-        let Self { shape, turns, sink_turns, turned, queries, .. } = self;
+        let Self { shape, turns, local_turns, turned, queries, .. } = self;
+        let turns = if at.local_rope { local_turns } else { turns };
+        queries.apart = at.ring.is_apart(at.span.indices());
         let (tokens, group_dim) = (at.span.tokens, shape.width());
         let Projected { q, k, v, q_stride, kv_stride } = projected;
         let view = View {
@@ -56,10 +60,8 @@ impl AttentionBuffers<'_> {
             score_scale,
             v,
             kv_stride,
-            turns: Turns::new(turns.cos, turns.sin, shape.pairs),
-            sink_turns: queries
-                .apart
-                .then(|| Turns::new(sink_turns.cos, sink_turns.sin, shape.pairs)),
+            turns: turns.window.view(shape.pairs),
+            sink_turns: queries.apart.then(|| turns.sinks.view(shape.pairs)),
         };
         let q = Block::new(q, tokens, q_stride).columns(group_dim);
         let k = Block::new(k, tokens, kv_stride).columns(shape.head_dim);
@@ -78,7 +80,23 @@ impl AttentionBuffers<'_> {
     }
 }
 
-/// Which tokens, in which layer, and where they lie.
+impl TurnBuffers<'_> {
+    fn view(&self, pairs: usize) -> Turns<'_> {
+        Turns::new(self.cos, self.sin, pairs)
+    }
+}
+
+impl RopeBuffers<'_> {
+    fn compute(&mut self, rope: &Rope<'_>, ring: &Ring, span: Span) {
+        let Self { window, sinks } = self;
+        rope.turns(span.indices(), window.cos, window.sin);
+        if ring.is_apart(span.indices()) {
+            rope.turns(span.indices().map(|i| ring.place(i)), sinks.cos, sinks.sin);
+        }
+    }
+}
+
+/// Which tokens, in which layer, where they lie and what is done to their scores.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'p> {
     pub(crate) ring: &'p Ring,
@@ -86,6 +104,12 @@ pub(crate) struct Place<'p> {
     pub(crate) span: Span,
     /// Whether queries and keys of the layer are turned.
     pub(crate) rotated: bool,
+    /// Whether they are turned as layers with a window are.
+    pub(crate) local_rope: bool,
+    /// What scores stay within.
+    pub(crate) cap: Option<f32>,
+    /// `(n_heads)`: what they are less by for each token of distance; empty if they are not.
+    pub(crate) slopes: &'p [f32],
 }
 
 /// What one part reads and writes alone: all that belongs to one kv head.

@@ -7,6 +7,7 @@ use byteorder::{ByteOrder, LittleEndian};
 
 use super::header::{f32_at, put, u32_at};
 use super::{Field, OpenError, Section};
+pub use crate::kernels::Activation;
 
 /// Byte ranges in the section.
 mod field {
@@ -33,9 +34,20 @@ mod field {
     pub const EMBEDDING_SCALE: Range<usize> = 104..108;
     pub const RESIDUAL_SCALE: Range<usize> = 108..112;
     pub const LOGIT_SCALE: Range<usize> = 112..116;
+    // From here on in version 2.
+    pub const SCORE_CAP: Range<usize> = 128..132;
+    pub const LOGIT_CAP: Range<usize> = 132..136;
+    pub const WINDOW: Range<usize> = 136..140;
+    pub const POSITIONS: Range<usize> = 140..144;
+    pub const QKV_LIMIT: Range<usize> = 144..148;
+    pub const LONG_CONTEXT: Range<usize> = 148..152;
 }
 
 const FLAG_TIED: u32 = 1;
+const FLAG_EMBEDDING_NORM: u32 = 2;
+const FLAG_OUTPUT_BIAS: u32 = 4;
+const FLAG_LOCAL_ROPE: u32 = 8;
+const FLAGS: u32 = 15;
 
 /// How vectors are normalised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +71,20 @@ pub enum Norms {
     Before = 0,
     /// x + norm(part(x))
     After = 1,
+    /// x + norm(part(norm(x)))
+    Both = 2,
+}
+
+impl Norms {
+    /// Whether a part reads what has been normalised.
+    pub const fn before(self) -> bool {
+        matches!(self, Self::Before | Self::Both)
+    }
+
+    /// Whether what a part gives is normalised.
+    pub const fn after(self) -> bool {
+        matches!(self, Self::After | Self::Both)
+    }
 }
 
 /// How attention and the feed-forward part follow each other.
@@ -71,6 +97,8 @@ pub enum Residual {
     Sequential = 0,
     /// x + attention(x) + mlp(x), of one norm of x
     Parallel = 1,
+    /// The same, but each part has a norm of its own of x.
+    ParallelTwoNorms = 2,
 }
 
 /// What queries and keys are normalised over, by RMSNorm, before they are rotated.
@@ -87,16 +115,6 @@ pub enum QkNorm {
     Whole = 2,
 }
 
-/// The non-linearity of the feed-forward part.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[repr(u32)]
-pub enum Activation {
-    /// x · sigmoid(x)
-    #[default]
-    Silu = 0,
-}
-
 /// The shape of the feed-forward part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -105,6 +123,22 @@ pub enum Mlp {
     /// down(activation(gate(x)) · up(x))
     #[default]
     Gated = 0,
+    /// down(activation(up(x)))
+    Plain = 1,
+}
+
+/// How the model knows in what order tokens come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u32)]
+pub enum Positions {
+    /// Queries and keys are rotated (arXiv 2104.09864).
+    #[default]
+    Rotary = 0,
+    /// Each position has a vector that is added to the embedding; there are `context` of them.
+    Learned = 1,
+    /// A score is less by a slope of its head times the distance (arXiv 2108.12409).
+    Linear = 2,
 }
 
 /// A model's dimensions and options.
@@ -141,6 +175,12 @@ pub struct Config {
     pub mlp: Mlp,
     /// Whether the output matrix is the embedding.
     pub tied: bool,
+    /// Whether embeddings are normalised.
+    pub embedding_norm: bool,
+    /// Whether the output matrix has a bias.
+    pub output_bias: bool,
+    /// Whether layers with a window have rotary frequencies of their own.
+    pub local_rope: bool,
     /// Where the norms of a layer's two parts are.
     pub norms: Norms,
     /// How attention and the feed-forward part follow each other.
@@ -153,6 +193,18 @@ pub struct Config {
     pub residual_scale: Scale,
     /// What logits are multiplied by.
     pub logit_scale: Scale,
+    /// What scores stay within, by c · tanh(score / c).
+    pub score_cap: Option<f32>,
+    /// What logits stay within, in the same way.
+    pub logit_cap: Option<f32>,
+    /// Tokens that a layer with a window sees, the newest included; 0 if there is none.
+    pub window: usize,
+    /// How the order of tokens is known.
+    pub positions: Positions,
+    /// What queries, keys and values are cut off at, before anything else is done to them.
+    pub qkv_limit: Option<f32>,
+    /// Sessions with a longer context have other rotary frequencies; 0 if there are none.
+    pub long_context: usize,
 }
 
 /// A factor that most models do not have; 1 by default.
@@ -182,8 +234,10 @@ impl Scale {
 }
 
 impl Config {
-    /// Bytes of the section.
-    pub const LEN: usize = 128;
+    /// Bytes of the section in version 2.
+    pub const LEN: usize = 192;
+    /// Bytes of the section in version 1.
+    pub const LEN_1: usize = 128;
     /// The longest name of an architecture.
     pub const ARCH_LEN: usize = field::ARCH.end - field::ARCH.start;
     /// No dimension is larger, so that sizes of activations cannot overflow.
@@ -194,13 +248,53 @@ impl Config {
         self.n_heads / self.n_kv_heads
     }
 
+    /// Bytes of the section of a model like this: those of the first version that has all its
+    /// options, so that programs of that version still read it.
+    pub fn section_len(&self) -> usize {
+        let mut bytes = [0; Self::LEN];
+        self.write(&mut bytes, "");
+        let later = bytes.get(Self::LEN_1..).unwrap_or_default();
+        let codes = [self.activation as usize, self.mlp as usize, self.flags() as usize >> 1];
+        let is_later = later.iter().any(|&b| b != 0)
+            || codes.iter().any(|&code| code != 0)
+            || self.norms == Norms::Both
+            || self.residual == Residual::ParallelTwoNorms;
+        if is_later { Self::LEN } else { Self::LEN_1 }
+    }
+
+    /// How many tables of rotary frequencies there are.
+    pub const fn rope_tables(&self) -> usize {
+        1 + self.local_rope as usize + (self.long_context > 0) as usize
+    }
+
+    const fn flags(&self) -> u32 {
+        let mut flags = 0;
+        if self.tied {
+            flags |= FLAG_TIED;
+        }
+        if self.embedding_norm {
+            flags |= FLAG_EMBEDDING_NORM;
+        }
+        if self.output_bias {
+            flags |= FLAG_OUTPUT_BIAS;
+        }
+        if self.local_rope {
+            flags |= FLAG_LOCAL_ROPE;
+        }
+        flags
+    }
+
     /// Reads the section and checks every value against the others.
-    pub fn read(bytes: &[u8]) -> Result<Self, OpenError> {
-        let bytes: &[u8; Self::LEN] =
-            bytes.try_into().or(Err(OpenError::SectionLength(Section::Config)))?;
+    pub fn read(section: &[u8]) -> Result<Self, OpenError> {
+        let wrong_len = OpenError::SectionLength(Section::Config);
+        let mut bytes = [0; Self::LEN];
+        let known = bytes.get_mut(..section.len()).ok_or(wrong_len)?;
+        known.copy_from_slice(section);
+        let bytes = &bytes;
         let size = |range| u32_at(bytes, range) as usize;
         let flags = u32_at(bytes, field::FLAGS);
         let scale = |range| Scale::read(f32_at(bytes, range));
+        let limit = |range| Some(f32_at(bytes, range)).filter(|&v| v != 0.0);
         let this = Self {
             vocab_size: size(field::VOCAB_SIZE),
             dim: size(field::DIM),
@@ -214,32 +308,34 @@ impl Config {
             norm_eps: f32_at(bytes, field::NORM_EPS),
             score_scale: f32_at(bytes, field::SCORE_SCALE),
             norm: choice(bytes, field::NORM, [Norm::Rms, Norm::Layer], Field::Norm)?,
-            activation: choice(bytes, field::ACTIVATION, [Activation::Silu], Field::Activation)?,
-            mlp: choice(bytes, field::MLP, [Mlp::Gated], Field::Mlp)?,
+            activation: choice(bytes, field::ACTIVATION, ACTIVATIONS, Field::Activation)?,
+            mlp: choice(bytes, field::MLP, [Mlp::Gated, Mlp::Plain], Field::Mlp)?,
             tied: flags & FLAG_TIED != 0,
-            norms: choice(bytes, field::NORMS, [Norms::Before, Norms::After], Field::Norms)?,
-            residual: choice(
-                bytes,
-                field::RESIDUAL,
-                [Residual::Sequential, Residual::Parallel],
-                Field::Residual,
-            )?,
-            qk_norm: choice(
-                bytes,
-                field::QK_NORM,
-                [QkNorm::None, QkNorm::Head, QkNorm::Whole],
-                Field::QkNorm,
-            )?,
+            embedding_norm: flags & FLAG_EMBEDDING_NORM != 0,
+            output_bias: flags & FLAG_OUTPUT_BIAS != 0,
+            local_rope: flags & FLAG_LOCAL_ROPE != 0,
+            norms: choice(bytes, field::NORMS, NORMS, Field::Norms)?,
+            residual: choice(bytes, field::RESIDUAL, RESIDUALS, Field::Residual)?,
+            qk_norm: choice(bytes, field::QK_NORM, QK_NORMS, Field::QkNorm)?,
             embedding_scale: scale(field::EMBEDDING_SCALE),
             residual_scale: scale(field::RESIDUAL_SCALE),
             logit_scale: scale(field::LOGIT_SCALE),
+            score_cap: limit(field::SCORE_CAP),
+            logit_cap: limit(field::LOGIT_CAP),
+            window: size(field::WINDOW),
+            positions: choice(bytes, field::POSITIONS, POSITIONS, Field::Positions)?,
+            qkv_limit: limit(field::QKV_LIMIT),
+            long_context: size(field::LONG_CONTEXT),
         };
-        require(flags & !FLAG_TIED == 0, Field::Flags)?;
+        require(flags & !FLAGS == 0, Field::Flags)?;
         this.check()?;
         // Whatever is left is decided by now: padding of the name, reserved bytes.
         let mut canonical = [0; Self::LEN];
         this.write(&mut canonical, Self::arch(bytes)?);
         require(&canonical == bytes, Field::Reserved)?;
+        if section.len() != this.section_len() {
+            return Err(wrong_len);
+        }
         Ok(this)
     }
 
@@ -266,14 +362,27 @@ impl Config {
         require(self.score_scale.is_finite(), Field::ScoreScale)?;
         // Parts that share a norm have it before them; norms behind them are RMSNorms, and
         // what comes of those is added as it is.
-        if self.norms == Norms::After {
+        if self.norms.after() {
             require(self.residual == Residual::Sequential, Field::Residual)?;
             require(self.norm == Norm::Rms, Field::Norm)?;
             require(self.residual_scale == Scale::default(), Field::ResidualScale)?;
         }
         require(self.embedding_scale.is_valid(), Field::EmbeddingScale)?;
         require(self.residual_scale.is_valid(), Field::ResidualScale)?;
-        require(self.logit_scale.is_valid(), Field::LogitScale)
+        require(self.logit_scale.is_valid(), Field::LogitScale)?;
+        let limits = [
+            (self.score_cap, Field::ScoreCap),
+            (self.logit_cap, Field::LogitCap),
+            (self.qkv_limit, Field::QkvLimit),
+        ];
+        for (limit, name) in limits {
+            require(limit.is_none_or(|v| v.is_finite() && v > 0.0), name)?;
+        }
+        require(self.window <= Self::MAX_DIM, Field::Window)?;
+        require(self.window > 0 || !self.local_rope, Field::Flags)?;
+        require(self.long_context <= Self::MAX_DIM, Field::LongContext)?;
+        // Nothing is rotated where positions are known in another way.
+        require(self.rot_dim == 0 || self.positions == Positions::Rotary, Field::Positions)
     }
 
     /// The name of the architecture in the section's bytes.
@@ -300,10 +409,13 @@ impl Config {
             (field::NORM, self.norm as usize),
             (field::ACTIVATION, self.activation as usize),
             (field::MLP, self.mlp as usize),
-            (field::FLAGS, usize::from(self.tied)),
+            (field::FLAGS, self.flags() as usize),
             (field::NORMS, self.norms as usize),
             (field::RESIDUAL, self.residual as usize),
             (field::QK_NORM, self.qk_norm as usize),
+            (field::WINDOW, self.window),
+            (field::POSITIONS, self.positions as usize),
+            (field::LONG_CONTEXT, self.long_context),
         ];
         for (range, v) in sizes {
             put(out, range, |b| LittleEndian::write_u32(b, v as u32));
@@ -314,6 +426,9 @@ impl Config {
             (field::EMBEDDING_SCALE, self.embedding_scale.stored()),
             (field::RESIDUAL_SCALE, self.residual_scale.stored()),
             (field::LOGIT_SCALE, self.logit_scale.stored()),
+            (field::SCORE_CAP, self.score_cap.unwrap_or(0.0)),
+            (field::LOGIT_CAP, self.logit_cap.unwrap_or(0.0)),
+            (field::QKV_LIMIT, self.qkv_limit.unwrap_or(0.0)),
         ];
         for (range, v) in floats {
             put(out, range, |b| LittleEndian::write_f32(b, v));
@@ -322,6 +437,19 @@ impl Config {
         name.iter_mut().zip(arch.bytes()).for_each(|(out, b)| *out = b);
     }
 }
+
+const ACTIVATIONS: [Activation; 5] = [
+    Activation::Silu,
+    Activation::GeluTanh,
+    Activation::GeluErf,
+    Activation::Relu,
+    Activation::ReluSquared,
+];
+const NORMS: [Norms; 3] = [Norms::Before, Norms::After, Norms::Both];
+const RESIDUALS: [Residual; 3] =
+    [Residual::Sequential, Residual::Parallel, Residual::ParallelTwoNorms];
+const QK_NORMS: [QkNorm; 3] = [QkNorm::None, QkNorm::Head, QkNorm::Whole];
+const POSITIONS: [Positions; 3] = [Positions::Rotary, Positions::Learned, Positions::Linear];
 
 /// The variant with the code in `range`, which is its place among `all`.
 fn choice<T: Copy, const N: usize>(

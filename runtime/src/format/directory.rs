@@ -3,7 +3,7 @@
 use byteorder::{ByteOrder, LittleEndian};
 
 use super::header::{put, u32_at, u64_at};
-use super::{Config, Extent, Norm, Norms, QkNorm, Residual};
+use super::{Config, Extent, Mlp, Norm, Positions, QkNorm, Residual};
 use crate::layout::{WeightType, matrix_bytes};
 
 /// The layer of a tensor that belongs to none, the expert of one that is not an expert's.
@@ -34,6 +34,10 @@ mod field {
 #[repr(u32)]
 pub enum Role {
     Embedding = 0,
+    Positions = 0x10,
+    EmbeddingNorm = 0x20,
+    EmbeddingNormBias = 0x21,
+    Slopes = 0x30,
     AttnNorm = 0x100,
     AttnNormBias = 0x101,
     Q = 0x110,
@@ -59,12 +63,17 @@ pub enum Role {
     OutputNorm = 0x1000,
     OutputNormBias = 0x1001,
     Output = 0x1010,
+    OutputBias = 0x1011,
 }
 
 impl Role {
     /// All of them, in ascending order.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 31] = [
         Self::Embedding,
+        Self::Positions,
+        Self::EmbeddingNorm,
+        Self::EmbeddingNormBias,
+        Self::Slopes,
         Self::AttnNorm,
         Self::AttnNormBias,
         Self::Q,
@@ -90,9 +99,14 @@ impl Role {
         Self::OutputNorm,
         Self::OutputNormBias,
         Self::Output,
+        Self::OutputBias,
     ];
+    /// The roles before the layers, in the order of the file.
+    pub const BEFORE: &[Self] = Self::ALL.as_slice().split_at(5).0;
     /// The roles inside a layer, in the order of the file.
-    pub const LAYER: &[Self] = Self::ALL.as_slice().split_at(23).0.split_at(1).1;
+    pub const LAYER: &[Self] = Self::ALL.as_slice().split_at(27).0.split_at(5).1;
+    /// The roles after the layers, in the order of the file.
+    pub const AFTER: &[Self] = Self::ALL.as_slice().split_at(27).1;
 
     /// The role with this code in the file.
     pub fn from_code(code: u32) -> Option<Self> {
@@ -103,6 +117,10 @@ impl Role {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Embedding => "embedding",
+            Self::Positions => "positions",
+            Self::EmbeddingNorm => "embedding norm",
+            Self::EmbeddingNormBias => "embedding norm bias",
+            Self::Slopes => "slopes",
             Self::AttnNorm => "attention norm",
             Self::AttnNormBias => "attention norm bias",
             Self::Q => "q",
@@ -128,6 +146,7 @@ impl Role {
             Self::OutputNorm => "output norm",
             Self::OutputNormBias => "output norm bias",
             Self::Output => "output",
+            Self::OutputBias => "output bias",
         }
     }
 
@@ -138,29 +157,35 @@ impl Role {
 
     /// Whether the tensor is a vector of f32 and not a packed matrix.
     pub const fn is_vector(self) -> bool {
-        self.is_bias() || self.is_norm()
+        self.is_bias() || self.is_norm() || matches!(self, Self::Slopes)
     }
 
     /// Whether it is the gain of a norm.
     pub const fn is_norm(self) -> bool {
-        use Role::{AttnAfterNorm, AttnNorm, FfnAfterNorm, FfnNorm, KNorm, OutputNorm, QNorm};
-        matches!(
-            self,
-            AttnNorm | QNorm | KNorm | AttnAfterNorm | FfnNorm | FfnAfterNorm | OutputNorm
-        )
+        use Role::{AttnAfterNorm, AttnNorm, EmbeddingNorm, FfnAfterNorm, FfnNorm, KNorm};
+        use Role::{OutputNorm, QNorm};
+        matches!(self, AttnNorm | QNorm | KNorm | AttnAfterNorm | FfnNorm | FfnAfterNorm)
+            || matches!(self, EmbeddingNorm | OutputNorm)
     }
 
-    /// Whether a layer of a model like this has such a tensor; of a bias, whether it may.
+    /// Whether a model like this has such a tensor; of a bias, whether it may.
     pub fn is_in(self, config: &Config) -> bool {
-        let before = config.norms == Norms::Before;
+        let (before, after) = (config.norms.before(), config.norms.after());
         match self {
+            Self::Positions => config.positions == Positions::Learned,
+            Self::Slopes => config.positions == Positions::Linear,
+            Self::EmbeddingNorm => config.embedding_norm,
+            Self::EmbeddingNormBias => config.embedding_norm && config.norm == Norm::Layer,
             Self::AttnNorm => before,
-            Self::FfnNorm => before && config.residual == Residual::Sequential,
-            Self::AttnAfterNorm | Self::FfnAfterNorm => config.norms == Norms::After,
+            Self::FfnNorm => before && config.residual != Residual::Parallel,
+            Self::Gate | Self::GateBias => config.mlp == Mlp::Gated,
+            Self::AttnAfterNorm | Self::FfnAfterNorm => after,
             Self::QNorm | Self::KNorm => config.qk_norm != QkNorm::None,
             Self::AttnNormBias => config.norm == Norm::Layer && Self::AttnNorm.is_in(config),
             Self::FfnNormBias => config.norm == Norm::Layer && Self::FfnNorm.is_in(config),
             Self::OutputNormBias => config.norm == Norm::Layer,
+            Self::Output => !config.tied,
+            Self::OutputBias => config.output_bias,
             _ => true,
         }
     }
@@ -174,6 +199,10 @@ impl Role {
         let kv_dim = c.n_kv_heads.saturating_mul(c.head_dim);
         match self {
             Self::Embedding | Self::Output => (c.vocab_size, c.dim),
+            Self::Positions => (c.context, c.dim),
+            Self::EmbeddingNorm | Self::EmbeddingNormBias => (1, c.dim),
+            Self::Slopes => (1, c.n_heads),
+            Self::OutputBias => (1, c.vocab_size),
             Self::AttnNorm | Self::AttnNormBias | Self::AttnAfterNorm => (1, c.dim),
             Self::FfnNorm | Self::FfnNormBias | Self::FfnAfterNorm => (1, c.dim),
             Self::OutputNorm | Self::OutputNormBias => (1, c.dim),

@@ -12,7 +12,7 @@ pub enum OpenError {
     Misaligned,
     /// The file does not start with [`MAGIC`](super::MAGIC).
     Magic,
-    /// The file has this version, which is not [`VERSION`](super::VERSION).
+    /// The file has this version, which is not one up to [`VERSION`](super::VERSION).
     Version(u32),
     /// The slice has fewer bytes than the file says it needs.
     Truncated {
@@ -74,10 +74,15 @@ pub enum Field {
     EmbeddingScale,
     ResidualScale,
     LogitScale,
+    ScoreCap,
+    LogitCap,
+    Window,
+    Positions,
+    QkvLimit,
+    LongContext,
     LayerFlags,
     Arch,
     Reserved,
-    RopeCount,
     AttentionFactor,
     LayerFirst,
     LayerCount,
@@ -121,10 +126,15 @@ impl Field {
             Self::EmbeddingScale => "embedding_scale",
             Self::ResidualScale => "residual_scale",
             Self::LogitScale => "logit_scale",
+            Self::ScoreCap => "score_cap",
+            Self::LogitCap => "logit_cap",
+            Self::Window => "window",
+            Self::Positions => "positions",
+            Self::QkvLimit => "qkv_limit",
+            Self::LongContext => "long_context",
             Self::LayerFlags => "flags of a layer",
             Self::Arch => "arch",
             Self::Reserved => "reserved bytes",
-            Self::RopeCount => "rope count",
             Self::AttentionFactor => "attention_factor",
             Self::LayerFirst => "first tensor of a layer",
             Self::LayerCount => "tensor count of a layer",
@@ -148,7 +158,7 @@ impl fmt::Display for OpenError {
             Self::Misaligned => f.write_str("the bytes do not start on a 64-byte boundary"),
             Self::Magic => f.write_str("not an .oar file"),
             Self::Version(v) => {
-                write!(f, "file version {v}, this program reads version {}", super::VERSION)
+                write!(f, "file version {v}, this program reads versions 1 to {}", super::VERSION)
             }
             Self::Truncated { needed, found } => {
                 write!(f, "truncated: {found} bytes of at least {needed}")

@@ -2,7 +2,7 @@
 
 use byteorder::{ByteOrder, LittleEndian};
 
-use super::{ALIGN, Field, MAGIC, OpenError, VERSION, align_up};
+use super::{ALIGN, Config, Field, MAGIC, OpenError, VERSION, align_up};
 use crate::crc::Crc32;
 
 /// Byte ranges in the header.
@@ -137,6 +137,12 @@ impl Header {
         Some(Self { total_len: offset.checked_add(tensors)?, metadata_len: offset, sections })
     }
 
+    /// The first version that has all that the file holds, as its config section tells.
+    fn version(&self) -> u32 {
+        let [config, ..] = self.sections;
+        if config.len == Config::LEN_1 as u64 { 1 } else { VERSION }
+    }
+
     /// Reads the header of `file` and checks it against the metadata's checksum.
     pub fn read(file: &[u8]) -> Result<Self, OpenError> {
         let truncated = |needed| OpenError::Truncated { needed, found: file.len() as u64 };
@@ -145,7 +151,7 @@ impl Header {
             return Err(OpenError::Magic);
         }
         let version = u32_at(header, field::VERSION);
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(OpenError::Version(version));
         }
         let this = Self::parse(header)?;
@@ -192,7 +198,7 @@ impl Header {
     pub fn write(&self, out: &mut [u8; Self::LEN], crc: u32) {
         out.fill(0);
         put(out, field::MAGIC, |b| b.copy_from_slice(&MAGIC));
-        put(out, field::VERSION, |b| LittleEndian::write_u32(b, VERSION));
+        put(out, field::VERSION, |b| LittleEndian::write_u32(b, self.version()));
         put(out, field::CRC, |b| LittleEndian::write_u32(b, crc));
         put(out, field::TOTAL_LEN, |b| LittleEndian::write_u64(b, self.total_len));
         put(out, field::METADATA_LEN, |b| LittleEndian::write_u64(b, self.metadata_len));

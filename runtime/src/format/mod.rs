@@ -23,7 +23,7 @@ mod header;
 mod records;
 
 pub(crate) use cast::{f32s, u64s};
-pub use config::{Activation, Config, Mlp, Norm, Norms, QkNorm, Residual, Scale};
+pub use config::{Activation, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual, Scale};
 pub use directory::{Entry, NONE, Role, TensorType};
 pub use error::{Field, OpenError};
 pub use header::{Extent, Header, Section, metadata_crc};
@@ -31,8 +31,8 @@ pub use records::{LayerEntry, RopeHeader, SAMPLING_LEN, read_sampling, write_sam
 
 /// The first bytes of the file; the line end shows a transfer that changed line ends.
 pub const MAGIC: [u8; 8] = *b"OARLOCK\n";
-/// The version of everything in this module.
-pub const VERSION: u32 = 1;
+/// The newest version of everything in this module. A file has the first that suffices.
+pub const VERSION: u32 = 2;
 /// What every section, every tensor, the file's length and the slice itself are aligned to.
 pub const ALIGN: usize = 64;
 

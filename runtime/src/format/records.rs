@@ -6,7 +6,7 @@ use super::header::{f32_at, f64_at, put, u32_at};
 use super::{Field, OpenError, Section};
 use crate::sampler::Sampling;
 
-/// The start of the rope section; `count` phases (u64) follow.
+/// The start of a table of the rope section; `count` phases (u64) follow.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RopeHeader {
     /// Rotary frequencies: half of `rot_dim`.
@@ -19,10 +19,15 @@ impl RopeHeader {
     /// Bytes before the phases.
     pub const LEN: usize = 8;
 
-    /// Reads the header; the error names the field that cannot be.
-    pub fn read(section: &[u8]) -> Result<Self, OpenError> {
-        let this = Self { count: u32_at(section, 0..4), attention_factor: f32_at(section, 4..8) };
-        if section.len() as u64 != Self::LEN as u64 + 8 * u64::from(this.count) {
+    /// Bytes of a table of `count` phases.
+    pub const fn table_len(count: usize) -> usize {
+        Self::LEN + 8 * count
+    }
+
+    /// Reads the header of a table; the error names the field that cannot be.
+    pub fn read(table: &[u8]) -> Result<Self, OpenError> {
+        let this = Self { count: u32_at(table, 0..4), attention_factor: f32_at(table, 4..8) };
+        if table.len() as u64 != Self::LEN as u64 + 8 * u64::from(this.count) {
             return Err(OpenError::SectionLength(Section::Rope));
         }
         if !this.attention_factor.is_finite() {
@@ -50,9 +55,12 @@ pub struct LayerEntry {
     pub count: u32,
     /// Whether queries and keys are not rotated: positions are then known from the mask alone.
     pub no_rope: bool,
+    /// Whether queries see no more than [`Config::window`](super::Config::window).
+    pub local: bool,
 }
 
 const LAYER_NO_ROPE: u32 = 1;
+const LAYER_LOCAL: u32 = 2;
 
 impl LayerEntry {
     /// Bytes of an entry.
@@ -64,11 +72,15 @@ impl LayerEntry {
             return Err(OpenError::Field(Field::Reserved));
         }
         let flags = u32_at(bytes, 8..12);
-        if flags & !LAYER_NO_ROPE != 0 {
+        if flags & !(LAYER_NO_ROPE | LAYER_LOCAL) != 0 {
             return Err(OpenError::Field(Field::LayerFlags));
         }
-        let no_rope = flags & LAYER_NO_ROPE != 0;
-        Ok(Self { first: u32_at(bytes, 0..4), count: u32_at(bytes, 4..8), no_rope })
+        Ok(Self {
+            first: u32_at(bytes, 0..4),
+            count: u32_at(bytes, 4..8),
+            no_rope: flags & LAYER_NO_ROPE != 0,
+            local: flags & LAYER_LOCAL != 0,
+        })
     }
 
     /// Writes the entry.
@@ -76,7 +88,8 @@ impl LayerEntry {
         out.fill(0);
         put(out, 0..4, |b| LittleEndian::write_u32(b, self.first));
         put(out, 4..8, |b| LittleEndian::write_u32(b, self.count));
-        let flags = if self.no_rope { LAYER_NO_ROPE } else { 0 };
+        let no_rope = if self.no_rope { LAYER_NO_ROPE } else { 0 };
+        let flags = no_rope | if self.local { LAYER_LOCAL } else { 0 };
         put(out, 8..12, |b| LittleEndian::write_u32(b, flags));
     }
 }

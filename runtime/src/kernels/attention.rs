@@ -11,6 +11,7 @@
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
+mod bend;
 mod cached;
 mod partial;
 mod queries;
@@ -29,6 +30,7 @@ use cached::padded;
 use scores::{Cache, CacheF16, CacheF32, CacheInt8, Rows, Scores, Tile};
 use softmax::softmax;
 
+pub use bend::{Bend, Slopes};
 pub(crate) use cached::MOST_HEAD_DIM;
 pub use cached::{Kv, KvMut};
 pub use partial::{Partial, finish, merge};
@@ -44,7 +46,7 @@ const TOGETHER_FOR_SCORES: usize = 3;
 ///
 /// `visible(i)` gives the keys of the run, counted from its first slot, that query `i`
 /// sees. A segment of 512 keys that wraps in the ring is two runs in two calls; a new
-/// segment begins with a new [`Partial`].
+/// segment begins with a new [`Partial`]. `bend` is what the model does to scores.
 ///
 /// # Panics
 /// If the shapes do not agree. (What a range has behind the run is no key.)
@@ -53,13 +55,14 @@ pub fn attend(
     queries: &Queries<'_>,
     kv: &Kv<'_>,
     visible: impl Fn(usize) -> Range<usize>,
+    bend: Option<Bend<'_>>,
     partial: &mut Partial<'_>,
 ) {
     check(queries, kv, partial);
     match kv.kind {
-        KvType::Int8 => isa.run(Attend::<_, CacheInt8>::new(queries, kv, &visible, partial)),
-        KvType::F16 => isa.run(Attend::<_, CacheF16>::new(queries, kv, &visible, partial)),
-        KvType::F32 => isa.run(Attend::<_, CacheF32>::new(queries, kv, &visible, partial)),
+        KvType::Int8 => isa.run(Attend::<_, CacheInt8>::new(queries, kv, &visible, bend, partial)),
+        KvType::F16 => isa.run(Attend::<_, CacheF16>::new(queries, kv, &visible, bend, partial)),
+        KvType::F32 => isa.run(Attend::<_, CacheF32>::new(queries, kv, &visible, bend, partial)),
     }
 }
 
@@ -78,6 +81,7 @@ struct Attend<'a, 'p, V, C> {
     queries: &'a Queries<'a>,
     kv: &'a Kv<'a>,
     visible: &'a V,
+    bend: Option<Bend<'a>>,
     partial: &'a mut Partial<'p>,
     cache: PhantomData<C>,
 }
@@ -87,9 +91,10 @@ impl<'a, 'p, V: Fn(usize) -> Range<usize>, C: Cache> Attend<'a, 'p, V, C> {
         queries: &'a Queries<'a>,
         kv: &'a Kv<'a>,
         visible: &'a V,
+        bend: Option<Bend<'a>>,
         partial: &'a mut Partial<'p>,
     ) -> Self {
-        Self { queries, kv, visible, partial, cache: PhantomData }
+        Self { queries, kv, visible, bend, partial, cache: PhantomData }
     }
 
     fn tile(&self, tile: usize) -> Tile {
@@ -181,7 +186,7 @@ fn step<S: Simd, V: Fn(usize) -> Range<usize>, C: Cache, const Q: usize>(
     query: usize,
     seen: Range<usize>,
 ) {
-    let (tile, rows) = (all.tile(tile), all.rows(query));
+    let (number, tile, rows) = (tile, all.tile(tile), all.rows(query));
     let mut weights: Scores<Q> = [[0.0; TILE_KEYS]; Q];
     let mut rescale = [0.0; Q];
     if Q == MOST_TOGETHER {
@@ -194,6 +199,9 @@ fn step<S: Simd, V: Fn(usize) -> Range<usize>, C: Cache, const Q: usize>(
     } else {
         // SAFETY: `check` saw the shapes, and `tile` and `query` are of them.
         unsafe { C::scores(s, tile, rows, seen.clone(), &mut weights) };
+    }
+    if let Some(bend) = all.bend {
+        bend.bend(s, number, query, &mut weights);
     }
     let own = query..query + Q;
     let (max, sum) = (&mut all.partial.max[own.clone()], &mut all.partial.sum[own]);

@@ -15,6 +15,18 @@ use crate::matrix::Matrix;
 /// # Panics
 /// If there is no such row, or `out` has another length.
 pub fn embedding_row(matrix: &Matrix<'_>, row: usize, out: &mut [f32]) {
+    each(matrix, row, out, |out, v| *out = v);
+}
+
+/// Adds row `row` of the matrix to `out` `(cols)`.
+///
+/// # Panics
+/// As [`embedding_row`].
+pub fn add_embedding_row(matrix: &Matrix<'_>, row: usize, out: &mut [f32]) {
+    each(matrix, row, out, |out, v| *out += v);
+}
+
+fn each(matrix: &Matrix<'_>, row: usize, out: &mut [f32], put: impl Fn(&mut f32, f32)) {
     assert!(row < matrix.rows() && out.len() == matrix.cols());
     let (kind, lane) = (matrix.kind(), row % TILE_ROWS);
     let tile_bytes = blocks(matrix.cols()) * kind.block_bytes();
@@ -29,7 +41,7 @@ pub fn embedding_row(matrix: &Matrix<'_>, row: usize, out: &mut [f32]) {
             f32::from(block[at] >> shift & 15)
         };
         for (col, out) in out.iter_mut().enumerate() {
-            *out = match kind {
+            let v = match kind {
                 WeightType::F32 => {
                     let at = f32_offset(lane, col);
                     f32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
@@ -43,6 +55,7 @@ pub fn embedding_row(matrix: &Matrix<'_>, row: usize, out: &mut [f32]) {
                     nibble(col) * half(kind.quant_bytes()) + half(kind.minimum_offset())
                 }
             };
+            put(out, v);
         }
     }
 }

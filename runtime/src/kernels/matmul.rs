@@ -7,6 +7,7 @@
 use core::ops::Range;
 
 use super::Machine;
+use super::activation::{Activation, activate};
 use super::acts::Acts;
 use super::isa::Isa;
 use super::product::Product;
@@ -38,12 +39,16 @@ pub enum Task<'m> {
     Store(Linear<'m>),
     /// `out = out + y · factor`: the residual stream
     Add(Linear<'m>, f32),
-    /// `out = SiLU(y of gate) · y of up`
-    GatedSilu {
+    /// `out = activation(y)`
+    Activated(Linear<'m>, Activation),
+    /// `out = activation(y of gate) · y of up`
+    Gated {
         /// `(rows, cols)`
         gate: Linear<'m>,
         /// `(rows, cols)`
         up: Linear<'m>,
+        /// Of the gate.
+        activation: Activation,
     },
 }
 
@@ -63,30 +68,39 @@ pub struct Job<'a> {
 pub(super) enum Then {
     Store,
     Add(f32),
-    GatedBy,
+    /// `out = out · y`
+    Times,
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Step<'m> {
     pub(super) linear: Linear<'m>,
     pub(super) then: Then,
+    /// What then becomes of the output, while it is near.
+    activation: Option<Activation>,
 }
 
 impl<'m> Task<'m> {
     /// The products, one after the other on the same rows.
     fn steps(self) -> [Option<Step<'m>>; 2] {
-        let step = |linear, then| Some(Step { linear, then });
+        let step = |linear, then| Some(Step { linear, then, activation: None });
+        let activated = |linear, f| Some(Step { linear, then: Then::Store, activation: Some(f) });
         match self {
             Self::Store(linear) => [step(linear, Then::Store), None],
             Self::Add(linear, factor) => [step(linear, Then::Add(factor)), None],
-            Self::GatedSilu { gate, up } => [step(gate, Then::Store), step(up, Then::GatedBy)],
+            Self::Activated(linear, f) => [activated(linear, f), None],
+            Self::Gated { gate, up, activation } => {
+                [activated(gate, activation), step(up, Then::Times)]
+            }
         }
     }
 
     fn rows(self) -> usize {
         match self {
-            Self::Store(linear) | Self::Add(linear, _) => linear.weight.rows(),
-            Self::GatedSilu { gate, .. } => gate.weight.rows(),
+            Self::Store(linear) | Self::Add(linear, _) | Self::Activated(linear, _) => {
+                linear.weight.rows()
+            }
+            Self::Gated { gate, .. } => gate.weight.rows(),
         }
     }
 }
@@ -159,12 +173,15 @@ fn check(input: &Input<'_>, job: &Job<'_>) {
 fn compute(isa: Isa, input: &Input<'_>, piece: Piece<'_>) {
     let Piece { steps, range, mut out } = piece;
     for step in steps.into_iter().flatten() {
-        let (range, out) = (range.clone(), &mut out);
+        let (range, out, activation) = (range.clone(), &mut out, step.activation);
         match step.linear.weight.kind() {
             WeightType::F32 => isa.run(Product::<Floats>::new(step, input, range, out)),
             WeightType::Int8 => isa.run(Product::<Packed<Int8>>::new(step, input, range, out)),
             WeightType::Int4 => isa.run(Product::<Packed<Int4>>::new(step, input, range, out)),
             WeightType::Int4a => isa.run(Product::<Packed<Int4a>>::new(step, input, range, out)),
+        }
+        if let Some(activation) = activation {
+            (0..input.n).for_each(|token| activate(isa, activation, out.row(token)));
         }
     }
 }

@@ -5,6 +5,7 @@
 //! picks. What a matrix product does with threads is in `matmul.rs`; everything else
 //! here runs where it is called.
 
+mod activation;
 mod acts;
 mod attention;
 #[cfg(target_arch = "x86_64")]
@@ -38,11 +39,13 @@ mod simd;
 mod vector;
 mod weights;
 
+pub use activation::{Activation, activate, clamp, soft_cap};
 pub use acts::{Acts, ActsMut};
 pub(crate) use attention::MOST_HEAD_DIM;
-pub use attention::{Kv, KvMut, Partial, Queries, QueriesMut, attend, finish, merge};
-pub use embedding::embedding_row;
+pub use attention::{Bend, Kv, KvMut, Partial, Queries, QueriesMut, Slopes};
+pub use attention::{attend, finish, merge};
+pub use embedding::{add_embedding_row, embedding_row};
 pub use isa::{Isa, set_control_word};
 pub use machine::Machine;
 pub use matmul::{Input, Job, Task, matmul};
-pub use vector::{add, gated_silu, layer_norm, norm_heads, rms_norm, rotate, scale};
+pub use vector::{add, layer_norm, layer_norm_in, norm_heads, rms_norm, rotate, scale};

@@ -9,7 +9,7 @@ use core::ops::Range;
 use super::isa::Op;
 use super::matmul::{Input, Step, Then};
 use super::simd::{MOST_PARTS, Simd};
-use super::vector::{load_wide, silu_times, store_wide};
+use super::vector::{load_wide, store_wide};
 use super::weights::{Lines, Rows, Weights};
 use crate::exec::Block;
 use crate::layout::{TILE_ROWS, blocks};
@@ -77,10 +77,10 @@ impl<'a, 'b, W: Weights> Product<'a, 'b, W> {
                     products[part] = s.add(x[part], s.mul(products[part], s.splat(factor)));
                 }
             }
-            Then::GatedBy => {
+            Then::Times => {
                 let gate = load_wide(s, out);
                 for part in 0..S::PARTS {
-                    products[part] = silu_times(s, gate[part], products[part]);
+                    products[part] = s.mul(gate[part], products[part]);
                 }
             }
         }

@@ -26,7 +26,12 @@ pub fn layer_norm(
     eps: f32,
     out: &mut [f32],
 ) {
-    isa.run(LayerNorm { x, gain, bias, eps, out });
+    isa.run(LayerNorm { x: Some(x), gain, bias, eps, out });
+}
+
+/// [`layer_norm`] in place.
+pub fn layer_norm_in(isa: Isa, x: &mut [f32], gain: &[f32], bias: Option<&[f32]>, eps: f32) {
+    isa.run(LayerNorm { x: None, gain, bias, eps, out: x });
 }
 
 /// [`rms_norm`] in place of each head of `x` `(heads, head_dim)`, all with one gain
@@ -43,11 +48,6 @@ pub fn scale(isa: Isa, x: &mut [f32], factor: f32) {
 /// `x = x + y`, both of one length.
 pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
     isa.run(Add { x, y });
-}
-
-/// `gate = SiLU(gate) · up`, both of one length.
-pub fn gated_silu(isa: Isa, gate: &mut [f32], up: &[f32]) {
-    isa.run(GatedSilu { gate, up });
 }
 
 /// Turns each head of `x` `(heads, head_dim)` by the angles whose cosines and sines are
@@ -75,16 +75,6 @@ pub(super) fn exp<S: Simd>(s: S, v: S::F) -> S::F {
     }
     let e = s.mul(p, s.exp2_magic(shifted));
     s.select_lt(v, s.splat(math::EXP_LEAST), s.splat(0.0), e)
-}
-
-/// SiLU(gate) · up, where SiLU(x) = x · sigmoid(x) and the exponent is never positive.
-#[inline(always)]
-pub(super) fn silu_times<S: Simd>(s: S, gate: S::F, up: S::F) -> S::F {
-    let (zero, one) = (s.splat(0.0), s.splat(1.0));
-    let e = exp(s, s.sub(zero, s.abs(gate)));
-    let numerator = s.select_lt(gate, zero, e, one);
-    let sigmoid = s.div(numerator, s.add(one, e));
-    s.mul(s.mul(gate, sigmoid), up)
 }
 
 /// 16 lanes: the first [`Simd::PARTS`] registers are used.
@@ -221,7 +211,8 @@ impl Op for RmsNorm<'_> {
 }
 
 struct LayerNorm<'a> {
-    x: &'a [f32],
+    /// What is not there is in `out`.
+    x: Option<&'a [f32]>,
     gain: &'a [f32],
     bias: Option<&'a [f32]>,
     eps: f32,
@@ -233,11 +224,13 @@ impl Op for LayerNorm<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        assert!(self.x.len() == self.gain.len() && self.x.len() == self.out.len());
-        assert!(self.bias.is_none_or(|bias| bias.len() == self.x.len()));
-        let mean = s.splat(sum(s, self.x) / self.x.len() as f32);
-        for (x, out) in self.x.chunks(WIDE).zip(self.out.chunks_mut(WIDE)) {
-            let mut x = load_wide(s, x);
+        let n = self.out.len();
+        assert!(self.x.is_none_or(|x| x.len() == n) && self.gain.len() == n);
+        assert!(self.bias.is_none_or(|bias| bias.len() == n));
+        let mean = s.splat(sum(s, self.x.unwrap_or(self.out)) / n as f32);
+        let mut given = self.x.unwrap_or_default().chunks(WIDE);
+        for out in self.out.chunks_mut(WIDE) {
+            let mut x = load_wide(s, given.next().unwrap_or(out));
             for part in 0..S::PARTS {
                 x[part] = s.sub(x[part], mean);
             }
@@ -308,27 +301,6 @@ impl Op for Add<'_> {
         for (x, y) in self.x.chunks_mut(WIDE).zip(self.y.chunks(WIDE)) {
             let sum = add_wide(s, load_wide(s, x), load_wide(s, y));
             store_wide(s, x, sum);
-        }
-    }
-}
-
-struct GatedSilu<'a> {
-    gate: &'a mut [f32],
-    up: &'a [f32],
-}
-
-impl Op for GatedSilu<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        assert!(self.gate.len() == self.up.len());
-        for (gate, up) in self.gate.chunks_mut(WIDE).zip(self.up.chunks(WIDE)) {
-            let (mut v, up) = (load_wide(s, gate), load_wide(s, up));
-            for part in 0..S::PARTS {
-                v[part] = silu_times(s, v[part], up[part]);
-            }
-            store_wide(s, gate, v);
         }
     }
 }

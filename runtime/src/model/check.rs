@@ -11,10 +11,7 @@ pub(super) fn check(file: &[u8], header: Header) -> Result<Model<'_>, OpenError>
         extent.of(file).ok_or(OpenError::Field(Field::SectionTable))
     };
     let config = Config::read(section(Section::Config)?)?;
-    let rope = RopeHeader::read(section(Section::Rope)?)?;
-    if rope.count as usize != config.rot_dim / 2 {
-        return Err(OpenError::Field(Field::RopeCount));
-    }
+    rope(&config, section(Section::Rope)?)?;
     let names = utf8(section(Section::Names)?, Section::Names)?;
     utf8(section(Section::Provenance)?, Section::Provenance)?;
     let sampling = read_sampling(section(Section::Sampling)?)?;
@@ -29,6 +26,18 @@ pub(super) fn check(file: &[u8], header: Header) -> Result<Model<'_>, OpenError>
     Walk { config, names, entries, index: 0, offset: header.metadata_len }
         .walk(layers, header.total_len)?;
     Ok(Model { config, sampling, header, file })
+}
+
+/// All tables of rotary frequencies are as long, so that each is where its number says.
+fn rope(config: &Config, section: &[u8]) -> Result<(), OpenError> {
+    let len = RopeHeader::table_len(config.rot_dim / 2);
+    if section.len() != len * config.rope_tables() {
+        return Err(OpenError::SectionLength(Section::Rope));
+    }
+    for table in section.chunks_exact(len) {
+        RopeHeader::read(table)?;
+    }
+    Ok(())
 }
 
 fn utf8(bytes: &[u8], section: Section) -> Result<&str, OpenError> {
@@ -48,17 +57,11 @@ struct Walk<'m> {
 
 impl Walk<'_> {
     fn walk(mut self, layers: &[[u8; LayerEntry::LEN]], total_len: u64) -> Result<(), OpenError> {
-        self.need(Role::Embedding, NONE)?;
+        self.all_of(Role::BEFORE, NONE)?;
         for (i, entry) in layers.iter().enumerate() {
             self.layer(i as u32, LayerEntry::read(entry)?)?;
         }
-        self.need(Role::OutputNorm, NONE)?;
-        if Role::OutputNormBias.is_in(&self.config) {
-            self.take(Role::OutputNormBias, NONE)?;
-        }
-        if !self.config.tied {
-            self.need(Role::Output, NONE)?;
-        }
+        self.all_of(Role::AFTER, NONE)?;
         if self.index != self.entries.len() {
             return Err(OpenError::SectionLength(Section::Directory));
         }
@@ -73,16 +76,26 @@ impl Walk<'_> {
         if entry.first as usize != first {
             return Err(OpenError::Field(Field::LayerFirst));
         }
+        if entry.local && self.config.window == 0 {
+            return Err(OpenError::Field(Field::LayerFlags));
+        }
+        self.all_of(Role::LAYER, layer)?;
+        if entry.count as usize != self.index - first {
+            return Err(OpenError::Field(Field::LayerCount));
+        }
+        Ok(())
+    }
+
+    /// Those of `roles` that a model like this has, or may have.
+    fn all_of(&mut self, roles: &[Role], layer: u32) -> Result<(), OpenError> {
         let config = self.config;
-        for &role in Role::LAYER.iter().filter(|role| role.is_in(&config)) {
-            if role.is_bias() {
+        for &role in roles.iter().filter(|role| role.is_in(&config)) {
+            // What the config announces must be there, biases otherwise may.
+            if role.is_bias() && role != Role::OutputBias {
                 self.take(role, layer)?;
             } else {
                 self.need(role, layer)?;
             }
-        }
-        if entry.count as usize != self.index - first {
-            return Err(OpenError::Field(Field::LayerCount));
         }
         Ok(())
     }

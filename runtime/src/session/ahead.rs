@@ -75,7 +75,7 @@ impl Session<'_> {
     /// Moves the end of the stream past those of `tokens` that are there already; returns how
     /// many. The first that differs ends the drafts.
     pub(super) fn accept(&mut self, tokens: &[u32]) -> usize {
-        let drafts = (self.len..).take(self.ahead.tokens).map(|i| self.ring.slot(i));
+        let drafts = (self.len..).take(self.ahead.tokens).map(|i| self.rings.whole.slot(i));
         let drafts = drafts.filter_map(|slot| self.memory.tokens.get(slot));
         let known = drafts.zip(tokens).take_while(|(draft, token)| draft == token).count();
         self.len += known as u64;
@@ -101,15 +101,17 @@ impl Session<'_> {
     fn draft(&mut self, token: u32, most: usize, guesses: &mut [u32]) -> usize {
         let Some((first, rest)) = guesses.split_first_mut() else { return 0 };
         *first = token;
-        if let Some(slot) = self.memory.tokens.get_mut(self.ring.slot(self.len)) {
+        if let Some(slot) = self.memory.tokens.get_mut(self.rings.whole.slot(self.len)) {
             *slot = token;
         }
         let text = Text(
-            self.ring
+            self.rings
+                .whole
                 .slots_seen(self.len)
                 .map(|slots| self.memory.tokens.get(slots).unwrap_or_default()),
         );
         let Some(repeat) = repeat(text) else { return 0 };
+        let most = most.min(self.positions_left().saturating_sub(1));
         let n = self.ahead.pace.drafts(repeat.len).min(most).min(rest.len());
         copy(text, repeat, rest.get_mut(..n).unwrap_or_default());
         n

@@ -15,12 +15,23 @@ pub enum FeedError {
         /// Its index among the tokens to be fed.
         index: usize,
     },
+    /// The stream would go beyond the positions that the model has learned.
+    NoPositions {
+        /// Tokens that a stream can have.
+        most: u64,
+    },
 }
 
 impl fmt::Display for FeedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::UnknownToken { id, index } = self;
-        write!(f, "token {id} (at index {index}) is not in the vocabulary")
+        match self {
+            Self::UnknownToken { id, index } => {
+                write!(f, "token {id} (at index {index}) is not in the vocabulary")
+            }
+            Self::NoPositions { most } => {
+                write!(f, "the model has learned positions for {most} tokens, and no more")
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::arena::Source;
 use crate::attention::AttentionShape;
-use crate::cache::{Cache, CacheShape};
+use crate::cache::{Cache, CacheShape, Caches};
 use crate::layout::TILE_ROWS;
 use crate::model::Model;
 use crate::options::Options;
@@ -22,7 +22,7 @@ pub(super) struct Memory<'a> {
     pub(super) tokens: &'a mut [u32],
     /// (draft + 1): a token, and what may come after it
     pub(super) guesses: &'a mut [u32],
-    pub(super) cache: Cache<'a>,
+    pub(super) caches: Caches<'a>,
 }
 
 impl<'a> Memory<'a> {
@@ -33,19 +33,23 @@ impl<'a> Memory<'a> {
         options: &Options,
     ) -> Option<Self> {
         let config = model.config();
-        let slots = Ring::most_slots(options.context, options.slack()?)?;
+        let slack = options.slack()?;
+        let slots = Ring::most_slots(options.context, slack)?;
+        let local_slots = Ring::most_local_slots(options.context, slack, config.window)?;
+        let n_local = (0..config.n_layers).filter(|&i| model.is_local(i)).count();
         let attention = AttentionShape {
             kv: options.kv,
             n_kv_heads: config.n_kv_heads,
             group: config.n_heads.checked_div(config.n_kv_heads)?,
             head_dim: config.head_dim,
             pairs: config.rot_dim / 2,
+            local_pairs: if config.local_rope { config.rot_dim / 2 } else { 0 },
             chunk: options.step()?,
             segments: Ring::most_segments(options.context),
         };
-        let cache = CacheShape {
+        let cache = |n_layers, slots| CacheShape {
             kv: options.kv,
-            n_layers: config.n_layers,
+            n_layers,
             n_kv_heads: config.n_kv_heads,
             head_dim: config.head_dim,
             slots,
@@ -59,7 +63,10 @@ impl<'a> Memory<'a> {
             candidates: source.take(Some(config.vocab_size))?,
             tokens: source.take(Some(slots))?,
             guesses: source.take(options.draft.checked_add(1))?,
-            cache: Cache::carve(source, cache)?,
+            caches: Caches {
+                local: Cache::carve(source, cache(n_local, local_slots))?,
+                whole: Cache::carve(source, cache(config.n_layers - n_local, slots))?,
+            },
         })
     }
 }

@@ -4,7 +4,8 @@
 //! u64 × 8   context, type of the cache (0 int8, 1 f16, 2 f32), chunk, draft, base position,
 //!           sinks, tokens in the stream, tokens in it when it was longest
 //! u32 each  tokens in the slots
-//!           of each kv head of each layer its keys, values, scales of keys, scales of values
+//!           of each kv head of each layer its keys, values, scales of keys, scales of values;
+//!           layers with a window of their own after the others
 //! ```
 //!
 //! Little-endian. Activations, logits and drafts are not kept: the next token fed brings them.
@@ -13,6 +14,7 @@ use super::{RestoreError, Session};
 use crate::carry::{Carrier, Restorer, Saver};
 use crate::kv::KvType;
 use crate::options::Options;
+use crate::ring::Rings;
 
 /// What the state begins with.
 const HEADER: usize = 8;
@@ -67,7 +69,7 @@ impl Session<'_> {
         }
         let sinks = usize::try_from(sinks).map_err(|_| RestoreError::Damaged)?;
         self.reset(sinks).map_err(|_| RestoreError::Damaged)?;
-        if !self.ring.remembers(len, longest) {
+        if !self.rings.remember(len, longest) {
             return Err(RestoreError::Damaged);
         }
         (self.len, self.longest) = (len, longest);
@@ -83,9 +85,11 @@ impl Session<'_> {
 
     /// The one list of what there is.
     fn carry<C: Carrier>(&mut self, carrier: &mut C) -> Result<(), C::Error> {
-        let slots = self.ring.slots_reached(self.longest);
+        let Rings { whole, local } = self.rings;
+        let slots = whole.slots_reached(self.longest);
         carrier.cells(self.memory.tokens.get_mut(..slots).unwrap_or_default())?;
-        self.memory.cache.carry(slots, carrier)
+        self.memory.caches.whole.carry(slots, carrier)?;
+        self.memory.caches.local.carry(local.slots_reached(self.longest), carrier)
     }
 }
 

@@ -34,6 +34,8 @@ fn as_json(model: &Model<'_>, options: &Options, session_bytes: usize) -> Value 
         "bits_per_weight": bits_per_weight(model),
         "arch": model.arch(),
         "context": model.config().context,
+        "window": model.config().window,
+        "window_layers": windows(model),
         "tensors": model.tensors().map(|tensor| tensor_json(&tensor)).collect::<Vec<_>>(),
     })
 }
@@ -67,6 +69,10 @@ fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usiz
     line("head_dim", config.head_dim.to_string());
     line("ffn_dim", config.ffn_dim.to_string());
     line("context", config.context.to_string());
+    if config.window > 0 {
+        let n = windows(model);
+        line("window", format!("{} tokens in {n} of {} layers", config.window, config.n_layers));
+    }
     line("tied embedding", if config.tied { "yes" } else { "no" }.to_owned());
     let Options { context, sinks, chunk, kv, .. } = options;
     let what = format!("context {context}, sinks {sinks}, chunk {chunk}, kv {}", kv.name());
@@ -84,12 +90,18 @@ fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usiz
     text.trim_end().to_owned()
 }
 
-/// Bytes of the cache that a further token of context takes, in all layers.
+/// Layers with a window of their own.
+fn windows(model: &Model<'_>) -> usize {
+    (0..model.config().n_layers).filter(|&i| model.layer(i).local).count()
+}
+
+/// Bytes of the cache that a further token of context takes, in all layers that then see it.
 fn kv_bytes_per_token(model: &Model<'_>, options: &Options) -> usize {
     let config = model.config();
     let scales = options.kv.key_scales(config.head_dim) + options.kv.value_scales();
     let values = 2 * config.head_dim.next_multiple_of(HEAD_ALIGN) * options.kv.bytes();
-    (values + scales * size_of::<f32>()) * config.n_kv_heads * config.n_layers
+    let full = if options.context < config.window { 0 } else { windows(model) };
+    (values + scales * size_of::<f32>()) * config.n_kv_heads * (config.n_layers - full)
 }
 
 /// Bits of the file's matrices for each of their weights, scales included.

@@ -2,7 +2,7 @@
 
 use oarlock::{Machine, Session};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, feed_fault};
 use crate::errors::{Outcome, fault};
 use crate::model_file::ModelFile;
 use crate::npy::Npy;
@@ -62,7 +62,7 @@ pub fn feed_each(
                     done = each(start + i, logits);
                 }
             })
-            .map_err(|error| fault("tokens", error, "convert the model again"))?;
+            .map_err(feed_fault)?;
         done?;
         start += some.len();
     }

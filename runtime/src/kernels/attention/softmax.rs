@@ -5,22 +5,12 @@
 
 use core::ops::Range;
 
+use super::bend::KEYS;
 use super::partial::{exp_one, first_lane};
 use super::scores::{Cache, Scores};
 use crate::kernels::simd::{MOST_PARTS, Simd};
 use crate::kernels::vector::exp;
 use crate::kv::{KvType, TILE_KEYS};
-
-/// The index of each key.
-const KEYS: [f32; TILE_KEYS] = {
-    let mut keys = [0.0; TILE_KEYS];
-    let mut i = 0;
-    while i < TILE_KEYS {
-        keys[i] = i as f32;
-        i += 1;
-    }
-    keys
-};
 
 /// Turns a tile's scores into the weights of its values (times their scales), takes them
 /// into the largest scores and the sums, and gives the factors for what was summed before.

@@ -8,7 +8,7 @@ use oarlock::{Machine, Model, Options, Session};
 use serde_json::{Value, json};
 
 use crate::answer::per_second;
-use crate::engine::Engine;
+use crate::engine::{Engine, feed_fault};
 use crate::errors::{Outcome, fault};
 use crate::model_file::ModelFile;
 use crate::{args, bandwidth, console};
@@ -121,9 +121,7 @@ impl Bench<'_> {
     }
 
     fn feed(&mut self, tokens: &[u32]) -> Outcome {
-        self.session
-            .feed(&self.machine, tokens)
-            .map_err(|error| fault("tokens", error, "convert the model again"))
+        self.session.feed(&self.machine, tokens).map_err(feed_fault)
     }
 
     /// The likeliest next token.
