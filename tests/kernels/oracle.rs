@@ -60,7 +60,7 @@ pub fn activation(activation: Activation, x: f32) -> f32 {
         Activation::Silu => x * sigmoid(x),
         Activation::GeluTanh => {
             let cube = x * x * x;
-            x * sigmoid(1.595_769_1 * 0.044_715_f32.mul_add(cube, x))
+            x * sigmoid(1.595_769 * 0.044_715_f32.mul_add(cube, x))
         }
         Activation::GeluErf => {
             let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;

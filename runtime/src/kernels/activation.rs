@@ -105,7 +105,7 @@ impl Function for Silu {
 struct GeluTanh;
 
 /// 2 · sqrt(2 / π)
-pub(crate) const GELU: f32 = 1.595_769_1;
+pub(crate) const GELU: f32 = 1.595_769;
 
 impl Function for GeluTanh {
     #[inline(always)]

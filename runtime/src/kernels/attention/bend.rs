@@ -52,7 +52,7 @@ impl Bend<'_> {
     ) {
         for (i, scores) in (query..).zip(scores) {
             let sloped = self.slopes.map(|slopes| {
-                let slope = slopes.each[i % slopes.each.len()];
+                let slope = slopes.each[i % slopes.each.len().max(1)];
                 (slope, (slopes.from)(i) - (tile * TILE_KEYS) as f32)
             });
             for (scores, keys) in scores.chunks_mut(TILE_ROWS).zip(KEYS.chunks(TILE_ROWS)) {
