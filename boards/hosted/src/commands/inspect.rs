@@ -27,17 +27,20 @@ pub fn run(args: &args::Inspect) -> Outcome {
 }
 
 fn as_json(model: &Model<'_>, options: &Options, session_bytes: usize) -> Value {
-    json!({
+    let mut object = json!({
         "file_bytes": model.file_len(),
         "session_bytes": session_bytes,
         "kv_bytes_per_token": kv_bytes_per_token(model, options),
         "bits_per_weight": bits_per_weight(model),
         "arch": model.arch(),
         "context": model.config().context,
-        "window": model.config().window,
-        "window_layers": windows(model),
         "tensors": model.tensors().map(|tensor| tensor_json(&tensor)).collect::<Vec<_>>(),
-    })
+    });
+    if model.config().window > 0 {
+        object["window"] = model.config().window.into();
+        object["window_layers"] = windows(model).into();
+    }
+    object
 }
 
 fn tensor_json(tensor: &Tensor<'_>) -> Value {
