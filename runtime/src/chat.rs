@@ -116,7 +116,9 @@ impl<'m> Chat<'m> {
         let flags = u32::from_le_bytes(*flags);
         let known = match u32::from_le_bytes(*version) {
             VERSION => flags < TRIMS_END_AFTER_SYSTEM,
-            VERSION_AFTER_SYSTEM => true,
+            VERSION_AFTER_SYSTEM => {
+                flags & TRIMS_END_AFTER_SYSTEM != 0 && flags < 2 * TRIMS_END_AFTER_SYSTEM
+            }
             _ => false,
         };
         known.then_some(Self { flags, gaps: gaps.as_chunks().0, text })

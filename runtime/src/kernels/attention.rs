@@ -60,9 +60,9 @@ pub fn attend(
 ) {
     check(queries, kv, partial);
     match kv.kind {
-        KvType::Int8 => isa.run(Attend::<_, CacheInt8>::new(queries, kv, &visible, bend, partial)),
-        KvType::F16 => isa.run(Attend::<_, CacheF16>::new(queries, kv, &visible, bend, partial)),
-        KvType::F32 => isa.run(Attend::<_, CacheF32>::new(queries, kv, &visible, bend, partial)),
+        KvType::Int8 => isa.run(Attend::<CacheInt8>::new(queries, kv, &visible, bend, partial)),
+        KvType::F16 => isa.run(Attend::<CacheF16>::new(queries, kv, &visible, bend, partial)),
+        KvType::F32 => isa.run(Attend::<CacheF32>::new(queries, kv, &visible, bend, partial)),
     }
 }
 
@@ -77,20 +77,20 @@ fn check(queries: &Queries<'_>, kv: &Kv<'_>, partial: &Partial<'_>) {
     assert!(kv.value_scales.len() == slots * kv.kind.value_scales());
 }
 
-struct Attend<'a, 'p, V, C> {
+struct Attend<'a, 'p, C> {
     queries: &'a Queries<'a>,
     kv: &'a Kv<'a>,
-    visible: &'a V,
+    visible: &'a dyn Fn(usize) -> Range<usize>,
     bend: Option<Bend<'a>>,
     partial: &'a mut Partial<'p>,
     cache: PhantomData<C>,
 }
 
-impl<'a, 'p, V: Fn(usize) -> Range<usize>, C: Cache> Attend<'a, 'p, V, C> {
+impl<'a, 'p, C: Cache> Attend<'a, 'p, C> {
     fn new(
         queries: &'a Queries<'a>,
         kv: &'a Kv<'a>,
-        visible: &'a V,
+        visible: &'a dyn Fn(usize) -> Range<usize>,
         bend: Option<Bend<'a>>,
         partial: &'a mut Partial<'p>,
     ) -> Self {
@@ -141,7 +141,7 @@ impl<'a, 'p, V: Fn(usize) -> Range<usize>, C: Cache> Attend<'a, 'p, V, C> {
     }
 }
 
-impl<V: Fn(usize) -> Range<usize>, C: Cache> Op for Attend<'_, '_, V, C> {
+impl<C: Cache> Op for Attend<'_, '_, C> {
     type Out = ();
 
     #[inline(always)]
@@ -165,10 +165,10 @@ impl<V: Fn(usize) -> Range<usize>, C: Cache> Op for Attend<'_, '_, V, C> {
                 };
                 if !seen.is_empty() {
                     match together {
-                        1 => step::<S, V, C, 1>(s, &mut self, tile, query, seen),
-                        2 => step::<S, V, C, 2>(s, &mut self, tile, query, seen),
-                        TOGETHER_FOR_SCORES => step::<S, V, C, 3>(s, &mut self, tile, query, seen),
-                        _ => step::<S, V, C, MOST_TOGETHER>(s, &mut self, tile, query, seen),
+                        1 => step::<S, C, 1>(s, &mut self, tile, query, seen),
+                        2 => step::<S, C, 2>(s, &mut self, tile, query, seen),
+                        TOGETHER_FOR_SCORES => step::<S, C, 3>(s, &mut self, tile, query, seen),
+                        _ => step::<S, C, MOST_TOGETHER>(s, &mut self, tile, query, seen),
                     }
                 }
                 query += together;
@@ -179,9 +179,9 @@ impl<V: Fn(usize) -> Range<usize>, C: Cache> Op for Attend<'_, '_, V, C> {
 
 /// One tile for `Q` queries that see the same keys of it.
 #[inline(always)]
-fn step<S: Simd, V: Fn(usize) -> Range<usize>, C: Cache, const Q: usize>(
+fn step<S: Simd, C: Cache, const Q: usize>(
     s: S,
-    all: &mut Attend<'_, '_, V, C>,
+    all: &mut Attend<'_, '_, C>,
     tile: usize,
     query: usize,
     seen: Range<usize>,
