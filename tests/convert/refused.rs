@@ -93,6 +93,12 @@ fn options_inside_a_family_are_refused() {
         ("gemma2", "final_logit_softcapping", json!(-1.0), "final_logit_softcapping is -1"),
         ("falcon-40b", "parallel_attn", json!(false), "no published model"),
         ("phi3", "sliding_window", json!(-1), "sliding_window is -1"),
+        ("phi3", "attention_bias", json!(true), "attention_bias is true"),
+        ("starcoder2", "norm_type", json!("rms_norm"), "norm_type is \"rms_norm\""),
+        ("starcoder2", "mlp_type", json!("gated"), "mlp_type is \"gated\""),
+        ("cohere2", "order_of_interleaved_layers", json!("global_first"), "global_first"),
+        ("gptj", "rotary", json!(false), "rotary is false"),
+        ("gqa", "rope_scaling", json!({"type": "linear", "factor": 2}), "rope_scaling differ"),
     ];
     for (name, key, value, part) in cases {
         let source = Source::of(name);
@@ -100,6 +106,38 @@ fn options_inside_a_family_are_refused() {
         let line = source.refusal();
         assert!(line.contains(part), "{name}, {key}: {line}");
     }
+}
+
+/// Keys of files as their authors published them, which the class of today does not write.
+#[test]
+fn keys_of_published_files_are_known() {
+    let cases = [
+        ("bloom", "offset_alibi", json!(100)),
+        ("bloom", "skip_bias_add", json!(true)),
+        ("bloom", "unk_token_id", json!(0)),
+        ("opt", "activation_dropout", json!(0.0)),
+        ("phi3", "auto_map", json!({"AutoConfig": "configuration_phi3.Phi3Config"})),
+        ("phi3", "attention_bias", json!(false)),
+        ("starcoder2", "norm_type", json!("layer_norm")),
+        ("starcoder2", "mlp_type", json!("default")),
+        ("cohere2", "order_of_interleaved_layers", json!("local_attn_first")),
+        ("gpt2", "predict_special_tokens", json!(true)),
+        ("gptj", "gradient_checkpointing", json!(false)),
+        ("mpt", "architectures", json!(["MPTForCausalLM"])),
+    ];
+    for (name, key, value) in cases {
+        let source = Source::of(name);
+        source.set(key, value);
+        assert!(source.convert(&options(WeightType::F32)).is_ok(), "{name}, {key}");
+    }
+}
+
+/// A window in every layer, or none: the class takes 4096 where the file is silent.
+#[test]
+fn a_window_that_is_not_said_is_asked_for() {
+    let source = Source::of("mistral");
+    source.edit_json("config.json", |config| drop(config.remove("sliding_window")));
+    assert!(source.refusal().contains("sliding_window is missing"));
 }
 
 #[test]

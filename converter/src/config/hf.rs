@@ -18,7 +18,9 @@ pub(super) const HARMLESS: &[&str] = &[
     "_attn_implementation_autoset",
     "_name_or_path",
     "architectures",
+    "activation_dropout",
     "attention_dropout",
+    "auto_map",
     "bad_words_ids",
     "begin_suppress_tokens",
     "attn_pdrop",
@@ -40,6 +42,7 @@ pub(super) const HARMLESS: &[&str] = &[
     "finetuning_task",
     "forced_bos_token_id",
     "forced_eos_token_id",
+    "gradient_checkpointing",
     "hidden_dropout",
     "id2label",
     "init_std",
@@ -89,6 +92,7 @@ pub(super) const HARMLESS: &[&str] = &[
     "transformers.js_config",
     "transformers_version",
     "typical_p",
+    "unk_token_id",
     "unsloth_fixed",
     "unsloth_version",
     "use_bfloat16",
@@ -192,6 +196,8 @@ fn family(keys: &Keys<'_>) -> Result<&'static Family> {
     let found = found.ok_or_else(|| {
         Error::new(FILE, "architectures does not name exactly one", known.clone())
     })?;
+    // As the files of its authors spell it.
+    let found = if found == "MPTForCausalLM" { "MptForCausalLM" } else { found };
     let family = FAMILIES.iter().find(|family| family.arch == found);
     let family = family
         .ok_or_else(|| Error::new(FILE, format!("architecture {found} is not known"), known))?;

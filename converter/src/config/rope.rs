@@ -51,8 +51,13 @@ pub(super) fn ropes(
         Some(v) => ("rope_parameters", Some(v)),
         None => ("rope_scaling", keys.get("rope_scaling")),
     };
-    // Version 5 files may carry the old key beside the new one.
-    keys.get("rope_scaling");
+    // Version 5 files may carry the old key beside the new one, and then the old one counts.
+    if let (Some(new), Some(old)) = (inner, keys.get("rope_scaling"))
+        && new != old
+    {
+        let what = "rope_parameters and rope_scaling differ";
+        return Err(Error::new(FILE, what, "leave the one that is meant"));
+    }
     let empty = json!({});
     let reader = Reader { keys, family, head_dim, context };
     let of = |part: &str| inner.and_then(|v| v.get(part));

@@ -1,7 +1,7 @@
 //! Families with a gate: Llama and what came after it.
 
 use oarlock::format::{Config, Norm, Norms, QkNorm, Residual, Scale};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::hf::FILE;
 use super::super::keys::{AGAIN, Keys};
@@ -18,6 +18,10 @@ pub(super) fn llama(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -
 /// arXiv 2310.06825.
 pub(super) fn mistral(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
     rms(keys, config)?;
+    if !keys.has("sliding_window") {
+        let todo = "transformers takes 4096 then: give it that value, or null for none";
+        return Err(Error::new(FILE, "sliding_window is missing", todo));
+    }
     let has_window = keys.get("sliding_window").is_some();
     Ok(Traits { local: windows(keys, config, |_| has_window)?, ..Traits::default() })
 }
@@ -91,7 +95,6 @@ pub(super) fn gemma3(
 /// Some layers know positions from the causal mask alone (arXiv 2501.18795).
 pub(super) fn smollm3(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
     rms(keys, config)?;
-    let local = qwen_windows(keys, config)?;
     let every = keys.size("no_rope_layer_interval")?.unwrap_or(4).max(1);
     let no_rope: Vec<bool> = match keys.get("no_rope_layers") {
         // 1 where there is rotation.
@@ -103,6 +106,9 @@ pub(super) fn smollm3(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>)
         let what = format!("no_rope_layers names {} of {} layers", no_rope.len(), config.n_layers);
         return Err(Error::new(FILE, what, AGAIN));
     }
+    keys.get("max_window_layers");
+    let used = keys.bool("use_sliding_window")?.unwrap_or(false);
+    let local = windows(keys, config, |i| used && no_rope[i])?;
     Ok(Traits { biases: announced(keys)?, no_rope, local, ..Traits::default() })
 }
 
@@ -153,6 +159,12 @@ pub(super) fn cohere2(
     warnings: &mut Vec<String>,
 ) -> Result<Traits> {
     let traits = cohere(keys, config, warnings)?;
+    // What published files say of it beside the class's own words.
+    keys.must_be("order_of_interleaved_layers", &[json!("local_attn_first")])?;
+    keys.must_be("position_embedding_type", &[json!("rope_gptj")])?;
+    for key in ["use_embedding_sharing", "use_gated_activation", "use_parallel_block"] {
+        keys.must_be(key, &[json!(true)])?;
+    }
     let every = keys.size("sliding_window_pattern")?;
     let every = keys.size("_sliding_window_pattern")?.or(every).unwrap_or(4).max(1);
     let local = windows(keys, config, |layer| (layer + 1) % every != 0)?;
@@ -163,6 +175,7 @@ pub(super) fn cohere2(
 /// arXiv 2404.14219.
 pub(super) fn phi3(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
     rms(keys, config)?;
+    must_not(keys, &["attention_bias", "mlp_bias", "lm_head_bias"])?;
     // Read with the rotary frequencies, where it means something.
     keys.get("original_max_position_embeddings");
     let has_window = keys.get("sliding_window").is_some();

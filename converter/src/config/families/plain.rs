@@ -35,6 +35,9 @@ pub(super) fn gpt2(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) ->
     must_not(keys, &["scale_attn_by_inverse_layer_idx"])?;
     // In which precision, which here is always single.
     keys.get("reorder_and_upcast_attn");
+    // Of the first files: what a classifier would have, and nothing reads.
+    keys.get("n_special");
+    keys.get("predict_special_tokens");
     plain(keys, config, "layer_norm_epsilon")
 }
 
@@ -57,6 +60,7 @@ pub(super) fn gptj(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) ->
     config.residual = Residual::Parallel;
     config.output_bias = true;
     keys.must_be("scale_attn_weights", &[json!(true)])?;
+    keys.must_be("rotary", &[json!(true)])?;
     let biases = Biases::Announced { qkv: false, o: false, mlp: true, norm: true };
     Ok(Traits { biases, ..plain(keys, config, "layer_norm_epsilon")? })
 }
@@ -69,6 +73,12 @@ pub(super) fn starcoder2(
 ) -> Result<Traits> {
     let all = keys.bool("use_bias")?.unwrap_or(true);
     let biases = Biases::Announced { qkv: all, o: all, mlp: all, norm: true };
+    keys.must_be("norm_type", &[json!("layer_norm")])?;
+    keys.must_be("mlp_type", &[json!("default")])?;
+    // What the class does not read, though files have it.
+    for key in ["rms_norm_eps", "layer_norm_epsilon", "activation_function", "scale_attn_weights"] {
+        keys.get(key);
+    }
     let has_window = keys.get("sliding_window").is_some();
     let local = windows(keys, config, |_| has_window)?;
     Ok(Traits { biases, local, ..plain(keys, config, "norm_epsilon")? })
@@ -163,6 +173,10 @@ pub(super) fn bloom(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -
     must_not(keys, &["apply_residual_connection_post_layernorm"])?;
     // In which precision and by which kernels.
     for key in ["slow_but_exact", "attention_softmax_in_fp32", "masked_softmax_fusion"] {
+        keys.get(key);
+    }
+    // Of the program that trained it; the class reads none of them.
+    for key in ["bias_dropout_fusion", "offset_alibi", "skip_bias_add", "skip_bias_add_qkv"] {
         keys.get(key);
     }
     config.embedding_norm = true;
