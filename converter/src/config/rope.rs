@@ -47,17 +47,7 @@ pub(super) fn ropes(
         None => keys.float("rotary_emb_base")?,
         theta => theta,
     };
-    let (name, inner) = match keys.get("rope_parameters") {
-        Some(v) => ("rope_parameters", Some(v)),
-        None => ("rope_scaling", keys.get("rope_scaling")),
-    };
-    // Version 5 files may carry the old key beside the new one, and then the old one counts.
-    if let (Some(new), Some(old)) = (inner, keys.get("rope_scaling"))
-        && new != old
-    {
-        let what = "rope_parameters and rope_scaling differ";
-        return Err(Error::new(FILE, what, "leave the one that is meant"));
-    }
+    let (name, inner) = parameters(keys)?;
     let empty = json!({});
     let reader = Reader { keys, family, head_dim, context };
     let of = |part: &str| inner.and_then(|v| v.get(part));
@@ -82,6 +72,20 @@ pub(super) fn ropes(
         },
     );
     Ok(ropes)
+}
+
+/// Their object and the key that it has.
+fn parameters<'v>(keys: &Keys<'v>) -> Result<(&'static str, Option<&'v Value>)> {
+    let (new, old) = (keys.get("rope_parameters"), keys.get("rope_scaling"));
+    match (new, old) {
+        // Of files that carry both, transformers takes the old one.
+        (Some(new), Some(old)) if new != old => {
+            let what = "rope_parameters and rope_scaling differ";
+            Err(Error::new(FILE, what, "leave the one that is meant"))
+        }
+        (Some(_), _) => Ok(("rope_parameters", new)),
+        (None, _) => Ok(("rope_scaling", old)),
+    }
 }
 
 impl Ropes {

@@ -116,7 +116,7 @@ fn describe(source: &GgufTokenizer<'_>) -> Result<Description, TokenizerError> {
         byte_ids,
         merges: merge_pairs(source, &vocab)?,
         ignore_merges: llama3 || matches!(splitter, Splitter::O200k | Splitter::Tekken),
-        added: added(source, &types),
+        added: added(source, &types, true),
         prefix: source.bos.filter(|_| add_bos).into_iter().collect(),
         suffix: source.eos.filter(|_| add_eos).into_iter().collect(),
         ..Description::default()
@@ -175,14 +175,15 @@ fn merge_pairs(
 }
 
 /// Control and user-defined tokens, whose further flags GGUF does not keep.
-fn added(source: &GgufTokenizer<'_>, types: &[i32]) -> Vec<Added> {
+/// `normalized` says whether user-defined ones are looked for in the text as rewritten.
+fn added(source: &GgufTokenizer<'_>, types: &[i32], normalized: bool) -> Vec<Added> {
     let token = |((id, text), &kind): ((u32, &&str), &i32)| {
         matches!(kind, CONTROL | UNKNOWN | USER_DEFINED).then(|| Added {
             id,
             text: (*text).to_owned(),
             lstrip: false,
             rstrip: false,
-            normalized: kind == USER_DEFINED,
+            normalized: normalized && kind == USER_DEFINED,
             special: kind != USER_DEFINED,
         })
     };

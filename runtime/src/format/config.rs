@@ -308,7 +308,7 @@ impl Config {
             norm_eps: f32_at(bytes, field::NORM_EPS),
             score_scale: f32_at(bytes, field::SCORE_SCALE),
             norm: choice(bytes, field::NORM, [Norm::Rms, Norm::Layer], Field::Norm)?,
-            activation: choice(bytes, field::ACTIVATION, ACTIVATIONS, Field::Activation)?,
+            activation: choice(bytes, field::ACTIVATION, Activation::ALL, Field::Activation)?,
             mlp: choice(bytes, field::MLP, [Mlp::Gated, Mlp::Plain], Field::Mlp)?,
             tied: flags & FLAG_TIED != 0,
             embedding_norm: flags & FLAG_EMBEDDING_NORM != 0,
@@ -438,13 +438,6 @@ impl Config {
     }
 }
 
-const ACTIVATIONS: [Activation; 5] = [
-    Activation::Silu,
-    Activation::GeluTanh,
-    Activation::GeluErf,
-    Activation::Relu,
-    Activation::ReluSquared,
-];
 const NORMS: [Norms; 3] = [Norms::Before, Norms::After, Norms::Both];
 const RESIDUALS: [Residual; 3] =
     [Residual::Sequential, Residual::Parallel, Residual::ParallelTwoNorms];

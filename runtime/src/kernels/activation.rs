@@ -26,6 +26,12 @@ pub enum Activation {
     ReluSquared = 4,
 }
 
+impl Activation {
+    /// Every one, by its number in the file.
+    pub const ALL: [Self; 5] =
+        [Self::Silu, Self::GeluTanh, Self::GeluErf, Self::Relu, Self::ReluSquared];
+}
+
 /// `x = activation(x)`.
 pub fn activate(isa: Isa, activation: Activation, x: &mut [f32]) {
     match activation {

@@ -193,7 +193,7 @@ fn step<S: Simd, C: Cache, const Q: usize>(
         let parts = weights.as_chunks_mut::<TOGETHER_FOR_SCORES>().0.iter_mut().enumerate();
         for (i, part) in parts {
             let rows = all.rows(query + i * TOGETHER_FOR_SCORES);
-            // SAFETY: as below.
+            // SAFETY: `check` saw the shapes; these queries are some of the `Q` from `query` on.
             unsafe { C::scores(s, tile, rows, seen.clone(), part) };
         }
     } else {

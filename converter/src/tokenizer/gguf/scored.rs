@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use oarlock::tokenizer::Splitter;
 use oarlock::tokenizer::tables::{PREPEND, SPACE_MARK, STRIP, Units};
 
-use super::super::description::{Added, Description, Merge, Token};
+use super::super::description::{Description, Merge, Token};
 use super::super::spaces::{MARK, byte};
 use super::super::{TokenizerError, malformed};
-use super::{BYTE, CONTROL, ENDS, GgufTokenizer, NORMAL, UNKNOWN, UNUSED, USER_DEFINED, types};
+use super::{BYTE, CONTROL, ENDS, GgufTokenizer, NORMAL, UNUSED, added, types};
 
 /// All but the places of added tokens. A file that does not say means BOS and a space before a text.
 pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<Description, TokenizerError> {
@@ -24,7 +24,7 @@ pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<Description, Tokeni
         units: Units::FusedCharacters,
         unknown: Some(source.unknown.unwrap_or(0)),
         merges: merges(source, &types)?,
-        added: added(source, &types),
+        added: added(source, &types, false),
         prefix: source.bos.filter(|_| bos).into_iter().collect(),
         suffix: source.eos.filter(|_| eos).into_iter().collect(),
         ..Description::default()
@@ -76,19 +76,4 @@ fn merges(source: &GgufTokenizer<'_>, types: &[i32]) -> Result<Vec<Merge>, Token
     }
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)).then(b.2.cmp(&a.2)));
     Ok(found.into_iter().map(|(.., merge)| merge).collect())
-}
-
-/// Control and user-defined tokens, looked for in the text as it is.
-fn added(source: &GgufTokenizer<'_>, types: &[i32]) -> Vec<Added> {
-    let token = |((id, text), &kind): ((u32, &&str), &i32)| {
-        matches!(kind, CONTROL | UNKNOWN | USER_DEFINED).then(|| Added {
-            id,
-            text: (*text).to_owned(),
-            lstrip: false,
-            rstrip: false,
-            normalized: false,
-            special: kind != USER_DEFINED,
-        })
-    };
-    (0..).zip(&source.tokens).zip(types).filter_map(token).collect()
 }
