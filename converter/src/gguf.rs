@@ -129,9 +129,9 @@ fn place<'m>(
                 "get the file again",
             )
         };
-        let dtype = dtype(info.kind).ok_or_else(|| {
+        let dtype = Dtype::of_gguf(info.kind).ok_or_else(|| {
             let what = format!("tensor type {} is not known", type_name(info.kind));
-            let todo = "F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are read";
+            let todo = format!("known: {}", Dtype::names().collect::<Vec<_>>().join(", "));
             Error::new(format_args!("{}: {}", path.display(), info.name), what, todo)
         })?;
         let len = Raw::bytes_needed(dtype, &info.shape)
@@ -154,34 +154,21 @@ fn place<'m>(
     Ok(tensors)
 }
 
-/// The types that are read, by their code in the file.
-fn dtype(kind: u32) -> Option<Dtype> {
-    Some(match kind {
-        0 => Dtype::F32,
-        1 => Dtype::F16,
-        2 => Dtype::Q4_0,
-        3 => Dtype::Q4_1,
-        8 => Dtype::Q8_0,
-        30 => Dtype::Bf16,
-        _ => return None,
-    })
-}
-
 /// The name of a type that is not read, where the format has one.
 fn type_name(kind: u32) -> String {
     let name = match kind {
-        6 => "Q5_0",
-        7 => "Q5_1",
         9 => "Q8_1",
-        10 => "Q2_K",
-        11 => "Q3_K",
-        12 => "Q4_K",
-        13 => "Q5_K",
-        14 => "Q6_K",
         15 => "Q8_K",
-        20 => "IQ4_NL",
-        23 => "IQ4_XS",
+        16 => "IQ2_XXS",
+        17 => "IQ2_XS",
+        18 => "IQ3_XXS",
+        19 => "IQ1_S",
+        21 => "IQ3_S",
+        22 => "IQ2_S",
         28 => "F64",
+        29 => "IQ1_M",
+        34 => "TQ1_0",
+        35 => "TQ2_0",
         39 => "MXFP4",
         _ => return format!("{kind}"),
     };

@@ -13,6 +13,7 @@ mod config;
 mod convert;
 mod error;
 mod files;
+mod ggml;
 pub mod gguf;
 pub mod image;
 mod importance;

@@ -22,9 +22,9 @@ pub enum Weights {
 }
 
 impl Weights {
-    fn of(self, raw: &Raw<'_>) -> WeightType {
+    fn of(self, raw: &Raw<'_>) -> Option<WeightType> {
         match self {
-            Self::As(kind) => kind,
+            Self::As(kind) => Some(kind),
             Self::Keep => raw.dtype.keep(),
         }
     }
@@ -231,11 +231,7 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
             let todo = "get the model in f32, f16 or bf16";
             return Err(Error::new(&name, "quantized along what are rows here", todo));
         }
-        let kind = if role.is_vector() {
-            TensorType::Vector
-        } else {
-            TensorType::Matrix(self.choice(role).of(raw))
-        };
+        let kind = self.kind(role, &name, raw)?;
         let spec = Spec { name, role, layer: layer.map(|i| i as u32), kind };
         let from = if transposed { Origin::Columns(raw) } else { Origin::Tensor(raw) };
         let less_one = role.is_norm() && self.model.gains == Gains::LessOne;
@@ -264,12 +260,25 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
         }
     }
 
+    /// How the tensor is stored.
+    fn kind(&self, role: Role, name: &str, raw: &Raw<'_>) -> Result<TensorType> {
+        if role.is_vector() {
+            return Ok(TensorType::Vector);
+        }
+        let (option, choice) = self.choice(role);
+        let kind = choice.of(raw).ok_or_else(|| {
+            let what = format!("no type here holds {} exactly", raw.dtype.name());
+            Error::new(name, what, format!("give {option} int8, int4a, int4 or f32"))
+        })?;
+        Ok(TensorType::Matrix(kind))
+    }
+
     /// The option that this matrix goes by.
-    fn choice(&self, role: Role) -> Weights {
+    fn choice(&self, role: Role) -> (&'static str, Weights) {
         match role {
-            Role::Output | Role::Positions => self.head,
-            Role::Embedding if self.model.config.tied => self.head,
-            _ => self.weights,
+            Role::Output | Role::Positions => ("--head", self.head),
+            Role::Embedding if self.model.config.tied => ("--head", self.head),
+            _ => ("--weights", self.weights),
         }
     }
 

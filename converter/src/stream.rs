@@ -55,7 +55,7 @@ pub(crate) fn stream(
 /// Whether scales of int4 are searched, where the source has none to take over.
 fn is_searched(tensor: &Planned<'_, '_>) -> bool {
     let int4 = WeightType::Int4;
-    tensor.spec.kind == TensorType::Matrix(int4) && tensor.dtype().keep() != int4
+    tensor.spec.kind == TensorType::Matrix(int4) && tensor.dtype().keep() != Some(int4)
 }
 
 fn refuse(tensor: &Planned<'_, '_>, flaw: Flaw) -> Error {

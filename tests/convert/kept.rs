@@ -3,13 +3,13 @@
 use oarlock::format::{Role, TensorType};
 use oarlock::layout::WeightType;
 use oarlock::math::f16_to_f32;
-use oarlock::model::Model;
-use oarlock_convert::ConvertOptions;
-use oarlock_tests::TempDir;
-use serde_json::json;
+use oarlock::model::{Model, Tensor};
+use oarlock_convert::{ConvertOptions, Head, Weights};
+use oarlock_tests::{TempDir, fixture};
+use serde_json::{Value, json};
 
-use crate::gguf::{self, BF16, F16, F32, Q4_0, Q4_1, Q8_0, from_directory};
-use crate::source::{Source, converted};
+use crate::gguf::{self, BF16, Builder, F16, F32, Q4_0, Q4_1, Q8_0, from_directory};
+use crate::source::{Source, converted, refusal};
 use crate::values::{find, options, values, verify};
 
 /// The same model by both roads: names, shapes, q and k rows back in order.
@@ -68,34 +68,41 @@ fn blocks(kind: u32, n: usize, seed: usize) -> (Vec<u8>, Vec<f32>) {
     (bytes, values)
 }
 
-#[test]
-fn keep_changes_no_value_of_a_gguf() {
+/// The smallest model as a GGUF with rows of `dim` and of `ffn`, all vectors zero.
+fn widened(dim: usize, ffn: usize) -> Builder {
     let source = Source::of("gqa");
     source.edit_json("config.json", |c| {
-        for (key, v) in [("hidden_size", 64), ("intermediate_size", 96), ("head_dim", 16)] {
+        for (key, v) in [("hidden_size", dim), ("intermediate_size", ffn), ("head_dim", dim / 4)] {
             c.insert(key.into(), json!(v));
         }
     });
     let mut builder = from_directory(&source);
-    builder.u32("llama.embedding_length", 64);
+    for (_, _, shape, bytes) in &mut builder.tensors {
+        for n in &mut *shape {
+            *n = match *n {
+                48 => dim,
+                80 => ffn,
+                24 => dim / 2,
+                n => n,
+            };
+        }
+        if shape.len() == 1 {
+            *bytes = vec![0; 4 * shape[0]];
+        }
+    }
+    builder
+}
+
+#[test]
+fn keep_changes_no_value_of_a_gguf() {
+    let mut builder = widened(64, 96);
     let mut wanted = Vec::new();
     let kinds = [Q4_0, Q4_1, Q8_0];
-    for (i, (name, kind, shape, bytes)) in builder.tensors.iter_mut().enumerate() {
-        let full = |n: usize| match n {
-            48 => 64,
-            80 => 96,
-            24 => 32,
-            n => n,
-        };
-        shape.iter_mut().for_each(|n| *n = full(*n));
-        let n = shape.iter().product();
-        if shape.len() == 1 {
-            *bytes = vec![0; 4 * n];
-            continue;
-        }
+    let matrices = builder.tensors.iter_mut().filter(|(_, _, shape, _)| shape.len() > 1);
+    for (i, (name, kind, shape, bytes)) in matrices.enumerate() {
         *kind = kinds[i % 3];
         let values;
-        (*bytes, values) = blocks(*kind, n, i);
+        (*bytes, values) = blocks(*kind, shape.iter().product(), i);
         wanted.push((name.clone(), *kind, values));
     }
     let folder = TempDir::new();
@@ -112,14 +119,63 @@ fn keep_changes_no_value_of_a_gguf() {
             _ => WeightType::Int8,
         };
         assert_eq!(t.kind, TensorType::Matrix(holds));
-        // Rows of q and k come back in the order of halves.
-        let heads = model.config().n_heads * usize::from(t.role == Role::Q)
-            + model.config().n_kv_heads * usize::from(t.role == Role::K);
-        let bytes: Vec<u8> = values(&t).iter().flat_map(|v| v.to_le_bytes()).collect();
-        let bytes = if heads > 0 { gguf::permute(&bytes, t.rows, heads) } else { bytes };
         let wanted: Vec<u8> = wanted.iter().flat_map(|v| v.to_le_bytes()).collect();
-        assert!(bytes == wanted, "{}", t.name);
+        assert!(as_in_gguf(&model, &t) == wanted, "{}", t.name);
     }
+}
+
+/// The values of a matrix as f32, rows of q and k in GGUF's order.
+fn as_in_gguf(model: &Model<'_>, t: &Tensor<'_>) -> Vec<u8> {
+    let heads = model.config().n_heads * usize::from(t.role == Role::Q)
+        + model.config().n_kv_heads * usize::from(t.role == Role::K);
+    let bytes: Vec<u8> = values(t).iter().flat_map(|v| v.to_le_bytes()).collect();
+    if heads > 0 { gguf::permute(&bytes, t.rows, heads) } else { bytes }
+}
+
+/// Types that nothing here holds exactly: each has the floats that the `gguf` package gives.
+#[test]
+fn other_types_are_read_to_the_bit() {
+    let text = std::fs::read_to_string(fixture("quants.json")).unwrap();
+    let cases: Value = serde_json::from_str(&text).unwrap();
+    let cases = cases.as_object().unwrap();
+    let mut builder = widened(256, 256);
+    let mut wanted = Vec::new();
+    let matrices = builder.tensors.iter_mut().filter(|(_, _, shape, _)| shape.len() > 1);
+    for ((name, kind, shape, bytes), case) in matrices.zip(cases.values().cycle()) {
+        // A fixture is 512 values; the vocabulary is odd.
+        let (n, repeat) = (shape.iter().product::<usize>(), |part: &[u8], len| {
+            part.iter().copied().cycle().take(len).collect::<Vec<_>>()
+        });
+        let (blocks, floats) = (hex(&case["blocks"]), hex(&case["floats"]));
+        *kind = case["code"].as_u64().unwrap() as u32;
+        *bytes = repeat(&blocks, blocks.len() * n / 512);
+        wanted.push((name.clone(), repeat(&floats, 4 * n)));
+    }
+    assert!(wanted.len() > cases.len(), "each type is there");
+    let folder = TempDir::new();
+    let path = folder.join("model.gguf");
+    builder.write(&path);
+    let file = converted(&path, &options(WeightType::F32)).unwrap();
+    let model = Model::open(&file).unwrap();
+    for t in model.tensors().filter(|t| t.kind != TensorType::Vector) {
+        let (_, wanted) = wanted.iter().find(|(name, ..)| name == t.name).unwrap();
+        assert!(as_in_gguf(&model, &t) == *wanted, "{}", t.name);
+    }
+    let line = refusal(&path, &ConvertOptions::default());
+    assert!(line.contains("token_embd.weight: no type here holds"), "{line}");
+    assert!(line.contains("exactly (give --head int8"), "{line}");
+    let head = Some(Head::Of(Weights::As(WeightType::Int8)));
+    let line = refusal(&path, &ConvertOptions { weights: None, head });
+    assert!(line.contains("blk.0.attn_q.weight: no type here holds"), "{line}");
+    assert!(line.contains("exactly (give --weights int8"), "{line}");
+    for kind in [WeightType::Int8, WeightType::Int4a, WeightType::Int4] {
+        verify(&Model::open(&converted(&path, &options(kind)).unwrap()).unwrap());
+    }
+}
+
+fn hex(digits: &Value) -> Vec<u8> {
+    let pairs = digits.as_str().unwrap().as_bytes().chunks_exact(2);
+    pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 #[test]

@@ -308,7 +308,7 @@ fn damaged_ggufs_are_refused() {
         ("none beside a factor", Box::new(|b| b.f32("llama.rope.scaling.factor", 2.0))),
         ("llama.block_count", Box::new(|b| b.str("llama.block_count", "2"))),
         ("pre", Box::new(|b| b.str("tokenizer.ggml.pre", "mystery"))),
-        ("type Q4_K is not known", Box::new(|b| b.tensor("blk.0.ffn_up.weight").1 = 12)),
+        ("type IQ2_XXS is not known", Box::new(|b| b.tensor("blk.0.ffn_up.weight").1 = 16)),
         ("a shape of", Box::new(|b| b.tensor("blk.0.ffn_up.weight").1 = Q4_0)),
         ("where the config wants", Box::new(|b| b.tensor("blk.0.ffn_up.weight").2.swap(0, 1))),
         ("the tensor is missing", Box::new(|b| drop(b.tensors.pop()))),
