@@ -8,6 +8,8 @@ mod exact;
 mod gguf;
 #[path = "convert/kept.rs"]
 mod kept;
+#[path = "convert/pooled.rs"]
+mod pooled;
 #[path = "convert/refused.rs"]
 mod refused;
 #[path = "convert/source.rs"]

@@ -12,7 +12,7 @@ use oarlock_convert::{Board, CardOptions, ConvertOptions, Error, Head, ImageOpti
 #[command(
     name = "oarlock-convert",
     version,
-    override_usage = "oarlock-convert [convert] SRC [-o OUT.oar] [--weights W] [--head H]"
+    override_usage = "oarlock-convert [convert] SRC [-o OUT.oar] [--weights W] [--head H] [--kv-heads G]"
 )]
 struct Convert {
     /// A Hugging Face model directory (safetensors) or a .gguf file
@@ -28,6 +28,9 @@ struct Convert {
     /// [default: int8; with --weights f32 or keep, the same]
     #[arg(long, value_name = "H", value_parser = kinds(&["keep", "same"]))]
     head: Option<String>,
+    /// Pool key and value heads into G, for a smaller cache and worse answers
+    #[arg(long, value_name = "G")]
+    kv_heads: Option<usize>,
 }
 
 /// Puts a program and a model together into one thing that runs on another machine
@@ -125,6 +128,7 @@ impl Convert {
                 "same" => Head::Same,
                 _ => Head::Of(weights(name)),
             }),
+            kv_heads: self.kv_heads,
         };
         let out = match self.out {
             Some(out) => out,

@@ -28,6 +28,8 @@ const UNKNOWN: &str = "this converter does not know what it changes, so it canno
 pub struct Description {
     /// Dimensions and options.
     pub config: Config,
+    /// Key and value heads of the source that one of the file's is the mean of; 1 most often.
+    pub pooled_heads: usize,
     /// The architecture's name in the source.
     pub arch: String,
     /// Rotary frequencies, as many tables as [`Config::rope_tables`] says.

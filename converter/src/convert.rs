@@ -8,11 +8,12 @@ use oarlock::layout::WeightType;
 use crate::config::Rotary;
 use crate::error::{Error, Result};
 use crate::files::Files;
+use crate::heads;
 use crate::map::map;
 use crate::output::{Output, refuse_inputs};
 use crate::plan::{Planned, Weights, plan};
 use crate::progress::Progress;
-use crate::provenance::provenance;
+use crate::provenance::{Made, provenance};
 use crate::rope::phases;
 use crate::stream::stream;
 use crate::words;
@@ -25,6 +26,8 @@ pub struct ConvertOptions {
     pub weights: Option<Weights>,
     /// How the output matrix is stored, and the embedding when it is the same.
     pub head: Option<Head>,
+    /// Into how many heads keys and values are pooled; left as they are by default.
+    pub kv_heads: Option<usize>,
 }
 
 /// How the output matrix is stored.
@@ -56,7 +59,10 @@ pub fn convert(
     refuse_inputs(out, files.all())?;
     let maps = files.weights.iter().map(|path| map(path)).collect::<Result<Vec<_>>>()?;
     let bytes: Vec<&[u8]> = maps.iter().map(|map| &map[..]).collect();
-    let loaded = files.load(&bytes)?;
+    let mut loaded = files.load(&bytes)?;
+    if let Some(heads) = options.kv_heads {
+        heads::pool(&mut loaded.model, heads)?;
+    }
     let (weights, head) = resolve(options, loaded.is_gguf)?;
     let planned = plan(&loaded.model, &loaded.tensors, weights, head)?;
     let words = words::compile(&loaded)?;
@@ -64,6 +70,7 @@ pub fn convert(
         progress.warn(warning);
     }
     let model = &loaded.model;
+    let made = Made { weights, head, pooled_heads: model.pooled_heads };
     let metadata = Metadata {
         config: model.config,
         arch: model.arch.clone(),
@@ -73,7 +80,7 @@ pub fn convert(
         tokenizer: words.tokenizer,
         chat: words.chat,
         sampling: model.sampling,
-        provenance: provenance(&files, &maps, weights, head, progress)?,
+        provenance: provenance(&files, &maps, &made, progress)?,
     };
     let output = Output::create(out)?;
     let file_bytes = stream(&output, metadata, &planned, progress)?;

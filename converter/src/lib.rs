@@ -15,6 +15,7 @@ mod error;
 mod files;
 mod ggml;
 pub mod gguf;
+mod heads;
 pub mod image;
 mod importance;
 mod map;

@@ -43,6 +43,8 @@ pub struct Planned<'t, 'm> {
     pub cols: usize,
     /// Which source row each row is; elements, for a vector.
     pub order: RowOrder,
+    /// Which of those are pooled.
+    pub pool: Pool,
     /// What is added to each element.
     pub add: f32,
 }
@@ -62,14 +64,32 @@ impl<'m> Planned<'_, 'm> {
     /// How the source stores its numbers.
     pub fn dtype(&self) -> Dtype {
         match self.from {
+            _ if self.pool.heads > 1 => Dtype::F32,
             Origin::Tensor(raw) | Origin::Columns(raw) => raw.dtype,
             Origin::Values(_) => Dtype::F32,
         }
     }
 
-    /// The bytes of row `row`, as the source stores numbers.
+    /// The bytes of row `row`, as [`Planned::dtype`] says.
     pub fn row(&self, row: usize) -> Cow<'m, [u8]> {
-        let row = self.order.source(row);
+        if self.pool.heads == 1 {
+            return self.source_row(self.order.source(row));
+        }
+        self.pooled(row).iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    /// The mean of the rows that are pooled into row `row`.
+    fn pooled(&self, row: usize) -> Vec<f32> {
+        let (Origin::Tensor(raw) | Origin::Columns(raw)) = self.from else { return Vec::new() };
+        let mut rows = vec![Vec::new(); self.pool.heads];
+        for (floats, row) in rows.iter_mut().zip(self.pool.rows(row)) {
+            floats.resize(self.cols, 0.0);
+            decode(raw.dtype, &self.source_row(self.order.source(row)), floats);
+        }
+        (0..self.cols).map(|col| mean(rows.iter().map(|row| row[col]))).collect()
+    }
+
+    fn source_row(&self, row: usize) -> Cow<'m, [u8]> {
         match &self.from {
             Origin::Tensor(raw) => raw.row(row, self.cols).into(),
             Origin::Columns(raw) => raw.column(row).into(),
@@ -85,13 +105,39 @@ impl<'m> Planned<'_, 'm> {
                 let mut all = vec![0.0; raw.shape.iter().product()];
                 decode(raw.dtype, raw.data, &mut all);
                 for (i, out) in floats.iter_mut().enumerate() {
-                    *out = all[self.order.source(i)] + self.add;
+                    let pooled = self.pool.rows(i).map(|i| all[self.order.source(i)]);
+                    *out = mean(pooled) + self.add;
                 }
             }
             Origin::Values(values) => floats.copy_from_slice(values),
             _ => decode(self.dtype(), &self.row(row), &mut floats),
         }
         floats
+    }
+}
+
+/// The mean, which of one number is that number.
+fn mean(numbers: impl ExactSizeIterator<Item = f32>) -> f32 {
+    let n = numbers.len() as f64;
+    (numbers.map(f64::from).reduce(|a, b| a + b).unwrap_or_default() / n) as f32
+}
+
+/// Heads that become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// How many.
+    pub heads: usize,
+    /// Rows of a head.
+    pub head_dim: usize,
+}
+
+impl Pool {
+    const NONE: Self = Self { heads: 1, head_dim: 1 };
+
+    /// The rows of the unpooled tensor that become row `row`.
+    fn rows(self, row: usize) -> impl ExactSizeIterator<Item = usize> {
+        let first = row / self.head_dim * self.heads * self.head_dim + row % self.head_dim;
+        (0..self.heads).map(move |i| first + i * self.head_dim)
     }
 }
 
@@ -208,7 +254,7 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
             let kind = TensorType::Vector;
             let spec = Spec { name: name.into(), role, layer: layer.map(|i| i as u32), kind };
             let (from, order) = (Origin::Values(values), RowOrder::default());
-            Planned { spec, from, rows, cols, order, add: 0.0 }
+            Planned { spec, from, rows, cols, order, pool: Pool::NONE, add: 0.0 }
         };
         if role == Role::Slopes {
             return Ok(made("slopes", self.model.slopes.clone()));
@@ -236,13 +282,29 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
         let from = if transposed { Origin::Columns(raw) } else { Origin::Tensor(raw) };
         let less_one = role.is_norm() && self.model.gains == Gains::LessOne;
         let add = if less_one { 1.0 } else { 0.0 };
-        Ok(Planned { spec, from, rows, cols, order: self.order(role), add })
+        let (order, pool) = (self.order(role), self.pool(role));
+        Ok(Planned { spec, from, rows, cols, order, pool, add })
+    }
+
+    /// The model as its source has it, before heads are pooled.
+    fn source_config(&self) -> Config {
+        let config = self.model.config;
+        Config { n_kv_heads: config.n_kv_heads * self.model.pooled_heads, ..config }
+    }
+
+    fn pool(&self, role: Role) -> Pool {
+        match role {
+            Role::K | Role::KBias | Role::V | Role::VBias => {
+                Pool { heads: self.model.pooled_heads, head_dim: self.model.config.head_dim }
+            }
+            _ => Pool::NONE,
+        }
     }
 
     /// The shape of the tensor that holds this one, maybe among others.
     fn source_shape(&self, role: Role, transposed: bool) -> Vec<usize> {
         use Role::{Gate, GateBias, K, KBias, Q, QBias, Up, UpBias, V, VBias};
-        let (config, names) = (&self.model.config, self.model.names);
+        let (config, names) = (&self.source_config(), self.model.names);
         let (rows, cols) = role.shape(config);
         let outputs = if role.is_vector() { cols } else { rows };
         let outputs = match role {
@@ -266,6 +328,10 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
             return Ok(TensorType::Vector);
         }
         let (option, choice) = self.choice(role);
+        if choice == Weights::Keep && raw.dtype.block() > 1 && self.pool(role).heads > 1 {
+            let what = format!("the mean of heads in {} is not exact in it", raw.dtype.name());
+            return Err(Error::new(name, what, format!("give {option} beside --kv-heads")));
+        }
         let kind = choice.of(raw).ok_or_else(|| {
             let what = format!("no type here holds {} exactly", raw.dtype.name());
             Error::new(name, what, format!("give {option} int8, int4a, int4 or f32"))
@@ -295,7 +361,7 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
 
     fn place(&self, role: Role) -> Place {
         use Role::{K, KBias, Q, QBias, Up, UpBias, V, VBias};
-        let (config, names) = (&self.model.config, self.model.names);
+        let (config, names) = (&self.source_config(), self.model.names);
         let Config { head_dim, n_heads, n_kv_heads, .. } = *config;
         // Which of q, k and v it is.
         let part = match role {

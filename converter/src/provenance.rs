@@ -11,17 +11,27 @@ use crate::progress::Progress;
 /// Bytes that are hashed between two questions whether to stop.
 const CHUNK: usize = 4 << 20;
 
+/// How the tensors were made.
+pub(crate) struct Made {
+    pub weights: Weights,
+    pub head: Weights,
+    /// Heads of keys and values that became one.
+    pub pooled_heads: usize,
+}
+
 /// Where the file comes from, a line each: nothing that differs between two runs.
 pub(crate) fn provenance(
     files: &Files,
     maps: &[Mmap],
-    weights: Weights,
-    head: Weights,
+    made: &Made,
     progress: &dyn Progress,
 ) -> Result<String> {
     let version = env!("CARGO_PKG_VERSION");
     let mut text = format!("converter oarlock-convert {version}\n");
-    text += &format!("weights {}\nhead {}\n", name_of(weights), name_of(head));
+    text += &format!("weights {}\nhead {}\n", name_of(made.weights), name_of(made.head));
+    if made.pooled_heads > 1 {
+        text += &format!("pooled {} key and value heads each\n", made.pooled_heads);
+    }
     let maps = files.weights.iter().zip(maps.iter().map(|map| &map[..]));
     let small = files.small.iter().map(|(path, bytes)| (path, &bytes[..]));
     for (path, bytes) in small.chain(maps) {

@@ -68,8 +68,8 @@ fn blocks(kind: u32, n: usize, seed: usize) -> (Vec<u8>, Vec<f32>) {
     (bytes, values)
 }
 
-/// The smallest model as a GGUF with rows of `dim` and of `ffn`, all vectors zero.
-fn widened(dim: usize, ffn: usize) -> Builder {
+/// The smallest model as a GGUF with rows of `dim` and of `ffn`, all numbers zero.
+pub fn widened(dim: usize, ffn: usize) -> Builder {
     let source = Source::of("gqa");
     source.edit_json("config.json", |c| {
         for (key, v) in [("hidden_size", dim), ("intermediate_size", ffn), ("head_dim", dim / 4)] {
@@ -86,9 +86,7 @@ fn widened(dim: usize, ffn: usize) -> Builder {
                 n => n,
             };
         }
-        if shape.len() == 1 {
-            *bytes = vec![0; 4 * shape[0]];
-        }
+        *bytes = vec![0; 4 * shape.iter().product::<usize>()];
     }
     builder
 }
@@ -165,7 +163,7 @@ fn other_types_are_read_to_the_bit() {
     assert!(line.contains("token_embd.weight: no type here holds"), "{line}");
     assert!(line.contains("exactly (give --head int8"), "{line}");
     let head = Some(Head::Of(Weights::As(WeightType::Int8)));
-    let line = refusal(&path, &ConvertOptions { weights: None, head });
+    let line = refusal(&path, &ConvertOptions { head, ..ConvertOptions::default() });
     assert!(line.contains("blk.0.attn_q.weight: no type here holds"), "{line}");
     assert!(line.contains("exactly (give --weights int8"), "{line}");
     for kind in [WeightType::Int8, WeightType::Int4a, WeightType::Int4] {

@@ -344,9 +344,9 @@ fn damaged_ggufs_are_refused() {
 #[test]
 fn keep_needs_a_gguf() {
     let source = Source::of("gqa");
-    let keep = ConvertOptions { weights: Some(Weights::Keep), head: None };
+    let keep = ConvertOptions { weights: Some(Weights::Keep), ..ConvertOptions::default() };
     assert!(refusal(source.path(), &keep).starts_with("--weights keep: the source is no GGUF"));
-    let keep = ConvertOptions { weights: None, head: Some(Head::Of(Weights::Keep)) };
+    let keep = ConvertOptions { head: Some(Head::Of(Weights::Keep)), ..ConvertOptions::default() };
     assert!(refusal(source.path(), &keep).starts_with("--head keep"));
 }
 

@@ -7,7 +7,7 @@ use oarlock::model::{Model, Tensor};
 use oarlock_convert::{ConvertOptions, Weights};
 
 pub fn options(weights: WeightType) -> ConvertOptions {
-    ConvertOptions { weights: Some(Weights::As(weights)), head: None }
+    ConvertOptions { weights: Some(Weights::As(weights)), ..ConvertOptions::default() }
 }
 
 /// The value of a packed matrix at `(row, col)`.

@@ -74,6 +74,7 @@ pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
     let (scaling, attention_factor) = scaling(&keys, file, rope_theta, config.rot_dim)?;
     Ok(Description {
         config,
+        pooled_heads: 1,
         arch: arch.into(),
         ropes: vec![Rotary { theta: rope_theta, scaling, attention_factor }],
         no_rope: (1..=config.n_layers).map(|n| family.no_rope(n)).collect(),

@@ -115,6 +115,7 @@ pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description
     check(FILE, &model)?;
     Ok(Description {
         config: model,
+        pooled_heads: 1,
         arch: family.arch.into(),
         ropes: ropes.tables,
         no_rope: traits.no_rope,

@@ -9,7 +9,7 @@ use super::progress::Progress;
 
 /// Converts `gguf` to `out`.
 pub fn convert(gguf: &Path, out: &Path) -> Result<(), Error> {
-    let options = ConvertOptions { weights: Some(Weights::Keep), head: None };
+    let options = ConvertOptions { weights: Some(Weights::Keep), ..ConvertOptions::default() };
     let watch = Watch { bar: Progress::bytes("converting", 0), done: AtomicU64::new(0) };
     oarlock_convert::convert(gguf, out, &options, &watch).map(drop)
 }
