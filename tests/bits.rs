@@ -151,6 +151,7 @@ fn options_of_families_leave_no_trace() {
             window: 1,
             ..base
         },
+        Config { sink_logits: true, window: 9, ..base },
     ];
     for (config, kind) in
         families.into_iter().zip([WeightType::Int4, WeightType::F32].iter().cycle())

@@ -298,9 +298,12 @@ fn errors_name_the_field() {
     let field = |f| Err(OpenError::Field(f));
     let tensor = |index, field| Err(OpenError::Tensor { index, field });
     assert_eq!(open_patched(None, 0, b"X"), Err(OpenError::Magic));
-    assert_eq!(open_patched(None, 8, &u32s(3)), Err(OpenError::Version(3)));
+    assert_eq!(open_patched(None, 8, &u32s(4)), Err(OpenError::Version(4)));
     assert_eq!(open_patched(None, 8, &u32s(0)), Err(OpenError::Version(0)));
-    assert_eq!(open_patched(None, 8, &u32s(2)), field(Field::SectionTable), "version 1 suffices");
+    for version in [2, 3] {
+        let opened = open_patched(None, 8, &u32s(version));
+        assert_eq!(opened, field(Field::Version), "version 1 suffices");
+    }
     assert_eq!(open_patched(None, 32, &u32s(8)), field(Field::SectionCount));
     assert_eq!(open_patched(None, 72, &[128]), field(Field::SectionTable));
     assert_eq!(open_patched(None, 24, &[1]), field(Field::Lengths));
@@ -313,7 +316,7 @@ fn errors_name_the_field() {
     assert_eq!(config(44, 2), field(Field::Norm));
     assert_eq!(config(48, 5), field(Field::Activation));
     assert_eq!(config(52, 2), field(Field::Mlp));
-    assert_eq!(config(56, 16), field(Field::Flags));
+    assert_eq!(config(56, 1 << 31), field(Field::Flags));
     assert_eq!(config(60, 3), field(Field::Norms));
     assert_eq!(config(96, 3), field(Field::Residual));
     assert_eq!(config(100, 3), field(Field::QkNorm));
@@ -460,4 +463,20 @@ fn later_options_make_a_file_of_version_2() {
         let rotated = Config { rot_dim: 2, ..config };
         assert_eq!(rotated.check(), Err(OpenError::Field(Field::Positions)));
     }
+}
+
+/// Options that version 3 brought make a file of that version, and no other is read as one.
+#[test]
+fn options_of_version_3_make_a_file_of_it() {
+    let config = Config { sink_logits: true, ..config(true) };
+    let file = to_bytes(metadata(config), tensors(&config)).unwrap();
+    assert_eq!(file[8], 3);
+    let mut file = Aligned::copy_of(&file);
+    let model = Model::open(&file).unwrap();
+    assert_eq!(model.config(), &config);
+    assert_eq!([0, 1].map(|i| model.layer(i).sink_logits.len()), [2, 2]);
+    let metadata_len = header(&file).metadata_len as usize;
+    file[8] = 2;
+    repair(&mut file, metadata_len);
+    assert_eq!(Model::open(&file).err(), Some(OpenError::Field(Field::Version)));
 }

@@ -119,7 +119,9 @@ impl<'m> Oracle<'m> {
             }
         }
         let total = total.expect("a query sees at least itself");
-        total.acc.iter().map(|acc| acc / total.sum).collect()
+        let sink = self.model.tensor(Role::SinkLogits, Some(layer)).map(|logits| logits[head]);
+        let sum = sink.map_or(total.sum, |sink| total.sum + exp(sink - total.max));
+        total.acc.iter().map(|acc| acc / sum).collect()
     }
 
     /// Whether the layer sees no more than the model's window: as `Synthetic` has it.
@@ -424,6 +426,19 @@ fn layers_with_a_window_see_no_more() {
             Config { window, local_rope: true, score_cap: Some(3.0), ..config(4, 2, 10, 6) };
         let model = Synthetic::new(config, WeightType::F32, 4);
         for (sinks, chunk, kv) in [(4, 1, KvType::F32), (0, 64, KvType::Int8), (16, 7, KvType::F32)]
+        {
+            compare(&model, options(33, sinks, kv, chunk), &tokens(150));
+        }
+    }
+}
+
+/// A logit of each head that no token has, where layers see all and where they have a window.
+#[test]
+fn sink_logits_take_their_part() {
+    for window in [0, 9] {
+        let config = Config { window, sink_logits: true, ..config(6, 2, 10, 6) };
+        let model = Synthetic::new(config, WeightType::F32, 6);
+        for (sinks, chunk, kv) in [(4, 1, KvType::F32), (0, 64, KvType::Int8), (16, 7, KvType::F16)]
         {
             compare(&model, options(33, sinks, kv, chunk), &tokens(150));
         }

@@ -62,6 +62,7 @@ pub const LLAMA_HF: Names = Names {
         (Role::KNorm, "model.layers.{}.self_attn.k_norm.weight"),
         (Role::V, "model.layers.{}.self_attn.v_proj.weight"),
         (Role::VBias, "model.layers.{}.self_attn.v_proj.bias"),
+        (Role::SinkLogits, "model.layers.{}.self_attn.sinks"),
         (Role::O, "model.layers.{}.self_attn.o_proj.weight"),
         (Role::OBias, "model.layers.{}.self_attn.o_proj.bias"),
         // One name for two things: the norm before the next part, or that behind this one.

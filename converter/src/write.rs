@@ -80,10 +80,11 @@ impl<W: Write + Seek> Writer<W> {
     pub fn new(mut out: W, metadata: Metadata, specs: Vec<Spec>) -> io::Result<Self> {
         let overflow = || io::Error::new(io::ErrorKind::InvalidInput, "a size overflows");
         let lens = section_lens(&metadata, &specs);
-        let start = Header::new(lens, 0).ok_or_else(overflow)?.metadata_len;
+        let version = metadata.config.version();
+        let start = Header::new(version, lens, 0).ok_or_else(overflow)?.metadata_len;
         let entries = place(&metadata.config, &specs, start).ok_or_else(overflow)?;
         let end = entries.last().map_or(Some(start), |e| e.extent.next()).ok_or_else(overflow)?;
-        let header = Header::new(lens, end - start).ok_or_else(overflow)?;
+        let header = Header::new(version, lens, end - start).ok_or_else(overflow)?;
         out.seek(SeekFrom::Start(start))?;
         let crc = Crc32::new();
         Ok(Self { out, metadata, specs, header, entries, current: 0, written: 0, crc })

@@ -80,8 +80,8 @@ impl AttentionBuffers<'_> {
             }
         });
         let heads = segment.chunks_mut(shape, items, segments);
-        for (head, out) in heads.zip(out.chunks_mut(shape.width())) {
-            let mut rest = head.into_chunks(shape, 1);
+        for (head, (partials, out)) in heads.zip(out.chunks_mut(shape.width())).enumerate() {
+            let mut rest = partials.into_chunks(shape, 1);
             let Some(mut total) = rest.next() else { return };
             let Some(mut total) = total.kernel(shape) else { return };
             for mut partial in rest {
@@ -89,7 +89,7 @@ impl AttentionBuffers<'_> {
                     merge(view.isa, &mut total, &partial);
                 }
             }
-            view.finish(&total, 0, out);
+            view.finish(&total, head, 0, out);
         }
     }
 
@@ -121,7 +121,7 @@ impl AttentionBuffers<'_> {
             let span = view.at.span.part(part.start, n);
             view.all_segments(part.head, span, queries, &mut total, &mut segment);
             for token in 0..n {
-                view.finish(&total, token, part.out.row(token));
+                view.finish(&total, part.head, token, part.out.row(token));
             }
         });
     }
@@ -231,11 +231,12 @@ impl View<'_> {
         key(seen.start)..key(seen.end)
     }
 
-    /// What the queries of token `token` attend to, `(group · head_dim)`.
-    fn finish(&self, total: &Partial<'_>, token: usize, out: &mut [f32]) {
-        let heads = out.chunks_exact_mut(self.shape.head_dim.max(1)).enumerate();
-        for (i, out) in heads.take(self.shape.group) {
-            finish(self.isa, total, token * self.shape.group + i, out);
+    /// What the queries of kv head `head` and token `token` attend to, `(group · head_dim)`.
+    fn finish(&self, total: &Partial<'_>, head: usize, token: usize, out: &mut [f32]) {
+        let AttentionShape { group, head_dim, .. } = self.shape;
+        for (i, out) in out.chunks_exact_mut(head_dim.max(1)).enumerate().take(group) {
+            let sink = self.at.sink_logits.get(head * group + i).copied();
+            finish(self.isa, total, token * group + i, sink, out);
         }
     }
 }

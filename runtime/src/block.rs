@@ -104,6 +104,7 @@ fn attend(
         local_rope: layer.local && config.local_rope,
         cap: config.score_cap,
         slopes: step.model.slopes(),
+        sink_logits: layer.sink_logits,
     };
     let projected = Projected { q, k, v, q_stride: shape.q, kv_stride: shape.kv };
     attention.prepare(step.machine, cache, at, config.score_scale, projected);

@@ -59,6 +59,8 @@ pub struct Layer<'m> {
     pub k_norm: &'m [f32],
     /// `(n_kv_heads · head_dim, dim)`
     pub v: Linear<'m>,
+    /// `(n_heads)`: see [`Config::sink_logits`]
+    pub sink_logits: &'m [f32],
     /// `(dim, n_heads · head_dim)`
     pub o: Linear<'m>,
     /// `(dim)`
@@ -268,6 +270,7 @@ impl<'m> Layer<'m> {
         k: Linear::EMPTY,
         k_norm: &[],
         v: Linear::EMPTY,
+        sink_logits: &[],
         o: Linear::EMPTY,
         attn_after_norm: &[],
         ffn_norm: Gain::EMPTY,
@@ -291,6 +294,7 @@ impl<'m> Layer<'m> {
             Role::KNorm => self.k_norm = t.vector(),
             Role::V => self.v.weight = t.matrix(),
             Role::VBias => self.v.bias = Some(t.vector()),
+            Role::SinkLogits => self.sink_logits = t.vector(),
             Role::O => self.o.weight = t.matrix(),
             Role::OBias => self.o.bias = Some(t.vector()),
             Role::AttnAfterNorm => self.attn_after_norm = t.vector(),

@@ -142,6 +142,10 @@ CASES = {
     "glm": case("GLM: half of each head rotated, pairs side by side", "Glm", 48, 4, 2, 64, 285, dtype="bfloat16", head_dim=16, rope=PARTIAL),
     "glm4": case("GLM-4: norms on both sides of each part", "Glm4", 48, 4, 2, 64, 286, dtype="bfloat16", head_dim=16, rope=PARTIAL),
     "helium": case("Helium: pairs side by side", "Helium", 48, 4, 2, 64, 287, dtype="bfloat16", head_dim=12),
+    "rope-yarn-exact": case(
+        "YaRN whose ramp begins and ends between two frequencies", "Llama", 32, 2, 2, 48, 261, theta=500.0, dtype="bfloat16", head_dim=32,
+        rope=YARN | {"truncate": False}, tokens=64,
+    ),
 }
 
 

@@ -120,6 +120,9 @@ def randomise(model, seed):
         noise = torch.randn(p.shape, generator=rng)
         if name.endswith("bias"):
             p.data = noise * 0.3
+        elif name.endswith("sinks"):
+            # Logits among scores of order 1.
+            p.data = noise * 1.5
         elif "norm" in name or p.dim() == 1:
             p.data = noise * 0.2 + (0.0 if less_one else 1.0)
         elif "embed" in name:

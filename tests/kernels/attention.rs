@@ -135,10 +135,14 @@ fn check_bent(
                 oracle::attend(head.cache(), &scaled, &head.keys, &head.values, seen, bend)
             };
             let Some(exact) = oracle::merge(part(0), part(1)) else { continue };
-            let mut out = vec![7.0; dim];
-            finish(isa, &first, i, &mut out);
-            let exact: Vec<f32> = exact.acc.iter().map(|acc| acc / exact.sum).collect();
-            assert_bits(&out, &exact, &(isa, head.kind, dim, &ranges[i], i));
+            // Without a sink, and with one near, far below and far above the scores.
+            for sink in [None, Some(0.3), Some(-1e30), Some(1e3)] {
+                let mut out = vec![7.0; dim];
+                finish(isa, &first, i, sink, &mut out);
+                let sum = exact.sum + sink.map_or(0.0, |sink| oracle::exp(sink - exact.max));
+                let exact: Vec<f32> = exact.acc.iter().map(|acc| acc / sum).collect();
+                assert_bits(&out, &exact, &(isa, head.kind, dim, &ranges[i], i, sink));
+            }
         }
     }
 }

@@ -97,6 +97,8 @@ fn values(role: Role, n: usize, cols: usize, random: &mut Random) -> Vec<f32> {
         (true, true) => (0.0, 0.3),
         // Of a few tokens' distance the exponential leaves something.
         (true, false) if role == Role::Slopes => (0.2, 0.05),
+        // Below the scores in one head, above them in another.
+        (true, false) if role == Role::SinkLogits => (0.0, 2.0),
         (true, false) => (1.0, 0.3),
         (false, _) => (0.0, 1.0 / (cols as f64).sqrt()),
     };

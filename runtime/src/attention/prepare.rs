@@ -110,6 +110,8 @@ pub(crate) struct Place<'p> {
     pub(crate) cap: Option<f32>,
     /// `(n_heads)`: what they are less by for each token of distance; empty if they are not.
     pub(crate) slopes: &'p [f32],
+    /// `(n_heads)`: logits that join the softmax without a value; empty if there are none.
+    pub(crate) sink_logits: &'p [f32],
 }
 
 /// What one part reads and writes alone: all that belongs to one kv head.

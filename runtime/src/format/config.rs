@@ -47,7 +47,9 @@ const FLAG_TIED: u32 = 1;
 const FLAG_EMBEDDING_NORM: u32 = 2;
 const FLAG_OUTPUT_BIAS: u32 = 4;
 const FLAG_LOCAL_ROPE: u32 = 8;
-const FLAGS: u32 = 15;
+// From here on in version 3.
+const FLAG_SINK_LOGITS: u32 = 16;
+const FLAGS: u32 = 31;
 
 /// How vectors are normalised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -181,6 +183,8 @@ pub struct Config {
     pub output_bias: bool,
     /// Whether layers with a window have rotary frequencies of their own.
     pub local_rope: bool,
+    /// Whether each head has a logit that joins its softmax without a value.
+    pub sink_logits: bool,
     /// Where the norms of a layer's two parts are.
     pub norms: Norms,
     /// How attention and the feed-forward part follow each other.
@@ -234,7 +238,7 @@ impl Scale {
 }
 
 impl Config {
-    /// Bytes of the section in version 2.
+    /// Bytes of the section from version 2 on.
     pub const LEN: usize = 192;
     /// Bytes of the section in version 1.
     pub const LEN_1: usize = 128;
@@ -248,18 +252,27 @@ impl Config {
         self.n_heads / self.n_kv_heads
     }
 
-    /// Bytes of the section of a model like this: those of the first version that has all its
-    /// options, so that programs of that version still read it.
-    pub fn section_len(&self) -> usize {
+    /// The first version of the format that has all options of a model like this, so that
+    /// programs of that version still read it.
+    pub fn version(&self) -> u32 {
         let mut bytes = [0; Self::LEN];
         self.write(&mut bytes, "");
         let later = bytes.get(Self::LEN_1..).unwrap_or_default();
         let codes = [self.activation as usize, self.mlp as usize, self.flags() as usize >> 1];
-        let is_later = later.iter().any(|&b| b != 0)
+        let is_second = later.iter().any(|&b| b != 0)
             || codes.iter().any(|&code| code != 0)
             || self.norms == Norms::Both
             || self.residual == Residual::ParallelTwoNorms;
-        if is_later { Self::LEN } else { Self::LEN_1 }
+        match is_second {
+            _ if self.flags() >= FLAG_SINK_LOGITS => 3,
+            true => 2,
+            false => 1,
+        }
+    }
+
+    /// Bytes of the section of a model like this.
+    pub fn section_len(&self) -> usize {
+        if self.version() == 1 { Self::LEN_1 } else { Self::LEN }
     }
 
     /// How many tables of rotary frequencies there are.
@@ -280,6 +293,9 @@ impl Config {
         }
         if self.local_rope {
             flags |= FLAG_LOCAL_ROPE;
+        }
+        if self.sink_logits {
+            flags |= FLAG_SINK_LOGITS;
         }
         flags
     }
@@ -314,6 +330,7 @@ impl Config {
             embedding_norm: flags & FLAG_EMBEDDING_NORM != 0,
             output_bias: flags & FLAG_OUTPUT_BIAS != 0,
             local_rope: flags & FLAG_LOCAL_ROPE != 0,
+            sink_logits: flags & FLAG_SINK_LOGITS != 0,
             norms: choice(bytes, field::NORMS, NORMS, Field::Norms)?,
             residual: choice(bytes, field::RESIDUAL, RESIDUALS, Field::Residual)?,
             qk_norm: choice(bytes, field::QK_NORM, QK_NORMS, Field::QkNorm)?,

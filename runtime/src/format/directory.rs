@@ -48,6 +48,7 @@ pub enum Role {
     KNorm = 0x122,
     V = 0x130,
     VBias = 0x131,
+    SinkLogits = 0x132,
     O = 0x140,
     OBias = 0x141,
     AttnAfterNorm = 0x150,
@@ -68,7 +69,7 @@ pub enum Role {
 
 impl Role {
     /// All of them, in ascending order.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Embedding,
         Self::Positions,
         Self::EmbeddingNorm,
@@ -84,6 +85,7 @@ impl Role {
         Self::KNorm,
         Self::V,
         Self::VBias,
+        Self::SinkLogits,
         Self::O,
         Self::OBias,
         Self::AttnAfterNorm,
@@ -104,9 +106,9 @@ impl Role {
     /// The roles before the layers, in the order of the file.
     pub const BEFORE: &[Self] = Self::ALL.as_slice().split_at(5).0;
     /// The roles inside a layer, in the order of the file.
-    pub const LAYER: &[Self] = Self::ALL.as_slice().split_at(27).0.split_at(5).1;
+    pub const LAYER: &[Self] = Self::ALL.as_slice().split_at(28).0.split_at(5).1;
     /// The roles after the layers, in the order of the file.
-    pub const AFTER: &[Self] = Self::ALL.as_slice().split_at(27).1;
+    pub const AFTER: &[Self] = Self::ALL.as_slice().split_at(28).1;
 
     /// The role with this code in the file.
     pub fn from_code(code: u32) -> Option<Self> {
@@ -131,6 +133,7 @@ impl Role {
             Self::KNorm => "k norm",
             Self::V => "v",
             Self::VBias => "v bias",
+            Self::SinkLogits => "sink logits",
             Self::O => "o",
             Self::OBias => "o bias",
             Self::AttnAfterNorm => "norm after attention",
@@ -157,7 +160,7 @@ impl Role {
 
     /// Whether the tensor is a vector of f32 and not a packed matrix.
     pub const fn is_vector(self) -> bool {
-        self.is_bias() || self.is_norm() || matches!(self, Self::Slopes)
+        self.is_bias() || self.is_norm() || matches!(self, Self::Slopes | Self::SinkLogits)
     }
 
     /// Whether it is the gain of a norm.
@@ -181,6 +184,7 @@ impl Role {
             Self::Gate | Self::GateBias => config.mlp == Mlp::Gated,
             Self::AttnAfterNorm | Self::FfnAfterNorm => after,
             Self::QNorm | Self::KNorm => config.qk_norm != QkNorm::None,
+            Self::SinkLogits => config.sink_logits,
             Self::AttnNormBias => config.norm == Norm::Layer && Self::AttnNorm.is_in(config),
             Self::FfnNormBias => config.norm == Norm::Layer && Self::FfnNorm.is_in(config),
             Self::OutputNormBias => config.norm == Norm::Layer,
@@ -201,7 +205,7 @@ impl Role {
             Self::Embedding | Self::Output => (c.vocab_size, c.dim),
             Self::Positions => (c.context, c.dim),
             Self::EmbeddingNorm | Self::EmbeddingNormBias => (1, c.dim),
-            Self::Slopes => (1, c.n_heads),
+            Self::Slopes | Self::SinkLogits => (1, c.n_heads),
             Self::OutputBias => (1, c.vocab_size),
             Self::AttnNorm | Self::AttnNormBias | Self::AttnAfterNorm => (1, c.dim),
             Self::FfnNorm | Self::FfnNormBias | Self::FfnAfterNorm => (1, c.dim),

@@ -50,6 +50,7 @@ pub enum OpenError {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[expect(missing_docs, reason = "the variants are the fields of `docs/format.md`, by their names")]
 pub enum Field {
+    Version,
     SectionCount,
     SectionTable,
     Lengths,
@@ -102,6 +103,7 @@ impl Field {
     /// The field's name in `docs/format.md`.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Version => "header version",
             Self::SectionCount => "header section count",
             Self::SectionTable => "header section table",
             Self::Lengths => "header lengths",

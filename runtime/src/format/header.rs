@@ -2,7 +2,7 @@
 
 use byteorder::{ByteOrder, LittleEndian};
 
-use super::{ALIGN, Config, Field, MAGIC, OpenError, VERSION, align_up};
+use super::{ALIGN, Field, MAGIC, OpenError, VERSION, align_up};
 use crate::crc::Crc32;
 
 /// Byte ranges in the header.
@@ -113,6 +113,8 @@ impl Extent {
 /// The header, whose section offsets follow from the section lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// The version of the format: [`Config::version`](super::Config::version).
+    pub version: u32,
     /// Bytes of the whole file.
     pub total_len: u64,
     /// Bytes of header and sections, padding included: where the tensors start.
@@ -127,20 +129,15 @@ impl Header {
 
     /// Lays out sections of these lengths, in the order of [`Section::ALL`], before
     /// `tensors` bytes; `None` if that overflows.
-    pub fn new(lens: [u64; Section::COUNT], tensors: u64) -> Option<Self> {
+    pub fn new(version: u32, lens: [u64; Section::COUNT], tensors: u64) -> Option<Self> {
         let mut sections = [Extent::default(); Section::COUNT];
         let mut offset = Self::LEN as u64;
         for (section, len) in sections.iter_mut().zip(lens) {
             *section = Extent { offset, len };
             offset = section.next()?;
         }
-        Some(Self { total_len: offset.checked_add(tensors)?, metadata_len: offset, sections })
-    }
-
-    /// The first version that has all that the file holds, as its config section tells.
-    fn version(&self) -> u32 {
-        let [config, ..] = self.sections;
-        if config.len == Config::LEN_1 as u64 { 1 } else { VERSION }
+        let total_len = offset.checked_add(tensors)?;
+        Some(Self { version, total_len, metadata_len: offset, sections })
     }
 
     /// Reads the header of `file` and checks it against the metadata's checksum.
@@ -178,7 +175,8 @@ impl Header {
             *len = u64_at(entry, entry::LENGTH);
         }
         let total_len = u64_at(header, field::TOTAL_LEN);
-        let laid = Self::new(lens, 0).ok_or(bad(Field::SectionTable))?;
+        let version = u32_at(header, field::VERSION);
+        let laid = Self::new(version, lens, 0).ok_or(bad(Field::SectionTable))?;
         let this = Self { total_len, ..laid };
         // One file for one content: whatever else the header holds is decided by now.
         let mut canonical = [0; Self::LEN];
@@ -198,7 +196,7 @@ impl Header {
     pub fn write(&self, out: &mut [u8; Self::LEN], crc: u32) {
         out.fill(0);
         put(out, field::MAGIC, |b| b.copy_from_slice(&MAGIC));
-        put(out, field::VERSION, |b| LittleEndian::write_u32(b, self.version()));
+        put(out, field::VERSION, |b| LittleEndian::write_u32(b, self.version));
         put(out, field::CRC, |b| LittleEndian::write_u32(b, crc));
         put(out, field::TOTAL_LEN, |b| LittleEndian::write_u64(b, self.total_len));
         put(out, field::METADATA_LEN, |b| LittleEndian::write_u64(b, self.metadata_len));

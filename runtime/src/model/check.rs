@@ -11,6 +11,10 @@ pub(super) fn check(file: &[u8], header: Header) -> Result<Model<'_>, OpenError>
         extent.of(file).ok_or(OpenError::Field(Field::SectionTable))
     };
     let config = Config::read(section(Section::Config)?)?;
+    // One file for one content: a later version than the first that suffices is another file.
+    if header.version != config.version() {
+        return Err(OpenError::Field(Field::Version));
+    }
     rope(&config, section(Section::Rope)?)?;
     let names = utf8(section(Section::Names)?, Section::Names)?;
     utf8(section(Section::Provenance)?, Section::Provenance)?;

@@ -117,18 +117,20 @@ impl Op for Merge<'_, '_, '_> {
     }
 }
 
-/// Writes what query `i` attends to, `(head_dim)`: the weighted values by their sum.
+/// Writes what query `i` attends to, `(head_dim)`: the weighted values by their sum, to which
+/// the logit `sink`, if there is one, adds as the score of a key whose value is 0.
 ///
 /// # Panics
 /// If there is no such query, or `out` has another length.
-pub fn finish(isa: Isa, partial: &Partial<'_>, i: usize, out: &mut [f32]) {
+pub fn finish(isa: Isa, partial: &Partial<'_>, i: usize, sink: Option<f32>, out: &mut [f32]) {
     assert!(out.len() == partial.head_dim && i < partial.sum.len());
-    isa.run(Finish { partial, i, out });
+    isa.run(Finish { partial, i, sink, out });
 }
 
 struct Finish<'a, 'p> {
     partial: &'a Partial<'p>,
     i: usize,
+    sink: Option<f32>,
     out: &'a mut [f32],
 }
 
@@ -138,8 +140,13 @@ impl Op for Finish<'_, '_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let dims = padded(self.partial.head_dim).max(1);
-        let query = self.partial.sum.iter().zip(self.partial.acc.chunks_exact(dims)).nth(self.i);
-        let Some((&sum, acc)) = query else { return };
+        let partial = self.partial;
+        let sums = partial.max.iter().zip(partial.sum.iter());
+        let query = sums.zip(partial.acc.chunks_exact(dims)).nth(self.i);
+        let Some(((&max, &sum), acc)) = query else { return };
+        // However far above the scores it is, exp ends at e⁸⁸, which as many exponentials of at
+        // most 1 as there may be tokens do not bring to infinity.
+        let sum = self.sink.map_or(sum, |sink| sum + exp_one(s, sink - max));
         let sum = s.splat(sum);
         for (out, acc) in self.out.chunks_mut(WIDE).zip(acc.chunks(WIDE)) {
             let mut values = load_wide(s, acc);
