@@ -10,6 +10,8 @@ mod gguf;
 mod kept;
 #[path = "convert/pooled.rs"]
 mod pooled;
+#[path = "convert/published.rs"]
+mod published;
 #[path = "convert/refused.rs"]
 mod refused;
 #[path = "convert/source.rs"]

@@ -354,6 +354,9 @@ pub const MPT_HF: Names = Names {
 pub const LLAMA_GGUF: Names = Names {
     roles: &[
         (Role::Embedding, "token_embd.weight"),
+        (Role::EmbeddingNorm, "token_embd_norm.weight"),
+        (Role::EmbeddingNormBias, "token_embd_norm.bias"),
+        (Role::Positions, "position_embd.weight"),
         (Role::AttnNorm, "blk.{}.attn_norm.weight"),
         (Role::AttnNormBias, "blk.{}.attn_norm.bias"),
         (Role::Q, "blk.{}.attn_q.weight"),
@@ -379,11 +382,62 @@ pub const LLAMA_GGUF: Names = Names {
         (Role::OutputNorm, "output_norm.weight"),
         (Role::OutputNormBias, "output_norm.bias"),
         (Role::Output, "output.weight"),
+        (Role::OutputBias, "output.bias"),
     ],
     // Read with the config: what each rotary frequency is divided by.
     harmless: &[ROPE_FREQS],
     ..Names::NONE
 };
+
+/// The same with queries, keys and values in one tensor, as any architecture may have them.
+pub const QKV_GGUF: Names =
+    Names { roles: QKV_ROLES_GGUF, base: Some(&LLAMA_GGUF), qkv: Qkv::Stacked, ..Names::NONE };
+
+const QKV_ROLES_GGUF: &[(Role, &str)] = &[
+    (Role::Q, "blk.{}.attn_qkv.weight"),
+    (Role::QBias, "blk.{}.attn_qkv.bias"),
+    (Role::K, "blk.{}.attn_qkv.weight"),
+    (Role::KBias, "blk.{}.attn_qkv.bias"),
+    (Role::V, "blk.{}.attn_qkv.weight"),
+    (Role::VBias, "blk.{}.attn_qkv.bias"),
+];
+
+/// Gate and up in one tensor, which is called as if it were up alone.
+pub const GATE_UP_GGUF: Names = Names {
+    roles: &[(Role::Gate, "blk.{}.ffn_up.weight")],
+    base: Some(&LLAMA_GGUF),
+    gate_up: true,
+    ..Names::NONE
+};
+
+/// Both: Phi-3.
+pub const QKV_GATE_UP_GGUF: Names = Names {
+    roles: QKV_ROLES_GGUF,
+    base: Some(&GATE_UP_GGUF),
+    qkv: Qkv::Stacked,
+    gate_up: true,
+    // Read with the config: what rotary frequencies are divided by.
+    harmless: &[ROPE_SHORT, ROPE_LONG],
+    ..Names::NONE
+};
+
+/// Falcon where each part has a norm of its own of the same stream: attention's is the second.
+pub const FALCON_TWO_GGUF: Names = Names {
+    roles: &[
+        (Role::AttnNorm, "blk.{}.attn_norm_2.weight"),
+        (Role::AttnNormBias, "blk.{}.attn_norm_2.bias"),
+        (Role::FfnNorm, "blk.{}.attn_norm.weight"),
+        (Role::FfnNormBias, "blk.{}.attn_norm.bias"),
+    ],
+    base: Some(&QKV_GGUF),
+    qkv: Qkv::Stacked,
+    ..Names::NONE
+};
+
+/// GGUF's place for Phi-3's factors where the context is at most the original one.
+pub const ROPE_SHORT: &str = "rope_factors_short.weight";
+/// That of longer contexts.
+pub const ROPE_LONG: &str = "rope_factors_long.weight";
 
 /// GGUF's place for Llama 3's rope scaling.
 pub const ROPE_FREQS: &str = "rope_freqs.weight";
@@ -399,13 +453,13 @@ impl Names {
 
     /// Whether a tensor of this name may be left out.
     pub fn is_harmless(&self, name: &str) -> bool {
-        let mut known = self.harmless.iter().chain(self.base.iter().flat_map(|base| base.harmless));
-        known.any(|pattern| match pattern.split_once("{}") {
+        let known = self.harmless.iter().any(|pattern| match pattern.split_once("{}") {
             None => *pattern == name,
             Some((before, after)) => name
                 .strip_prefix(before)
                 .and_then(|rest| rest.strip_suffix(after))
                 .is_some_and(|layer| layer.parse::<u32>().is_ok()),
-        })
+        });
+        known || self.base.is_some_and(|base| base.is_harmless(name))
     }
 }

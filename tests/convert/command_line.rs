@@ -7,7 +7,7 @@ use oarlock_convert::{ConvertOptions, Error, Progress, convert};
 use oarlock_tests::{Finished, TempDir, bin, run};
 use serde_json::json;
 
-use crate::gguf::from_directory;
+use crate::published::from_directory;
 use crate::source::Source;
 
 /// Stops at the n-th question.

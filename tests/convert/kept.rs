@@ -8,16 +8,50 @@ use oarlock_convert::{ConvertOptions, Head, Weights};
 use oarlock_tests::{TempDir, fixture};
 use serde_json::{Value, json};
 
-use crate::gguf::{self, BF16, Builder, F16, F32, Q4_0, Q4_1, Q8_0, from_directory};
+use crate::gguf::{BF16, Builder, F16, F32, Q4_0, Q4_1, Q8_0};
+use crate::published::{from_directory, permute};
 use crate::source::{Source, converted, refusal};
 use crate::values::{find, options, values, verify};
 
 /// The same model by both roads: names, shapes, q and k rows back in order.
 #[test]
 fn gguf_gives_the_tensors_of_the_directory_it_was_made_from() {
-    for family in ["gqa", "qwen2", "qwen3", "granite", "olmo2", "stablelm"] {
+    for family in [
+        "gqa",
+        "qwen2",
+        "qwen3",
+        "granite",
+        "olmo",
+        "olmo2",
+        "stablelm",
+        "cohere",
+        "cohere2",
+        "gemma",
+        "gemma3",
+        "phi2",
+        "phi3",
+        "phi3-long",
+        "gpt-neox",
+        "gpt-neox-sequential",
+        "gpt2",
+        "gpt-bigcode",
+        "falcon-7b",
+        "falcon-40b",
+        "mpt",
+        "bloom",
+        "nemotron",
+        "glm",
+        "glm4",
+    ] {
         same_by_both_roads(&Source::of(family));
     }
+    // What GGUF has no key for, as in published models.
+    let gemma2 = Source::of("gemma2");
+    gemma2.set("query_pre_attn_scalar", json!(16));
+    same_by_both_roads(&gemma2);
+    let starcoder2 = Source::of("starcoder2");
+    starcoder2.set("sliding_window", json!(null));
+    same_by_both_roads(&starcoder2);
 }
 
 fn same_by_both_roads(source: &Source) {
@@ -28,7 +62,19 @@ fn same_by_both_roads(source: &Source) {
     let b = converted(&path, &ConvertOptions::default()).unwrap();
     let (a, b) = (Model::open(&a).unwrap(), Model::open(&b).unwrap());
     assert_eq!(a.config(), b.config());
-    assert_eq!(a.rope(false, 2).phases, b.rope(false, 2).phases);
+    let longest = a.config().context;
+    for (local, context) in [(false, 2), (true, 2), (false, longest)] {
+        let (a, b) = (a.rope(local, context), b.rope(local, context));
+        assert_eq!((a.phases.len(), a.factor), (b.phases.len(), b.factor));
+        // Phi-3's factors are in single precision there.
+        let near = |(a, b): (&u64, &u64)| a.abs_diff(*b) as f64 <= *a as f64 * 1e-7;
+        assert!(a.phases.iter().zip(b.phases).all(near));
+    }
+    for i in 0..a.config().n_layers {
+        let (a, b) = (a.layer(i), b.layer(i));
+        assert_eq!((a.local, a.no_rope), (b.local, b.no_rope), "layer {i}");
+    }
+    assert_eq!(a.n_tensors(), b.n_tensors());
     for (a, b) in a.tensors().zip(b.tensors()) {
         assert_eq!((a.role, a.layer, a.kind), (b.role, b.layer, b.kind));
         assert!(a.bytes() == b.bytes(), "{} and {} differ", a.name, b.name);
@@ -127,7 +173,7 @@ fn as_in_gguf(model: &Model<'_>, t: &Tensor<'_>) -> Vec<u8> {
     let heads = model.config().n_heads * usize::from(t.role == Role::Q)
         + model.config().n_kv_heads * usize::from(t.role == Role::K);
     let bytes: Vec<u8> = values(t).iter().flat_map(|v| v.to_le_bytes()).collect();
-    if heads > 0 { gguf::permute(&bytes, t.rows, heads) } else { bytes }
+    if heads > 0 { permute(&bytes, t.rows, heads) } else { bytes }
 }
 
 /// Types that nothing here holds exactly: each has the floats that the `gguf` package gives.

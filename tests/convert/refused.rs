@@ -7,7 +7,8 @@ use oarlock_convert::{ConvertOptions, Head, Silent, Weights, convert};
 use oarlock_tests::TempDir;
 use serde_json::json;
 
-use crate::gguf::{self, F32, Q4_0, from_directory};
+use crate::gguf::{self, F32, Q4_0};
+use crate::published::from_directory;
 use crate::source::{Source, refusal};
 use crate::values::options;
 
@@ -321,6 +322,53 @@ fn damaged_ggufs_are_refused() {
     ];
     for (part, edit) in cases {
         let mut builder = good.clone();
+        edit(&mut builder);
+        builder.write(&path);
+        let line = refusal(&path, &ConvertOptions::default());
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let cases: Vec<(&str, &str, Edit)> = vec![
+        ("falcon-11b", "Falcon 2, whose rotary base GGUF does not have", Box::new(|_| ())),
+        (
+            "falcon-7b",
+            "only jploski is known",
+            Box::new(|b| b.str("falcon.tensor_data_layout", "")),
+        ),
+        (
+            "mpt",
+            "max_alibi_bias: it is 0",
+            Box::new(|b| b.f32("mpt.attention.max_alibi_bias", 0.0)),
+        ),
+        (
+            "cohere2",
+            "no layer has a window",
+            Box::new(|b| b.u32("cohere2.attention.sliding_window", 0)),
+        ),
+        (
+            "gemma3",
+            "pattern: it names 0 of 4 layers",
+            Box::new(|b| b.i32s("gemma3.attention.sliding_window_pattern", &[1, 1])),
+        ),
+        (
+            "phi3",
+            "attn_factor: it is -1",
+            Box::new(|b| b.f32("phi3.rope.scaling.attn_factor", -1.0)),
+        ),
+        (
+            "phi3",
+            "rope_factors_long.weight: F32 of shape [5]",
+            Box::new(|b| b.tensor("rope_factors_long.weight").2[0] = 5),
+        ),
+        (
+            "bloom",
+            "attn_norm.weight: the tensor is missing",
+            Box::new(|b| {
+                b.tensors.retain(|t| !t.0.ends_with("attn_norm.weight"));
+            }),
+        ),
+    ];
+    for (name, part, edit) in cases {
+        let mut builder = from_directory(&Source::of(name));
         edit(&mut builder);
         builder.write(&path);
         let line = refusal(&path, &ConvertOptions::default());

@@ -2,7 +2,7 @@
 
 mod gated;
 mod plain;
-mod shared;
+pub(super) mod shared;
 
 use oarlock::format::{Activation, Config};
 use serde_json::Value;

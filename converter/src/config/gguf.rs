@@ -4,12 +4,10 @@ use oarlock::Sampling;
 use oarlock::format::Config;
 
 use super::gguf_families::{FAMILIES, Family};
-use super::{
-    Biases, Description, Gains, Rotary, UNKNOWN, check, check_rope, in_range, score_scale,
-};
+use super::{Biases, Description, Rotary, UNKNOWN, check, check_rope, in_range, score_scale};
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, Metadata, Value};
-use crate::names::{LLAMA_GGUF, ROPE_FREQS};
+use crate::names::{LLAMA_GGUF, ROPE_FREQS, ROPE_LONG, ROPE_SHORT};
 use crate::rope::{Scaling, yarn};
 use crate::source::{Dtype, Raw, decode};
 
@@ -64,31 +62,72 @@ pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
         let what = format!("architecture {arch} is not known");
         Error::new("general.architecture", what, known)
     })?;
-    let keys = Keys { arch, metadata: &file.metadata };
+    let keys = Keys { arch, file };
     keys.refuse_unknown(family)?;
     let mut config = config(&keys, file)?;
-    (family.traits)(&keys, &mut config)?;
-    let rope_theta = keys.float("rope.freq_base")?.unwrap_or(10000.0);
+    let traits = (family.traits)(&keys, &mut config)?;
+    let ropes = ropes(&keys, file, &mut config)?;
     check("GGUF metadata", &config)?;
-    check_rope("GGUF metadata", rope_theta, config.rot_dim)?;
-    let (scaling, attention_factor) = scaling(&keys, file, rope_theta, config.rot_dim)?;
+    let [apart, fused] = family.names;
+    let names = if keys.has_tensor("blk.0.attn_qkv.weight") { fused } else { apart };
     Ok(Description {
         config,
         pooled_heads: 1,
         arch: arch.into(),
-        ropes: vec![Rotary { theta: rope_theta, scaling, attention_factor }],
-        no_rope: (1..=config.n_layers).map(|n| family.no_rope(n)).collect(),
-        local: Vec::new(),
-        gains: Gains::Plain,
-        slopes: Vec::new(),
+        ropes,
+        no_rope: traits.no_rope,
+        local: traits.local,
+        gains: traits.gains,
+        slopes: traits.slopes,
         biases: Biases::Found,
-        names: &LLAMA_GGUF,
+        names: traits.names.unwrap_or(names),
         interleaved: family.interleaved,
         // The tokenizer's own end tokens are all that GGUF has.
         ends: Vec::new(),
         sampling: sampling(&file.metadata)?,
-        warnings: Vec::new(),
+        warnings: family.warning.map(Into::into).into_iter().collect(),
     })
+}
+
+/// The tables of rotary frequencies, in the order of [`Description::ropes`].
+fn ropes(keys: &Keys<'_, '_>, file: &Gguf<'_>, config: &mut Config) -> Result<Vec<Rotary>> {
+    let rot_dim = config.rot_dim;
+    let base = |key| -> Result<f64> {
+        let theta = keys.float(key)?.unwrap_or(10000.0);
+        check_rope("GGUF metadata", theta, rot_dim)?;
+        Ok(theta)
+    };
+    let theta = base("rope.freq_base")?;
+    if keys.has_tensor(ROPE_SHORT) {
+        return longrope(keys, file, theta, config);
+    }
+    let (scaling, attention_factor) = scaling(keys, file, theta, rot_dim)?;
+    let mut ropes = vec![Rotary { theta, scaling, attention_factor }];
+    if config.local_rope {
+        let theta = base("rope.freq_base_swa")?;
+        ropes.push(Rotary { theta, scaling: Scaling::None, attention_factor: 1.0 });
+    }
+    Ok(ropes)
+}
+
+/// Phi-3's: what frequencies are divided by in contexts up to the original one, and beyond.
+fn longrope(
+    keys: &Keys<'_, '_>,
+    file: &Gguf<'_>,
+    theta: f64,
+    config: &mut Config,
+) -> Result<Vec<Rotary>> {
+    const FACTOR: &str = "rope.scaling.attn_factor";
+    config.long_context = keys.need("rope.scaling.original_context_length")?;
+    let factor = keys.float(FACTOR)?.unwrap_or(1.0) as f32;
+    if !factor.is_normal() || factor <= 0.0 {
+        return Err(Error::new(keys.name(FACTOR), format!("it is {factor}"), AGAIN));
+    }
+    let table = |name| {
+        let scaling = divisors(file, name, config.rot_dim)?;
+        Ok(Rotary { theta, scaling, attention_factor: factor })
+    };
+    [ROPE_SHORT, ROPE_LONG].map(table).into_iter().collect()
 }
 
 fn config(keys: &Keys<'_, '_>, file: &Gguf<'_>) -> Result<Config> {
@@ -139,7 +178,7 @@ fn scaling(
     let kind = keys.get("rope.scaling.type");
     match kind.as_ref().map_or(Some("none"), |kind| kind.as_str()) {
         Some("none") if keys.float("rope.scaling.factor")?.is_none_or(|v| v == 1.0) => {
-            Ok((divisors(file, rot_dim)?, 1.0))
+            Ok((divisors(file, ROPE_FREQS, rot_dim)?, 1.0))
         }
         Some("linear" | "yarn") if file.tensors.contains_key(ROPE_FREQS) => {
             Err(Error::new(ROPE_FREQS, "it is there beside rope.scaling.type", "get one of them"))
@@ -161,17 +200,18 @@ fn scaling(
     }
 }
 
-/// What each rotary frequency is divided by: Llama 3's scaling, as GGUF has it.
-fn divisors(file: &Gguf<'_>, rot_dim: usize) -> Result<Scaling> {
-    let Some(raw) = file.tensors.get(ROPE_FREQS) else { return Ok(Scaling::None) };
+/// What each rotary frequency is divided by, by the tensor of this name: Llama 3's scaling and
+/// Phi-3's, as GGUF has them.
+fn divisors(file: &Gguf<'_>, name: &str, rot_dim: usize) -> Result<Scaling> {
+    let Some(raw) = file.tensors.get(name) else { return Ok(Scaling::None) };
     if raw.dtype != Dtype::F32 || raw.shape != [rot_dim / 2] {
         let what = format!("{:?} of shape {:?}", raw.dtype, raw.shape);
-        return Err(Error::new(ROPE_FREQS, what, format!("it should be F32 of {}", rot_dim / 2)));
+        return Err(Error::new(name, what, format!("it should be F32 of {}", rot_dim / 2)));
     }
     let mut values = vec![0.0; rot_dim / 2];
     decode(raw.dtype, raw.data, &mut values);
     if values.iter().any(|v| !v.is_finite() || *v <= 0.0) {
-        return Err(Error::new(ROPE_FREQS, "a value is not a positive number", AGAIN));
+        return Err(Error::new(name, "a value is not a positive number", AGAIN));
     }
     Ok(Scaling::Divisors(values.into_iter().map(f64::from).collect()))
 }
@@ -198,7 +238,7 @@ fn sampling(metadata: &Metadata<'_>) -> Result<Sampling> {
 /// The keys of the architecture.
 pub(super) struct Keys<'a, 'm> {
     arch: &'a str,
-    metadata: &'a Metadata<'m>,
+    file: &'a Gguf<'m>,
 }
 
 impl<'m> Keys<'_, 'm> {
@@ -206,11 +246,15 @@ impl<'m> Keys<'_, 'm> {
         format!("{}.{key}", self.arch)
     }
 
-    fn get(&self, key: &str) -> Option<Value<'m>> {
-        self.metadata.get(&self.name(key))
+    pub(super) fn has_tensor(&self, name: &str) -> bool {
+        self.file.tensors.contains_key(name)
     }
 
-    fn size(&self, key: &str) -> Result<Option<usize>> {
+    pub(super) fn get(&self, key: &str) -> Option<Value<'m>> {
+        self.file.metadata.get(&self.name(key))
+    }
+
+    pub(super) fn size(&self, key: &str) -> Result<Option<usize>> {
         let Some(v) = self.get(key) else { return Ok(None) };
         let size = v.as_u64().and_then(|n| usize::try_from(n).ok());
         let wrong = || Error::new(self.name(key), "it is not one whole number", AGAIN);
@@ -228,10 +272,16 @@ impl<'m> Keys<'_, 'm> {
         v.as_f64().map(Some).ok_or_else(wrong)
     }
 
+    pub(super) fn bool(&self, key: &str) -> Result<Option<bool>> {
+        let Some(v) = self.get(key) else { return Ok(None) };
+        let wrong = || Error::new(self.name(key), "it is neither true nor false", AGAIN);
+        v.as_bool().map(Some).ok_or_else(wrong)
+    }
+
     /// Refuses keys of the architecture that could change the mathematics.
     fn refuse_unknown(&self, family: &Family) -> Result<()> {
         let prefix = self.name("");
-        for (name, value) in self.metadata.iter() {
+        for (name, value) in self.file.metadata.iter() {
             let Some(key) = name.strip_prefix(&prefix) else { continue };
             if READ.contains(&key) || family.reads.contains(&key) {
                 continue;
