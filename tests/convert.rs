@@ -2,6 +2,8 @@
 
 #[path = "convert/command_line.rs"]
 mod command_line;
+#[path = "convert/defaults.rs"]
+mod defaults;
 #[path = "convert/exact.rs"]
 mod exact;
 #[path = "convert/gguf.rs"]

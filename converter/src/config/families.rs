@@ -27,14 +27,25 @@ pub(super) struct Family {
     pub activation: Activation,
     /// Whether the output matrix is the embedding where the config says nothing.
     pub tied: bool,
+    /// Size of a head where the config says nothing of it, if not a share of the hidden one.
+    pub head_dim: Option<usize>,
+    /// Key and value heads where the config says nothing of them, if not as many as of queries.
+    pub kv_heads: Option<usize>,
     /// Whether queries and keys are rotated.
     pub rotated: bool,
-    /// The base of rotary frequencies where the config does not have it.
+    /// What the base of rotary frequencies is called outside of their own object.
+    pub base: &'static str,
+    /// It, where the config does not have it.
     pub theta: f64,
     /// The same of layers with a window, where those have their own.
     pub local_theta: Option<f64>,
-    /// How much of a head is rotated where the config does not say, if it may at all.
+    /// What the rotated part of a head is called outside of that object.
+    pub part: &'static str,
+    /// It, where the config does not say, if it may be less than all.
     pub partial_rotary: Option<f64>,
+    /// Elements of a head that are rotated where `rotary_dim` is not there, in a family that
+    /// reads nothing else of rotary positions.
+    pub rotary_dim: Option<usize>,
     /// Whether elements (2i, 2i + 1) are rotated together, and not (i, i + half).
     pub interleaved: bool,
     /// Sets the family's options, and reads the keys that it does not share with others.
@@ -94,6 +105,9 @@ pub(super) struct Traits {
     pub names: Option<&'static Names>,
 }
 
+pub(super) const ROPE_THETA: &str = "rope_theta";
+pub(super) const PARTIAL_ROTARY_FACTOR: &str = "partial_rotary_factor";
+
 const LLAMA: Family = Family {
     arch: "LlamaForCausalLM",
     model_type: "llama",
@@ -101,10 +115,15 @@ const LLAMA: Family = Family {
     names: &LLAMA_HF,
     activation: Activation::Silu,
     tied: false,
+    head_dim: None,
+    kv_heads: None,
     rotated: true,
+    base: ROPE_THETA,
     theta: 10000.0,
     local_theta: None,
+    part: PARTIAL_ROTARY_FACTOR,
     partial_rotary: None,
+    rotary_dim: None,
     interleaved: false,
     traits: gated::llama,
 };
@@ -115,6 +134,8 @@ const GEMMA: Family = Family {
     words: &Words { activation: &["hidden_activation", "hidden_act"], ..WORDS },
     activation: Activation::GeluTanh,
     tied: true,
+    head_dim: Some(256),
+    kv_heads: Some(16),
     traits: gated::gemma,
     ..LLAMA
 };
@@ -122,13 +143,34 @@ const GEMMA: Family = Family {
 /// The families that are converted.
 pub(super) const FAMILIES: &[Family] = &[
     LLAMA,
-    Family { arch: "MistralForCausalLM", model_type: "mistral", traits: gated::mistral, ..LLAMA },
-    Family { arch: "Qwen2ForCausalLM", model_type: "qwen2", traits: gated::qwen2, ..LLAMA },
-    Family { arch: "Qwen3ForCausalLM", model_type: "qwen3", traits: gated::qwen3, ..LLAMA },
+    Family {
+        arch: "MistralForCausalLM",
+        model_type: "mistral",
+        kv_heads: Some(8),
+        traits: gated::mistral,
+        ..LLAMA
+    },
+    Family {
+        arch: "Qwen2ForCausalLM",
+        model_type: "qwen2",
+        kv_heads: Some(32),
+        traits: gated::qwen2,
+        ..LLAMA
+    },
+    Family {
+        arch: "Qwen3ForCausalLM",
+        model_type: "qwen3",
+        head_dim: Some(128),
+        kv_heads: Some(32),
+        traits: gated::qwen3,
+        ..LLAMA
+    },
     Family {
         arch: "SmolLM3ForCausalLM",
         model_type: "smollm3",
         tied: true,
+        kv_heads: Some(4),
+        theta: 2e6,
         traits: gated::smollm3,
         ..LLAMA
     },
@@ -137,6 +179,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         arch: "StableLmForCausalLM",
         model_type: "stablelm",
+        kv_heads: Some(32),
         partial_rotary: Some(0.25),
         traits: gated::stablelm,
         ..LLAMA
@@ -145,6 +188,7 @@ pub(super) const FAMILIES: &[Family] = &[
         arch: "CohereForCausalLM",
         model_type: "cohere",
         tied: true,
+        theta: 5e5,
         interleaved: true,
         traits: gated::cohere,
         ..LLAMA
@@ -153,6 +197,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         arch: "Gemma2ForCausalLM",
         model_type: "gemma2",
+        kv_heads: Some(4),
         names: &GEMMA2_HF,
         traits: gated::gemma2,
         ..GEMMA
@@ -160,6 +205,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         arch: "Gemma3ForCausalLM",
         model_type: "gemma3_text",
+        kv_heads: Some(4),
         names: &GEMMA2_HF,
         theta: 1e6,
         local_theta: Some(1e4),
@@ -188,6 +234,8 @@ pub(super) const FAMILIES: &[Family] = &[
         model_type: "gpt_neox",
         names: &NEOX_HF,
         activation: Activation::GeluErf,
+        base: "rotary_emb_base",
+        part: "rotary_pct",
         partial_rotary: Some(0.25),
         traits: plain::neox,
         ..LLAMA
@@ -206,6 +254,7 @@ pub(super) const FAMILIES: &[Family] = &[
         names: &GPTJ_HF,
         tied: false,
         rotated: true,
+        rotary_dim: Some(64),
         interleaved: true,
         traits: plain::gptj,
         ..GPT2
@@ -216,6 +265,7 @@ pub(super) const FAMILIES: &[Family] = &[
         names: &STARCODER2_HF,
         activation: Activation::GeluTanh,
         tied: true,
+        kv_heads: Some(2),
         traits: plain::starcoder2,
         ..LLAMA
     },
@@ -313,6 +363,8 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         arch: "HeliumForCausalLM",
         model_type: "helium",
+        head_dim: Some(128),
+        kv_heads: Some(20),
         theta: 1e5,
         interleaved: true,
         traits: gated::helium,
@@ -344,6 +396,8 @@ const GLM: Family = Family {
     arch: "GlmForCausalLM",
     model_type: "glm",
     names: &GLM_HF,
+    head_dim: Some(128),
+    kv_heads: Some(2),
     partial_rotary: Some(0.5),
     interleaved: true,
     traits: gated::glm,

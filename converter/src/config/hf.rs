@@ -138,6 +138,7 @@ fn dimensions(keys: &Keys<'_>, family: &Family) -> Result<(Ropes, Config)> {
     let n_heads = keys.need_one(words.heads)?;
     let head_dim = match keys.size("head_dim")? {
         Some(n) => n,
+        None if family.head_dim.is_some() => family.head_dim.unwrap_or_default(),
         None if n_heads > 0 && hidden.is_multiple_of(n_heads) => hidden / n_heads,
         None => {
             let what = format!("hidden_size {hidden} does not divide by {n_heads} heads");
@@ -156,7 +157,7 @@ fn dimensions(keys: &Keys<'_>, family: &Family) -> Result<(Ropes, Config)> {
         dim: hidden,
         n_layers: keys.need_one(words.layers)?,
         n_heads,
-        n_kv_heads: keys.size("num_key_value_heads")?.unwrap_or(n_heads),
+        n_kv_heads: kv_heads(keys, family)?.unwrap_or(n_heads),
         head_dim,
         ffn_dim,
         context,
@@ -169,6 +170,12 @@ fn dimensions(keys: &Keys<'_>, family: &Family) -> Result<(Ropes, Config)> {
         ..Config::default()
     };
     Ok((ropes, config))
+}
+
+/// Key and value heads, where it is not as many as of queries, which a null says.
+fn kv_heads(keys: &Keys<'_>, family: &Family) -> Result<Option<usize>> {
+    const KEY: &str = "num_key_value_heads";
+    if keys.has(KEY) { keys.size(KEY) } else { Ok(family.kv_heads) }
 }
 
 /// The non-linearity by the name that `transformers` gives it.

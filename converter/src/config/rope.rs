@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::families::Family;
+use super::families::{Family, PARTIAL_ROTARY_FACTOR, ROPE_THETA};
 use super::hf::FILE;
 use super::keys::{AGAIN, Keys};
 use super::{Rotary, check_rope};
@@ -43,24 +43,24 @@ pub(super) fn ropes(
     context: usize,
     family: &Family,
 ) -> Result<Ropes> {
-    let theta = match keys.float("rope_theta")? {
-        None => keys.float("rotary_emb_base")?,
-        theta => theta,
-    };
+    if !family.rotated || family.rotary_dim.is_some() {
+        // Such a class reads no other key, so that others are unknown.
+        return Ok(Ropes::new(Rope::plain(family.theta, rotary_dim(keys, family)?)));
+    }
+    let theta = keys.float(family.base)?;
+    agree(keys, family.base, ROPE_THETA, theta.unwrap_or(family.theta))?;
     let (name, inner) = parameters(keys)?;
     let empty = json!({});
     let reader = Reader { keys, family, head_dim, context };
-    let of = |part: &str| inner.and_then(|v| v.get(part));
     let name = format!("{FILE}: {name}");
     let Some(local_theta) = family.local_theta else {
         let rope = reader.rope(&name, inner.unwrap_or(&empty), theta)?;
         return Ok(Ropes::new(rope));
     };
     let outer = keys.float("rope_local_base_freq")?.unwrap_or(local_theta);
-    let whole = of("full_attention").or(inner.filter(|_| of("sliding_attention").is_none()));
+    let (whole, local) = by_kind(&name, inner)?;
     let whole = reader.rope(&name, whole.unwrap_or(&empty), theta)?;
-    let local = of("sliding_attention").unwrap_or(&empty);
-    let local = reader.rope(&name, local, Some(outer))?;
+    let local = reader.rope(&name, local.unwrap_or(&empty), Some(outer))?;
     let mut ropes = Ropes::new(whole);
     ropes.local = true;
     ropes.tables.insert(
@@ -74,9 +74,50 @@ pub(super) fn ropes(
     Ok(ropes)
 }
 
+/// Elements of a head that are rotated, of a family that says no more.
+fn rotary_dim(keys: &Keys<'_>, family: &Family) -> Result<usize> {
+    const KEY: &str = "rotary_dim";
+    match family.rotary_dim {
+        None => Ok(0),
+        Some(n) if !keys.has(KEY) => Ok(n),
+        // Null would mean all, by a table of frequencies that is as long as the hidden vector.
+        Some(_) => keys.need(KEY),
+    }
+}
+
+/// Refuses another key for a number that the family calls `own`, unless it says the same: the
+/// class reads its own alone, and has written both.
+fn agree(keys: &Keys<'_>, own: &str, other: &str, number: f64) -> Result<()> {
+    if own == other || keys.float(other)?.is_none_or(|v| v == number) {
+        return Ok(());
+    }
+    let what = format!("{other} is not {own}, which is {number}");
+    Err(Error::new(FILE, what, format!("the class reads {own} alone: leave {other} out")))
+}
+
+/// The object of all layers, or of those without a window, and of those with one.
+///
+/// `rope_parameters` has one for each kind; `rope_scaling`, which is older, is that of layers
+/// without a window.
+fn by_kind<'v>(
+    name: &str,
+    inner: Option<&'v Value>,
+) -> Result<(Option<&'v Value>, Option<&'v Value>)> {
+    let Some(value) = inner else { return Ok((None, None)) };
+    if name.ends_with(OLD) {
+        return Ok((inner, None));
+    }
+    let kinds = Keys::new(name, value)?;
+    let both = (kinds.get("full_attention"), kinds.get("sliding_attention"));
+    kinds.refuse_the_rest(&[])?;
+    Ok(both)
+}
+
+const OLD: &str = "rope_scaling";
+
 /// Their object and the key that it has.
 fn parameters<'v>(keys: &Keys<'v>) -> Result<(&'static str, Option<&'v Value>)> {
-    let (new, old) = (keys.get("rope_parameters"), keys.get("rope_scaling"));
+    let (new, old) = (keys.get("rope_parameters"), keys.get(OLD));
     match (new, old) {
         // Of files that carry both, transformers takes the old one.
         (Some(new), Some(old)) if new != old => {
@@ -84,7 +125,7 @@ fn parameters<'v>(keys: &Keys<'v>) -> Result<(&'static str, Option<&'v Value>)> 
             Err(Error::new(FILE, what, "leave the one that is meant"))
         }
         (Some(_), _) => Ok(("rope_parameters", new)),
-        (None, _) => Ok(("rope_scaling", old)),
+        (None, _) => Ok((OLD, old)),
     }
 }
 
@@ -104,6 +145,14 @@ impl Ropes {
     }
 }
 
+impl Rope {
+    /// As they are made of their base.
+    fn plain(theta: f64, rot_dim: usize) -> Self {
+        let (scaling, attention_factor) = (Scaling::None, 1.0);
+        Self { theta, rot_dim, scaling, attention_factor, long: None, warning: None }
+    }
+}
+
 /// What all tables of a config share.
 struct Reader<'r, 'v> {
     keys: &'r Keys<'v>,
@@ -115,39 +164,30 @@ struct Reader<'r, 'v> {
 impl Reader<'_, '_> {
     fn rope(&self, name: &str, value: &Value, theta: Option<f64>) -> Result<Rope> {
         let inner = Keys::new(name, value)?;
-        let theta = inner.float("rope_theta")?.or(theta).unwrap_or(self.family.theta);
-        let rot_dim = self.rot_dim([self.keys, &inner])?;
+        let theta = inner.float(ROPE_THETA)?.or(theta).unwrap_or(self.family.theta);
+        let rot_dim = self.rot_dim(&inner)?;
         check_rope(FILE, theta, rot_dim)?;
-        let (scaling, attention_factor) = (Scaling::None, 1.0);
-        let mut rope =
-            Rope { theta, rot_dim, scaling, attention_factor, long: None, warning: None };
+        let mut rope = Rope::plain(theta, rot_dim);
         scale(&inner, self, &mut rope)?;
         inner.refuse_the_rest(&[])?;
         Ok(rope)
     }
 
     /// Elements of a head that are rotated; the factor may stand in either place.
-    fn rot_dim(&self, places: [&Keys<'_>; 2]) -> Result<usize> {
-        let mut rot_dim = self.head_dim;
-        if !self.family.rotated {
-            return Ok(0);
-        }
-        if let Some(n) = self.keys.size("rotary_dim")? {
-            return Ok(n);
-        }
-        if let Some(part) = self.family.partial_rotary {
-            rot_dim = (self.head_dim as f64 * part) as usize;
-        }
-        for keys in places {
-            for key in ["partial_rotary_factor", "rotary_pct"] {
-                if self.family.partial_rotary.is_none() {
-                    keys.must_be(key, &[json!(1), json!(1.0)])?;
-                } else if let Some(factor) = keys.float(key)? {
-                    rot_dim = (self.head_dim as f64 * factor) as usize;
-                }
+    fn rot_dim(&self, inner: &Keys<'_>) -> Result<usize> {
+        let Some(part) = self.family.partial_rotary else {
+            let all = [json!(1), json!(1.0)];
+            inner.must_be(PARTIAL_ROTARY_FACTOR, &all)?;
+            for key in [PARTIAL_ROTARY_FACTOR, "rotary_pct"] {
+                self.keys.must_be(key, &all)?;
             }
-        }
-        Ok(rot_dim)
+            return Ok(self.head_dim);
+        };
+        let own = self.family.part;
+        let outer = self.keys.float(own)?.unwrap_or(part);
+        agree(self.keys, own, PARTIAL_ROTARY_FACTOR, outer)?;
+        let part = inner.float(PARTIAL_ROTARY_FACTOR)?.unwrap_or(outer);
+        Ok((self.head_dim as f64 * part) as usize)
     }
 }
 

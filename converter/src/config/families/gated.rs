@@ -7,23 +7,22 @@ use super::super::hf::FILE;
 use super::super::keys::{AGAIN, Keys};
 use super::super::{Biases, Gains};
 use super::Traits;
-use super::shared::{announced, cap, layer_norm, must_not, rms, scale, windows};
+use super::shared::{announced, cap, layer_norm, must_not, one_window, rms, scale, windows};
 use crate::error::{Error, Result};
 
 pub(super) fn llama(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
+    rms(keys, config, 1e-6)?;
     Ok(Traits { biases: announced(keys)?, ..Traits::default() })
 }
 
 /// arXiv 2310.06825.
 pub(super) fn mistral(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
+    rms(keys, config, 1e-6)?;
     if !keys.has("sliding_window") {
         let todo = "transformers takes 4096 then: give it that value, or null for none";
         return Err(Error::new(FILE, "sliding_window is missing", todo));
     }
-    let has_window = keys.get("sliding_window").is_some();
-    Ok(Traits { local: windows(keys, config, |_| has_window)?, ..Traits::default() })
+    Ok(Traits { local: one_window(keys, config)?, ..Traits::default() })
 }
 
 /// The later layers may have a window.
@@ -34,13 +33,13 @@ fn qwen_windows(keys: &Keys<'_>, config: &mut Config) -> Result<Vec<bool>> {
 }
 
 pub(super) fn qwen2(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
+    rms(keys, config, 1e-6)?;
     let biases = Biases::Announced { qkv: true, o: false, mlp: false, norm: false };
     Ok(Traits { biases, local: qwen_windows(keys, config)?, ..Traits::default() })
 }
 
 pub(super) fn qwen3(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
+    rms(keys, config, 1e-6)?;
     config.qk_norm = QkNorm::Head;
     let local = qwen_windows(keys, config)?;
     Ok(Traits { biases: announced(keys)?, local, ..Traits::default() })
@@ -48,7 +47,7 @@ pub(super) fn qwen3(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -
 
 /// arXiv 2403.08295: gains are stored less one, embeddings are scaled.
 pub(super) fn gemma(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
+    rms(keys, config, 1e-6)?;
     config.embedding_scale = Scale((config.dim as f64).sqrt() as f32);
     Ok(Traits { biases: announced(keys)?, gains: Gains::LessOne, ..Traits::default() })
 }
@@ -94,7 +93,7 @@ pub(super) fn gemma3(
 
 /// Some layers know positions from the causal mask alone (arXiv 2501.18795).
 pub(super) fn smollm3(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
+    rms(keys, config, 1e-6)?;
     let every = keys.size("no_rope_layer_interval")?.unwrap_or(4).max(1);
     let no_rope: Vec<bool> = match keys.get("no_rope_layers") {
         // 1 where there is rotation.
@@ -114,7 +113,7 @@ pub(super) fn smollm3(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>)
 
 /// arXiv 2408.13359: factors that let learning rates be the same at every size.
 pub(super) fn granite(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
+    rms(keys, config, 1e-6)?;
     config.embedding_scale = scale(keys, "embedding_multiplier", |v| v)?;
     config.residual_scale = scale(keys, "residual_multiplier", |v| v)?;
     // Of the number in single precision, which is what GGUF has.
@@ -126,7 +125,7 @@ pub(super) fn granite(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>)
 /// arXiv 2501.00656: norms behind attention and feed-forward part, and over whole queries and
 /// keys.
 pub(super) fn olmo2(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
+    rms(keys, config, 1e-5)?;
     config.norms = Norms::After;
     config.qk_norm = QkNorm::Whole;
     Ok(Traits { biases: announced(keys)?, ..Traits::default() })
@@ -148,7 +147,10 @@ pub(super) fn cohere(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) 
     layer_norm(keys, config, "layer_norm_eps")?;
     must_not(keys, &["use_qk_norm"])?;
     config.residual = Residual::Parallel;
-    config.logit_scale = scale(keys, "logit_scale", |v| v)?;
+    config.logit_scale = match keys.get("logit_scale") {
+        Some(_) => scale(keys, "logit_scale", |v| v)?,
+        None => Scale(0.0625),
+    };
     Ok(Traits { biases: announced(keys)?, ..Traits::default() })
 }
 
@@ -174,12 +176,11 @@ pub(super) fn cohere2(
 
 /// arXiv 2404.14219.
 pub(super) fn phi3(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
+    rms(keys, config, 1e-5)?;
     must_not(keys, &["attention_bias", "mlp_bias", "lm_head_bias"])?;
     // Read with the rotary frequencies, where it means something.
     keys.get("original_max_position_embeddings");
-    let has_window = keys.get("sliding_window").is_some();
-    Ok(Traits { local: windows(keys, config, |_| has_window)?, ..Traits::default() })
+    Ok(Traits { local: one_window(keys, config)?, ..Traits::default() })
 }
 
 /// arXiv 2402.00838: norms without gains.
@@ -191,7 +192,7 @@ pub(super) fn olmo(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) ->
 
 /// arXiv 2406.12793.
 pub(super) fn glm(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    config.norm_eps = keys.float("rms_norm_eps")?.unwrap_or(1.5625e-7) as f32;
+    rms(keys, config, 1.5625e-7)?;
     let qkv = keys.bool("attention_bias")?.unwrap_or(true);
     let biases = Biases::Announced { qkv, o: false, mlp: false, norm: false };
     Ok(Traits { biases, ..Traits::default() })
@@ -207,7 +208,7 @@ pub(super) fn glm4(
 }
 
 pub(super) fn helium(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
-    rms(keys, config)?;
+    rms(keys, config, 1e-8)?;
     let qkv = keys.bool("attention_bias")?.unwrap_or(false);
     let mlp = keys.bool("mlp_bias")?.unwrap_or(false);
     let biases = Biases::Announced { qkv, o: false, mlp, norm: false };

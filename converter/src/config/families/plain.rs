@@ -7,7 +7,7 @@ use super::super::hf::{FILE, HARMLESS};
 use super::super::keys::Keys;
 use super::super::{Biases, Gains};
 use super::Traits;
-use super::shared::{cap, linear_biases, must_not, plain, windows};
+use super::shared::{cap, linear_biases, must_not, one_window, plain};
 use crate::error::{Error, Result};
 use crate::names::FALCON_TWO_HF;
 
@@ -79,8 +79,7 @@ pub(super) fn starcoder2(
     for key in ["rms_norm_eps", "layer_norm_epsilon", "activation_function", "scale_attn_weights"] {
         keys.get(key);
     }
-    let has_window = keys.get("sliding_window").is_some();
-    let local = windows(keys, config, |_| has_window)?;
+    let local = one_window(keys, config)?;
     Ok(Traits { biases, local, ..plain(keys, config, "norm_epsilon")? })
 }
 

@@ -10,8 +10,9 @@ use super::Traits;
 use crate::error::{Error, Result};
 use crate::slopes::slopes;
 
-pub(super) fn rms(keys: &Keys<'_>, config: &mut Config) -> Result<()> {
-    config.norm_eps = keys.float("rms_norm_eps")?.unwrap_or(1e-6) as f32;
+/// RMSNorm, whose epsilon is `eps` where the config says nothing.
+pub(super) fn rms(keys: &Keys<'_>, config: &mut Config, eps: f64) -> Result<()> {
+    config.norm_eps = keys.float("rms_norm_eps")?.unwrap_or(eps) as f32;
     Ok(())
 }
 
@@ -68,6 +69,18 @@ pub(super) fn windows(
     }
     let missing = || Error::new(FILE, "sliding_window is missing or 0", AGAIN);
     config.window = window.filter(|&n| n > 0).ok_or_else(missing)?;
+    Ok(local)
+}
+
+/// A window in all layers or in none: what the classes read is whether there is a window. Kinds
+/// of layers, which they do not read, must not say otherwise.
+pub(super) fn one_window(keys: &Keys<'_>, config: &mut Config) -> Result<Vec<bool>> {
+    let has_window = keys.get("sliding_window").is_some();
+    let local = windows(keys, config, |_| has_window)?;
+    if local.contains(&false) || has_window == local.is_empty() {
+        let what = "layer_types says another thing than sliding_window, by which all layers go";
+        return Err(Error::new(FILE, what, "correct it, or leave it out"));
+    }
     Ok(local)
 }
 
