@@ -152,6 +152,7 @@ fn options_of_families_leave_no_trace() {
             ..base
         },
         Config { sink_logits: true, window: 9, ..base },
+        Config { differential: true, ..base },
     ];
     for (config, kind) in
         families.into_iter().zip([WeightType::Int4, WeightType::F32].iter().cycle())

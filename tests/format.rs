@@ -468,13 +468,16 @@ fn later_options_make_a_file_of_version_2() {
 /// Options that version 3 brought make a file of that version, and no other is read as one.
 #[test]
 fn options_of_version_3_make_a_file_of_it() {
-    let config = Config { sink_logits: true, ..config(true) };
+    let config = Config { sink_logits: true, differential: true, n_kv_heads: 2, ..config(true) };
+    let odd = Config { n_kv_heads: 1, ..config };
+    assert_eq!(odd.check(), Err(OpenError::Field(Field::NKvHeads)));
     let file = to_bytes(metadata(config), tensors(&config)).unwrap();
     assert_eq!(file[8], 3);
     let mut file = Aligned::copy_of(&file);
     let model = Model::open(&file).unwrap();
     assert_eq!(model.config(), &config);
     assert_eq!([0, 1].map(|i| model.layer(i).sink_logits.len()), [2, 2]);
+    assert_eq!([0, 1].map(|i| model.layer(i).difference_norm.len()), [20, 20]);
     let metadata_len = header(&file).metadata_len as usize;
     file[8] = 2;
     repair(&mut file, metadata_len);

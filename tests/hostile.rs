@@ -81,12 +81,23 @@ fn step(model: &Model<'_>) {
 /// The metadata word by word, each with the values at which arithmetic goes wrong.
 #[test]
 fn no_word_of_the_metadata_can_do_harm() {
-    let good = tiny("gqa", "int4");
-    let metadata = metadata_len(&good);
-    assert!(use_it(&good));
-    let mut opened = 0;
     // The tables of a tokenizer are long and alike: beyond the first words, every 16th.
-    for at in (0..metadata).step_by(4).filter(|at| *at < 4096 || at % 64 == 0) {
+    every_word(&tiny("gqa", "int4"), |at| at < 4096 || at % 64 == 0);
+}
+
+/// The same of options that came later, in header, config and the layers' entries.
+#[test]
+fn no_word_of_later_options_can_do_harm() {
+    for name in ["diffllama", "gemma3", "bloom"] {
+        every_word(&tiny(name, "int4"), |at| at < 768);
+    }
+}
+
+fn every_word(good: &Aligned, tried: impl Fn(usize) -> bool) {
+    let metadata = metadata_len(good);
+    assert!(use_it(good));
+    let mut opened = 0;
+    for at in (0..metadata).step_by(4).filter(|at| tried(*at)) {
         let old = u32::from_le_bytes(good[at..at + 4].try_into().expect("4 bytes"));
         let values = [
             0,
@@ -100,7 +111,7 @@ fn no_word_of_the_metadata_can_do_harm() {
             u32::MAX,
         ];
         for value in values {
-            let mut bad = Aligned::copy_of(&good);
+            let mut bad = Aligned::copy_of(good);
             bad[at..at + 4].copy_from_slice(&value.to_le_bytes());
             repair(&mut bad, metadata);
             opened += usize::from(use_it(&bad));
@@ -112,7 +123,9 @@ fn no_word_of_the_metadata_can_do_harm() {
 /// Thousands of seeded mutations, several at a time.
 #[test]
 fn random_corruption_does_no_harm() {
-    let files = ["int4", "int4a", "int8", "f32"].map(|weights| tiny("rope-llama3", weights));
+    let kinds = ["int4", "int4a", "int8", "f32"];
+    let mut files = Vec::from(kinds.map(|weights| tiny("rope-llama3", weights)));
+    files.push(tiny("diffllama", "int8"));
     for seed in 0..4000 {
         let mut random = Random::new(seed);
         let good = &files[random.below(files.len())];

@@ -34,6 +34,7 @@ const ORDER: &[&str] = &[
     "work",
     "residual",
     "qk_norm",
+    "difference",
     "mlp",
     "block",
     "session",

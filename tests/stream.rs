@@ -90,12 +90,43 @@ impl<'m> Oracle<'m> {
             history.value_scales.push(value_scales[0]);
         }
         let group = c.n_heads / c.n_kv_heads;
-        let heads = q.chunks(c.head_dim).enumerate();
-        heads.flat_map(|(h, q)| self.query(layer, h, &self.history[layer][h / group], q)).collect()
+        let query = |h: usize, values: usize| {
+            let history = (&self.history[layer][h / group], &self.history[layer][values]);
+            self.query(layer, h, history, &q[h * c.head_dim..][..c.head_dim])
+        };
+        if c.differential {
+            return self.difference(layer, query);
+        }
+        (0..c.n_heads).flat_map(|h| query(h, h / group)).collect()
     }
 
-    /// What one query head makes of the keys it sees.
-    fn query(&self, layer: usize, head: usize, history: &History, q: &[f32]) -> Vec<f32> {
+    /// What the second half of the heads attends to, λ times, off what the first half does, each
+    /// of the values of one head of either half of the key and value heads.
+    fn difference(&self, layer: usize, query: impl Fn(usize, usize) -> Vec<f32>) -> Vec<f32> {
+        let c = &self.model.config;
+        let lambda = self.weight(Role::Lambda, Some(layer))[0];
+        let (half, kv_half) = (c.n_heads / 2, c.n_kv_heads / 2);
+        let mut all = Vec::new();
+        for h in 0..half {
+            let own = h / (c.n_heads / c.n_kv_heads);
+            let mut left = Vec::new();
+            for values in [own, own + kv_half] {
+                let (a, b) = (query(h, values), query(h + half, values));
+                left.extend(a.iter().zip(&b).map(|(a, b)| fma(-lambda, *b, *a)));
+            }
+            all.extend(self.norm(&left, Role::DifferenceNorm, Some(layer)));
+        }
+        all
+    }
+
+    /// What one query head makes of the keys it sees, and of values, maybe another head's.
+    fn query(
+        &self,
+        layer: usize,
+        head: usize,
+        history: (&History, &History),
+        q: &[f32],
+    ) -> Vec<f32> {
         let (n, mut s) = (self.options.context as u64, self.options.sinks as u64);
         let (i, mut w, mut reach) = (self.len, n - s, u64::MAX);
         if self.is_local(layer) {
@@ -152,7 +183,7 @@ impl<'m> Oracle<'m> {
     /// Folds the segment of `keys`, whose tiles are aligned from index `origin` on.
     fn segment(
         &self,
-        history: &History,
+        history: (&History, &History),
         q: &Query,
         keys: Range<u64>,
         origin: u64,
@@ -175,7 +206,7 @@ impl<'m> Oracle<'m> {
 
     fn tile(
         &self,
-        history: &History,
+        (of_keys, of_values): (&History, &History),
         query: &Query,
         keys: &[(usize, usize)],
         before: Option<Softmax>,
@@ -184,14 +215,14 @@ impl<'m> Oracle<'m> {
             .iter()
             .map(|&(j, _)| {
                 let score = if self.options.kv == KvType::Int8 {
-                    let blocks = query.q.chunks(32).zip(history.keys[j].chunks(32));
-                    let scales = query.scales.iter().zip(&history.key_scales[j]);
+                    let blocks = query.q.chunks(32).zip(of_keys.keys[j].chunks(32));
+                    let scales = query.scales.iter().zip(&of_keys.key_scales[j]);
                     blocks.zip(scales).fold(0.0, |acc, ((q, k), (q_scale, k_scale))| {
                         let products = q.iter().zip(k).map(|(q, k)| *q as i32 * *k as i32);
                         fma(products.sum::<i32>() as f32, q_scale * k_scale, acc)
                     })
                 } else {
-                    strided(query.q.iter().copied().zip(history.keys[j].iter().copied()))
+                    strided(query.q.iter().copied().zip(of_keys.keys[j].iter().copied()))
                 };
                 self.bent(query, j, score)
             })
@@ -203,7 +234,7 @@ impl<'m> Oracle<'m> {
         for (p, &(_, lane)) in p.iter().zip(keys) {
             lanes[lane] += p;
         }
-        let (mut sum, mut acc) = (tree(lanes), vec![0.0; history.values[0].len()]);
+        let (mut sum, mut acc) = (tree(lanes), vec![0.0; of_values.values[0].len()]);
         if let Some(before) = before {
             let alpha = exp(before.max - most);
             sum = fma(before.sum, alpha, sum);
@@ -211,8 +242,8 @@ impl<'m> Oracle<'m> {
         }
         for (p, &(j, _)) in p.iter().zip(keys) {
             let weight =
-                if self.options.kv == KvType::Int8 { p * history.value_scales[j] } else { *p };
-            for (acc, v) in acc.iter_mut().zip(&history.values[j]) {
+                if self.options.kv == KvType::Int8 { p * of_values.value_scales[j] } else { *p };
+            for (acc, v) in acc.iter_mut().zip(&of_values.values[j]) {
                 *acc = fma(weight, *v, *acc);
             }
         }
@@ -438,6 +469,23 @@ fn sink_logits_take_their_part() {
     for window in [0, 9] {
         let config = Config { window, sink_logits: true, ..config(6, 2, 10, 6) };
         let model = Synthetic::new(config, WeightType::F32, 6);
+        for (sinks, chunk, kv) in [(4, 1, KvType::F32), (0, 64, KvType::Int8), (16, 7, KvType::F16)]
+        {
+            compare(&model, options(33, sinks, kv, chunk), &tokens(150));
+        }
+    }
+}
+
+/// Differential attention, of one pair of heads and of several.
+#[test]
+fn half_the_heads_are_taken_off_the_other_half() {
+    for (heads, kv_heads, head_dim, sink_logits) in [(2, 2, 36, false), (8, 4, 10, true)] {
+        let config = Config {
+            differential: true,
+            sink_logits,
+            ..config(heads, kv_heads, head_dim, head_dim)
+        };
+        let model = Synthetic::new(config, WeightType::F32, 8);
         for (sinks, chunk, kv) in [(4, 1, KvType::F32), (0, 64, KvType::Int8), (16, 7, KvType::F16)]
         {
             compare(&model, options(33, sinks, kv, chunk), &tokens(150));

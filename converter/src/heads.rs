@@ -25,6 +25,10 @@ pub fn pool(model: &mut Description, heads: usize) -> Result<()> {
         let what = format!("{} normalises the keys of all heads as one vector", model.arch);
         return refuse(what, "their mean has another length: leave the heads as they are");
     }
+    if model.config.differential && !heads.is_multiple_of(2) {
+        let what = format!("{} takes one half of its heads off the other", model.arch);
+        return refuse(what, "give an even number");
+    }
     model.config.n_kv_heads = heads;
     model.pooled_heads = n / heads;
     model.warnings.push(format!(

@@ -55,6 +55,8 @@ impl<'p, 't, 'm> Around<'p, 't, 'm> {
             Role::Output | Role::Embedding => {
                 Around { layer: None, ..*self }.gain(Role::OutputNorm)
             }
+            // All that a norm leaves is alike.
+            Role::O if config.differential => None,
             Role::O => {
                 let values = self.energies(Role::V, Role::AttnNorm)?;
                 let group = config.n_heads / config.n_kv_heads.max(1);

@@ -18,6 +18,7 @@ pub mod gguf;
 mod heads;
 pub mod image;
 mod importance;
+mod lambda;
 mod map;
 mod names;
 mod output;

@@ -95,6 +95,19 @@ pub const GEMMA2_HF: Names = Names {
     ..Names::NONE
 };
 
+/// DiffLlama, whose λ is put together from four vectors, [`LAMBDA_HF`].
+pub const DIFFLLAMA_HF: Names =
+    Names { roles: &[], base: Some(&LLAMA_HF), harmless: &LAMBDA_HF, ..Names::NONE };
+
+/// The vectors that λ of differential attention is made of: q and k of what is added, then of
+/// what is taken off.
+pub const LAMBDA_HF: [&str; 4] = [
+    "model.layers.{}.self_attn.lambda_q1",
+    "model.layers.{}.self_attn.lambda_k1",
+    "model.layers.{}.self_attn.lambda_q2",
+    "model.layers.{}.self_attn.lambda_k2",
+];
+
 /// Phi-3: fused matrices.
 pub const PHI3_HF: Names = Names {
     roles: &[

@@ -8,7 +8,8 @@ use oarlock::layout::WeightType;
 
 use crate::config::{Description, Gains};
 use crate::error::{Error, Result};
-use crate::names::Qkv;
+use crate::lambda;
+use crate::names::{LAMBDA_HF, Qkv};
 use crate::source::{Dtype, Raw, Tensors, decode};
 use crate::write::Spec;
 
@@ -259,20 +260,20 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
         if role == Role::Slopes {
             return Ok(made("slopes", self.model.slopes.clone()));
         }
+        if role == Role::Lambda {
+            let layer = layer.unwrap_or(0);
+            return Ok(made(&format!("lambda of layer {layer}"), vec![self.lambda(layer)?]));
+        }
+        if role == Role::DifferenceNorm {
+            let factor = 1.0 - lambda::initial(layer.unwrap_or(0));
+            return Ok(made("1 - initial lambda", vec![factor; cols]));
+        }
         if role.is_norm() && self.model.gains == Gains::Ones {
             return Ok(made("ones", vec![1.0; cols]));
         }
         let name = self.name(role, layer);
-        let raw = self.tensors.get(&name);
-        let raw = raw.ok_or_else(|| {
-            Error::new(&name, "the tensor is missing", "get the whole model again")
-        })?;
         let transposed = self.model.names.transposed && layer.is_some() && !role.is_vector();
-        let wanted = self.source_shape(role, transposed);
-        if raw.shape != wanted {
-            let what = format!("a shape of {:?}, where the config wants {wanted:?}", raw.shape);
-            return Err(Error::new(&name, what, "get weights and config of the same model"));
-        }
+        let raw = self.raw(&name, &self.source_shape(role, transposed))?;
         if transposed && raw.dtype.block() > 1 {
             let todo = "get the model in f32, f16 or bf16";
             return Err(Error::new(&name, "quantized along what are rows here", todo));
@@ -284,6 +285,32 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
         let add = if less_one { 1.0 } else { 0.0 };
         let (order, pool) = (self.order(role), self.pool(role));
         Ok(Planned { spec, from, rows, cols, order, pool, add })
+    }
+
+    /// The source's tensor of this name and shape.
+    fn raw(&self, name: &str, wanted: &[usize]) -> Result<&'t Raw<'m>> {
+        let raw = self.tensors.get(name);
+        let raw = raw.ok_or_else(|| {
+            Error::new(name, "the tensor is missing", "get the whole model again")
+        })?;
+        if raw.shape != wanted {
+            let what = format!("a shape of {:?}, where the config wants {wanted:?}", raw.shape);
+            return Err(Error::new(name, what, "get weights and config of the same model"));
+        }
+        Ok(raw)
+    }
+
+    /// λ of a layer, of the vectors that its source has instead.
+    fn lambda(&self, layer: usize) -> Result<f32> {
+        let head_dim = self.model.config.head_dim;
+        let vector = |name: &str| {
+            let raw = self.raw(&name.replace("{}", &layer.to_string()), &[head_dim])?;
+            let mut floats = vec![0.0; head_dim];
+            decode(raw.dtype, raw.data, &mut floats);
+            Ok(floats)
+        };
+        let [q1, k1, q2, k2] = LAMBDA_HF.map(vector);
+        Ok(lambda::lambda([&q1?, &k1?, &q2?, &k2?], layer))
     }
 
     /// The model as its source has it, before heads are pooled.

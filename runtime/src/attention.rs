@@ -20,8 +20,8 @@ use crate::kernels::Machine;
 use crate::kernels::{Bend, Isa, Partial, Queries, Slopes, attend, finish, merge};
 use crate::ring::{Ring, Run};
 
-use buffers::Partials;
 pub(crate) use buffers::{AttentionBuffers, AttentionShape};
+use buffers::{Heads, Partials};
 pub(crate) use prepare::{Place, Projected};
 
 /// Consecutive tokens of the stream that go through the layers together.
@@ -45,7 +45,7 @@ impl Span {
 
 impl AttentionBuffers<'_> {
     /// Attends for queries that [`AttentionBuffers::prepare`] has made ready.
-    /// `out`: (tokens, n_heads · head_dim)
+    /// `out`: (tokens, n_heads · head_dim); where attention is differential, (tokens, 2, …)
     pub(crate) fn attend(
         &mut self,
         machine: &Machine<'_>,
@@ -61,26 +61,26 @@ impl AttentionBuffers<'_> {
         }
     }
 
-    /// One token: parts are runs of (kv head, segment), merged afterwards.
+    /// One token: parts are runs of (pass, segment), merged afterwards.
     fn one_token(&mut self, machine: &Machine<'_>, view: &View<'_>, out: &mut [f32]) {
         let Self { shape, queries, segment, .. } = self;
         let segments = view.segments(view.at.span);
-        let items = shape.n_kv_heads * segments;
+        let items = shape.passes() * segments;
         let each = items.div_ceil(MOST_PIECES).max(1);
         let pieces = segment.chunks_mut(shape, items, each).zip((0..items).step_by(each));
         for_each(machine.exec, pieces, |(partials, first): (Partials<'_>, usize)| {
             for (item, mut partial) in (first..).zip(partials.into_chunks(shape, 1)) {
                 // It is one at least; said here too, or the division below could panic.
                 let segments = segments.max(1);
-                let (head, segment) = (item / segments, item % segments);
-                let queries = queries.head(shape, head, 0, 1);
+                let (heads, segment) = (shape.heads(item / segments), item % segments);
+                let queries = queries.head(shape, heads.keys, 0, 1);
                 if let Some(mut partial) = partial.kernel(shape) {
-                    view.segment(head, view.at.span, segment, queries, &mut partial);
+                    view.segment(heads, view.at.span, segment, queries, &mut partial);
                 }
             }
         });
-        let heads = segment.chunks_mut(shape, items, segments);
-        for (head, (partials, out)) in heads.zip(out.chunks_mut(shape.width())).enumerate() {
+        let passes = segment.chunks_mut(shape, items, segments);
+        for (pass, (partials, out)) in passes.zip(out.chunks_mut(shape.width())).enumerate() {
             let mut rest = partials.into_chunks(shape, 1);
             let Some(mut total) = rest.next() else { return };
             let Some(mut total) = total.kernel(shape) else { return };
@@ -89,24 +89,24 @@ impl AttentionBuffers<'_> {
                     merge(view.isa, &mut total, &partial);
                 }
             }
-            view.finish(&total, head, 0, out);
+            view.finish(&total, shape.heads(pass), 0, out);
         }
     }
 
-    /// A chunk: parts are (kv head, block of tokens), each merging as it goes.
+    /// A chunk: parts are (pass, block of tokens), each merging as it goes.
     fn chunk(&mut self, machine: &Machine<'_>, view: &View<'_>, out: &mut [f32]) {
         let Self { shape, queries, segment, total, .. } = self;
         let tokens = view.at.span.tokens;
-        let (block, width) = (block_tokens(tokens, shape.n_kv_heads), shape.width());
-        let items = shape.n_kv_heads * tokens;
-        let out = Block::new(out, tokens, shape.n_kv_heads * width).columns(width);
-        let heads =
+        let (block, width) = (block_tokens(tokens, shape.passes()), shape.width());
+        let items = shape.passes() * tokens;
+        let out = Block::new(out, tokens, shape.passes() * width).columns(width);
+        let passes =
             total.chunks_mut(shape, items, tokens).zip(segment.chunks_mut(shape, items, tokens));
-        let pieces = heads.zip(out).enumerate().flat_map(|(head, ((total, segment), out))| {
+        let pieces = passes.zip(out).enumerate().flat_map(|(pass, ((total, segment), out))| {
             let partials = total.into_chunks(shape, block).zip(segment.into_chunks(shape, block));
             let parts = partials.zip(out.strips(block)).enumerate();
             parts.map(move |(i, ((total, segment), out))| Part {
-                head,
+                pass,
                 start: i * block,
                 total,
                 segment,
@@ -114,14 +114,14 @@ impl AttentionBuffers<'_> {
             })
         });
         for_each(machine.exec, pieces, |mut part: Part<'_>| {
-            let n = part.out.rows();
-            let queries = queries.head(shape, part.head, part.start, n);
+            let (n, heads) = (part.out.rows(), shape.heads(part.pass));
+            let queries = queries.head(shape, heads.keys, part.start, n);
             let (total, segment) = (part.total.kernel(shape), part.segment.kernel(shape));
             let (Some(mut total), Some(mut segment)) = (total, segment) else { return };
             let span = view.at.span.part(part.start, n);
-            view.all_segments(part.head, span, queries, &mut total, &mut segment);
+            view.all_segments(heads, span, queries, &mut total, &mut segment);
             for token in 0..n {
-                view.finish(&total, part.head, token, part.out.row(token));
+                view.finish(&total, heads, token, part.out.row(token));
             }
         });
     }
@@ -129,7 +129,7 @@ impl AttentionBuffers<'_> {
 
 /// What one part of a chunk's region writes.
 struct Part<'a> {
-    head: usize,
+    pass: usize,
     /// First token of the block, in the span.
     start: usize,
     total: Partials<'a>,
@@ -140,8 +140,8 @@ struct Part<'a> {
 
 /// Tokens to a block: small enough that many threads find work and its queries stay in
 /// the core's cache, large enough that a tile is worth loading.
-fn block_tokens(tokens: usize, heads: usize) -> usize {
-    let most_blocks = (MOST_PIECES / heads.max(1)).max(1);
+fn block_tokens(tokens: usize, passes: usize) -> usize {
+    let most_blocks = (MOST_PIECES / passes.max(1)).max(1);
     tokens.div_ceil(most_blocks).max(8)
 }
 
@@ -171,15 +171,15 @@ impl View<'_> {
     /// Goes through all segments of `span`; `segment` is overwritten.
     fn all_segments(
         &self,
-        head: usize,
+        heads: Heads,
         span: Span,
         queries: PartQueries<'_>,
         total: &mut Partial<'_>,
         segment: &mut Partial<'_>,
     ) {
-        self.segment(head, span, 0, queries, total);
+        self.segment(heads, span, 0, queries, total);
         for n in 1..self.segments(span) {
-            self.segment(head, span, n, queries, segment);
+            self.segment(heads, span, n, queries, segment);
             merge(self.isa, total, segment);
         }
     }
@@ -187,7 +187,7 @@ impl View<'_> {
     /// Takes the keys of the `n`th segment into `partial`, which begins anew.
     fn segment(
         &self,
-        head: usize,
+        heads: Heads,
         span: Span,
         n: usize,
         [window, sinks]: PartQueries<'_>,
@@ -196,14 +196,14 @@ impl View<'_> {
         partial.reset();
         let (Some(window), Some(sinks)) = (window, sinks) else { return };
         let Some(n) = n.checked_sub(usize::from(self.ring().sinks > 0)) else {
-            return self.sinks(head, span, &sinks, partial);
+            return self.sinks(heads, span, &sinks, partial);
         };
         for run in self.ring().runs(span.indices(), n).into_iter().flatten() {
-            let kv = self.cache.tiles(self.at.layer, head, &run);
+            let kv = self.cache.tiles(self.at.layer, heads.keys, heads.values, &run);
             let token = |query| span.first + self.shape.token(query) as u64;
             let after_sinks = |query| token(query).saturating_sub(self.ring().sinks as u64);
             let from = |query| after_sinks(query).saturating_sub(run.first) as f32;
-            let bend = self.bend(head, &from);
+            let bend = self.bend(heads.keys, &from);
             attend(self.isa, &window, &kv, |query| self.seen(token(query), &run), bend, partial);
         }
     }
@@ -216,12 +216,12 @@ impl View<'_> {
         (cap.is_some() || slopes.is_some()).then_some(Bend { cap, slopes })
     }
 
-    fn sinks(&self, head: usize, span: Span, queries: &Queries<'_>, partial: &mut Partial<'_>) {
-        let kv = self.cache.tiles(self.at.layer, head, &self.ring().sink_run());
+    fn sinks(&self, heads: Heads, span: Span, queries: &Queries<'_>, partial: &mut Partial<'_>) {
+        let kv = self.cache.tiles(self.at.layer, heads.keys, heads.values, &self.ring().sink_run());
         let token = |query| span.first + self.shape.token(query) as u64;
         let from = |query| self.ring().place(token(query)) as f32;
         let seen = |query| self.ring().sinks_seen(token(query));
-        attend(self.isa, queries, &kv, seen, self.bend(head, &from), partial);
+        attend(self.isa, queries, &kv, seen, self.bend(heads.keys, &from), partial);
     }
 
     /// The keys of `run` that query `i` sees, counted from its first.
@@ -231,11 +231,11 @@ impl View<'_> {
         key(seen.start)..key(seen.end)
     }
 
-    /// What the queries of kv head `head` and token `token` attend to, `(group · head_dim)`.
-    fn finish(&self, total: &Partial<'_>, head: usize, token: usize, out: &mut [f32]) {
+    /// What the queries of token `token` attend to, `(group · head_dim)`.
+    fn finish(&self, total: &Partial<'_>, heads: Heads, token: usize, out: &mut [f32]) {
         let AttentionShape { group, head_dim, .. } = self.shape;
         for (i, out) in out.chunks_exact_mut(head_dim.max(1)).enumerate().take(group) {
-            let sink = self.at.sink_logits.get(head * group + i).copied();
+            let sink = self.at.sink_logits.get(heads.keys * group + i).copied();
             finish(self.isa, total, token * group + i, sink, out);
         }
     }

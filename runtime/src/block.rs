@@ -2,6 +2,7 @@
 
 use crate::attention::{Place, Projected};
 use crate::cache::{Cache, Caches};
+use crate::difference::difference;
 use crate::input::Rows;
 use crate::kernels::{Job, Task, matmul};
 use crate::mlp::{down, inner, inner_job, mlp};
@@ -46,9 +47,13 @@ pub(crate) fn block(
         qk_norm(step, layer, work);
     }
     attend(step, kept, layer, caches, work);
-    let Buffers { shape, x, branch, attended, input, .. } = work;
+    if config.differential {
+        difference(step, layer, work);
+    }
+    let Buffers { shape, x, branch, q, attended, input, .. } = work;
     let cols = config.n_heads * config.head_dim;
-    let attended = Rows { n: step.span.tokens, data: attended, cols, stride: cols };
+    let (data, stride) = if config.differential { (q, shape.q) } else { (attended, cols) };
+    let attended = Rows { n: step.span.tokens, data, cols, stride };
     let input = input.rows(step.machine, attended, [&layer.o]);
     add_part(step, layer.o, layer.attn_after_norm, &input, [x, branch], shape.dim);
     match config.residual {

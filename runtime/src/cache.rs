@@ -119,19 +119,20 @@ impl<'a> Cache<'a> {
         Ok(())
     }
 
-    /// The tiles of a run, of one kv head of a layer.
-    pub(crate) fn tiles(&self, layer: usize, head: usize, run: &Run) -> Kv<'_> {
+    /// The tiles of a run: the keys of one kv head of a layer, the values of another or the same.
+    pub(crate) fn tiles(&self, layer: usize, keys: usize, values: usize, run: &Run) -> Kv<'_> {
         let shape = &self.shape;
-        let first = (layer * shape.n_kv_heads + head) * shape.slots + run.slot;
+        let first = |head| (layer * shape.n_kv_heads + head) * shape.slots + run.slot;
+        let (keys, values) = (first(keys), first(values));
         let bytes = shape.slot_bytes().unwrap_or(0);
         let (key, value) = (shape.kv.key_scales(shape.head_dim), shape.kv.value_scales());
         Kv {
             kind: shape.kv,
             head_dim: shape.head_dim,
-            keys: part(self.keys, first * bytes, run.slots * bytes),
-            values: part(self.values, first * bytes, run.slots * bytes),
-            key_scales: part(self.key_scales, first * key, run.slots * key),
-            value_scales: part(self.value_scales, first * value, run.slots * value),
+            keys: part(self.keys, keys * bytes, run.slots * bytes),
+            values: part(self.values, values * bytes, run.slots * bytes),
+            key_scales: part(self.key_scales, keys * key, run.slots * key),
+            value_scales: part(self.value_scales, values * value, run.slots * value),
         }
     }
 }

@@ -24,6 +24,7 @@ mod carry;
 pub mod chat;
 pub mod conversation;
 pub mod crc;
+mod difference;
 mod embedding;
 pub mod exec;
 pub mod format;

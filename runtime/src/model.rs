@@ -61,6 +61,10 @@ pub struct Layer<'m> {
     pub v: Linear<'m>,
     /// `(n_heads)`: see [`Config::sink_logits`]
     pub sink_logits: &'m [f32],
+    /// What the second half of the heads is taken off the first by: see [`Config::differential`]
+    pub lambda: f32,
+    /// `(2 · head_dim)`: the gain of what is left
+    pub difference_norm: &'m [f32],
     /// `(dim, n_heads · head_dim)`
     pub o: Linear<'m>,
     /// `(dim)`
@@ -271,6 +275,8 @@ impl<'m> Layer<'m> {
         k_norm: &[],
         v: Linear::EMPTY,
         sink_logits: &[],
+        lambda: 0.0,
+        difference_norm: &[],
         o: Linear::EMPTY,
         attn_after_norm: &[],
         ffn_norm: Gain::EMPTY,
@@ -295,6 +301,8 @@ impl<'m> Layer<'m> {
             Role::V => self.v.weight = t.matrix(),
             Role::VBias => self.v.bias = Some(t.vector()),
             Role::SinkLogits => self.sink_logits = t.vector(),
+            Role::Lambda => self.lambda = t.vector().first().copied().unwrap_or(0.0),
+            Role::DifferenceNorm => self.difference_norm = t.vector(),
             Role::O => self.o.weight = t.matrix(),
             Role::OBias => self.o.bias = Some(t.vector()),
             Role::AttnAfterNorm => self.attn_after_norm = t.vector(),

@@ -34,13 +34,13 @@ pub(crate) struct Buffers<'a> {
     pub(crate) x: &'a mut [f32],
     /// (chunk, dim): what is normalised before it joins the stream; else empty
     pub(crate) branch: &'a mut [f32],
-    /// (chunk, n_heads · head_dim)
+    /// (chunk, n_heads · head_dim); where attention is differential, its result as well
     pub(crate) q: &'a mut [f32],
     /// (chunk, n_kv_heads · head_dim)
     pub(crate) k: &'a mut [f32],
     /// (chunk, n_kv_heads · head_dim)
     pub(crate) v: &'a mut [f32],
-    /// (chunk, n_heads · head_dim)
+    /// (chunk, n_heads · head_dim); where attention is differential, (chunk, 2, …)
     pub(crate) attended: &'a mut [f32],
     /// (chunk, ffn_dim)
     pub(crate) inner: &'a mut [f32],
@@ -66,6 +66,7 @@ impl<'a> Buffers<'a> {
             kv: stride(kv_cols)?,
             ffn: stride(config.ffn_dim)?,
         };
+        let values = if config.differential { 2 } else { 1 };
         let widest = config.dim.max(q_cols).max(config.ffn_dim);
         Some(Self {
             shape,
@@ -78,7 +79,7 @@ impl<'a> Buffers<'a> {
             q: source.take(chunk.checked_mul(shape.q))?,
             k: source.take(chunk.checked_mul(shape.kv))?,
             v: source.take(chunk.checked_mul(shape.kv))?,
-            attended: source.take(chunk.checked_mul(q_cols))?,
+            attended: source.take(chunk.checked_mul(q_cols.checked_mul(values)?))?,
             inner: source.take(chunk.checked_mul(shape.ffn))?,
             input: InputBuffers::carve(source, chunk.max(logit_rows), config.dim, widest)?,
             attention: AttentionBuffers::carve(source, attention)?,

@@ -29,6 +29,7 @@ fn an_absent_key_is_as_the_default_of_its_class() {
         ("olmo2", "rms_norm_eps", json!(1e-5)),
         ("helium", "rms_norm_eps", json!(1e-8)),
         ("glm4", "rms_norm_eps", json!(1.5625e-7)),
+        ("diffllama", "rms_norm_eps", json!(1e-5)),
         ("stablelm", "layer_norm_eps", json!(1e-5)),
         ("cohere", "logit_scale", json!(0.0625)),
         ("cohere2", "logit_scale", json!(0.0625)),
@@ -67,6 +68,7 @@ fn keys_that_a_class_does_not_read_are_refused() {
     let kinds = |kind: &str| json!([kind, kind]);
     let cases = [
         ("gqa", "rotary_dim", json!(8), "unknown key rotary_dim"),
+        ("diffllama", "mlp_bias", json!(false), "unknown key mlp_bias"),
         ("gqa", "rotary_emb_base", json!(100.0), "unknown key rotary_emb_base"),
         ("phi2", "rotary_pct", json!(0.25), "unknown key rotary_pct"),
         ("gqa", "rotary_pct", json!(0.25), "rotary_pct is 0.25"),

@@ -99,6 +99,7 @@ fn heads_that_do_not_pool_are_refused() {
     let cases = [
         ("mha-dim20", 0, "--kv-heads 0: the model's"),
         ("gqa", 3, "2 key and value heads do not pool into 3"),
+        ("diffllama", 1, "DiffLlamaForCausalLM takes one half of its heads off the other"),
         ("olmo2", 1, "Olmo2ForCausalLM normalises the keys of all heads as one vector"),
     ];
     for (name, heads, part) in cases {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::gguf::{self, F32, Q4_0};
 use crate::published::from_directory;
-use crate::source::{Source, refusal};
+use crate::source::{Source, Tensor, refusal};
 use crate::values::options;
 
 #[test]
@@ -100,6 +100,7 @@ fn options_inside_a_family_are_refused() {
         ("cohere2", "order_of_interleaved_layers", json!("global_first"), "global_first"),
         ("gptj", "rotary", json!(false), "rotary is false"),
         ("gqa", "rope_scaling", json!({"type": "linear", "factor": 2}), "rope_scaling differ"),
+        ("diffllama", "num_key_value_heads", json!(1), "takes them in pairs"),
     ];
     for (name, key, value, part) in cases {
         let source = Source::of(name);
@@ -242,6 +243,32 @@ fn weights_that_are_not_finite_are_refused_by_name() {
             let line = refusal(source.path(), &options(kind));
             assert!(line.starts_with(name), "{line}");
         }
+    }
+}
+
+/// What λ of differential attention is made of.
+#[test]
+fn lambda_must_be_whole_and_finite() {
+    type Edit = Box<dyn FnOnce(&mut Tensor)>;
+    let cases: [(&str, &str, Edit); 3] = [
+        ("lambda_q1: the tensor is missing", "q1", Box::new(|t| t.0 = "gone".into())),
+        ("lambda_k2: a shape of [5, 2]", "k2", Box::new(|t| t.1 = vec![5, 2])),
+        (
+            "lambda of layer 1: a weight is NaN",
+            "q2",
+            Box::new(|t| t.2[..2].copy_from_slice(&[0xC0, 0x7F])),
+        ),
+    ];
+    for (part, vector, edit) in cases {
+        let source = Source::of("diffllama");
+        source.edit_tensors(|tensors| {
+            let name = format!("model.layers.1.self_attn.lambda_{vector}");
+            let at = tensors.iter().position(|(n, _)| *n == name).unwrap();
+            edit(&mut tensors[at].1);
+            tensors.retain(|(_, tensor)| tensor.0 != "gone");
+        });
+        let line = source.refusal();
+        assert!(line.contains(part), "{part}: {line}");
     }
 }
 

@@ -146,6 +146,10 @@ CASES = {
         "YaRN whose ramp begins and ends between two frequencies", "Llama", 32, 2, 2, 48, 261, theta=500.0, dtype="bfloat16", head_dim=32,
         rope=YARN | {"truncate": False}, tokens=64,
     ),
+    "diffllama": case("DiffLlama: differential attention, groups of two", "DiffLlama", 48, 8, 4, 64, 288, dtype="bfloat16", head_dim=10, layers=3),
+    "diffllama-wide": case(
+        "DiffLlama: one pair of heads, biases", "DiffLlama", 40, 2, 2, 64, 270, dtype="bfloat16", head_dim=36, attention_bias=True, tie_word_embeddings=True,
+    ),
 }
 
 

@@ -120,6 +120,8 @@ def randomise(model, seed):
         noise = torch.randn(p.shape, generator=rng)
         if name.endswith("bias"):
             p.data = noise * 0.3
+        elif ".lambda_" in name:
+            p.data = noise * 0.4
         elif name.endswith("sinks"):
             # Logits among scores of order 1.
             p.data = noise * 1.5

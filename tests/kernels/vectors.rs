@@ -1,8 +1,8 @@
 //! Norm, addition, gating, rotation, quantization, and scalar mathematics.
 
 use oarlock::kernels::{
-    Activation, ActsMut, activate, add, clamp, layer_norm, layer_norm_in, norm_heads, rms_norm,
-    rotate, scale, soft_cap,
+    Activation, ActsMut, activate, add, clamp, difference, layer_norm, layer_norm_in, norm_heads,
+    rms_norm, rotate, scale, soft_cap,
 };
 use oarlock::math;
 use oarlock_tests::{Random, isas};
@@ -75,6 +75,16 @@ fn sums() {
         let mut out = x.to_vec();
         add(isa, &mut out, y);
         let exact: Vec<f32> = x.iter().zip(y).map(|(x, y)| x + y).collect();
+        assert_bits(&out, &exact, &(isa, x.len()));
+    });
+}
+
+#[test]
+fn differences() {
+    everywhere(|isa, x, y| {
+        let (factor, mut out) = (0.37, vec![7.0; x.len()]);
+        difference(isa, x, y, factor, &mut out);
+        let exact: Vec<f32> = x.iter().zip(y).map(|(x, y)| (-factor).mul_add(*y, *x)).collect();
         assert_bits(&out, &exact, &(isa, x.len()));
     });
 }

@@ -99,6 +99,7 @@ fn values(role: Role, n: usize, cols: usize, random: &mut Random) -> Vec<f32> {
         (true, false) if role == Role::Slopes => (0.2, 0.05),
         // Below the scores in one head, above them in another.
         (true, false) if role == Role::SinkLogits => (0.0, 2.0),
+        (true, false) if role == Role::Lambda => (0.5, 0.2),
         (true, false) => (1.0, 0.3),
         (false, _) => (0.0, 1.0 / (cols as f64).sqrt()),
     };

@@ -11,8 +11,8 @@ use super::keys::Keys;
 use super::{Biases, Gains};
 use crate::error::Result;
 use crate::names::{
-    BIGCODE_HF, BLOOM_HF, GEMMA2_HF, GLM_HF, GLM4_HF, GPT2_HF, GPTJ_HF, LLAMA_HF, MPT_HF, NEOX_HF,
-    Names, OPT_HF, PHI_HF, PHI3_HF, STARCODER2_HF,
+    BIGCODE_HF, BLOOM_HF, DIFFLLAMA_HF, GEMMA2_HF, GLM_HF, GLM4_HF, GPT2_HF, GPTJ_HF, LLAMA_HF,
+    MPT_HF, NEOX_HF, Names, OPT_HF, PHI_HF, PHI3_HF, STARCODER2_HF,
 };
 
 /// A family, by the name of its class.
@@ -368,6 +368,13 @@ pub(super) const FAMILIES: &[Family] = &[
         theta: 1e5,
         interleaved: true,
         traits: gated::helium,
+        ..LLAMA
+    },
+    Family {
+        arch: "DiffLlamaForCausalLM",
+        model_type: "diffllama",
+        names: &DIFFLLAMA_HF,
+        traits: gated::diffllama,
         ..LLAMA
     },
 ];

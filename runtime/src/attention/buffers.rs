@@ -12,6 +12,9 @@ pub(crate) struct AttentionShape {
     /// Query heads that share a kv head.
     pub(crate) group: usize,
     pub(crate) head_dim: usize,
+    /// Whether each half of the heads attends to the values of both: then all heads attend
+    /// twice, to values of the first half and to those of the second.
+    pub(crate) differential: bool,
     /// rot_dim / 2
     pub(crate) pairs: usize,
     /// The same of layers with frequencies of their own; 0 if there are none.
@@ -33,15 +36,39 @@ impl AttentionShape {
         (self.group * self.head_dim).max(1)
     }
 
+    /// How many times the queries of a kv head attend, all heads together.
+    pub(super) fn passes(&self) -> usize {
+        if self.differential { 2 * self.n_kv_heads } else { self.n_kv_heads }
+    }
+
+    /// Whose keys and whose values the `n`th of all passes looks at.
+    pub(super) fn heads(&self, n: usize) -> Heads {
+        if !self.differential {
+            return Heads { keys: n, values: n };
+        }
+        let half = (self.n_kv_heads / 2).max(1);
+        // All keys with the values of the first half, then all with those of the second.
+        let keys = n.checked_rem(self.n_kv_heads).unwrap_or(0);
+        let values = n.checked_div(self.n_kv_heads).unwrap_or(0) * half + keys % half;
+        Heads { keys, values }
+    }
+
     /// Which token a query is of: each has one for every head of a group.
     pub(super) fn token(&self, query: usize) -> usize {
         query / self.group.max(1)
     }
 
-    /// Query heads of `items` of each kv head.
-    fn rows(&self, items: usize) -> Option<usize> {
-        self.n_kv_heads.checked_mul(self.group)?.checked_mul(items)
+    /// Query heads of `items` of each of `heads` kv heads.
+    fn rows(&self, heads: usize, items: usize) -> Option<usize> {
+        heads.checked_mul(self.group)?.checked_mul(items)
     }
+}
+
+/// Which of the kv heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Heads {
+    pub(super) keys: usize,
+    pub(super) values: usize,
 }
 
 pub(crate) struct AttentionBuffers<'a> {
@@ -52,9 +79,9 @@ pub(crate) struct AttentionBuffers<'a> {
     /// (n_kv_heads, group · head_dim): a token's queries on their way to the sinks
     pub(super) turned: &'a mut [f32],
     pub(super) queries: QueryBuffers<'a>,
-    /// Of one segment: (n_kv_heads, chunk or segments, group).
+    /// Of one segment: (passes, chunk or segments, group).
     pub(super) segment: Partials<'a>,
-    /// Of all so far: (n_kv_heads, chunk, group).
+    /// Of all so far: (passes, chunk, group).
     pub(super) total: Partials<'a>,
 }
 
@@ -111,7 +138,7 @@ impl<'a> AttentionBuffers<'a> {
             shape,
             turns: RopeBuffers::carve(source, &shape, shape.pairs)?,
             local_turns: RopeBuffers::carve(source, &shape, shape.local_pairs)?,
-            turned: source.take(shape.rows(1)?.checked_mul(shape.head_dim))?,
+            turned: source.take(shape.rows(shape.n_kv_heads, 1)?.checked_mul(shape.head_dim))?,
             queries: QueryBuffers {
                 window: Ready::carve(source, &shape)?,
                 sinks: Ready::carve(source, &shape)?,
@@ -158,7 +185,7 @@ impl QueryBuffers<'_> {
 
 impl<'a> Ready<'a> {
     fn carve(source: &mut impl Source<'a>, shape: &AttentionShape) -> Option<Self> {
-        let rows = shape.rows(shape.chunk)?;
+        let rows = shape.rows(shape.n_kv_heads, shape.chunk)?;
         let elements = rows.checked_mul(shape.padded())?;
         let scales = rows.checked_mul(shape.kv.key_scales(shape.head_dim))?;
         let (floats, quants) = if scales > 0 { (0, elements) } else { (elements, 0) };
@@ -214,7 +241,7 @@ impl<'a> Ready<'a> {
 
 impl<'a> Partials<'a> {
     fn carve(source: &mut impl Source<'a>, shape: &AttentionShape, items: usize) -> Option<Self> {
-        let rows = shape.rows(items);
+        let rows = shape.rows(shape.passes(), items);
         Some(Self {
             max: source.take(rows)?,
             sum: source.take(rows)?,

@@ -49,7 +49,8 @@ const FLAG_OUTPUT_BIAS: u32 = 4;
 const FLAG_LOCAL_ROPE: u32 = 8;
 // From here on in version 3.
 const FLAG_SINK_LOGITS: u32 = 16;
-const FLAGS: u32 = 31;
+const FLAG_DIFFERENTIAL: u32 = 32;
+const FLAGS: u32 = 63;
 
 /// How vectors are normalised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -185,6 +186,9 @@ pub struct Config {
     pub local_rope: bool,
     /// Whether each head has a logit that joins its softmax without a value.
     pub sink_logits: bool,
+    /// Whether what the second half of the heads attends to is taken off what the first does, by
+    /// a factor of the layer, the values of two heads side by side (arXiv 2410.05258).
+    pub differential: bool,
     /// Where the norms of a layer's two parts are.
     pub norms: Norms,
     /// How attention and the feed-forward part follow each other.
@@ -297,6 +301,9 @@ impl Config {
         if self.sink_logits {
             flags |= FLAG_SINK_LOGITS;
         }
+        if self.differential {
+            flags |= FLAG_DIFFERENTIAL;
+        }
         flags
     }
 
@@ -331,6 +338,7 @@ impl Config {
             output_bias: flags & FLAG_OUTPUT_BIAS != 0,
             local_rope: flags & FLAG_LOCAL_ROPE != 0,
             sink_logits: flags & FLAG_SINK_LOGITS != 0,
+            differential: flags & FLAG_DIFFERENTIAL != 0,
             norms: choice(bytes, field::NORMS, NORMS, Field::Norms)?,
             residual: choice(bytes, field::RESIDUAL, RESIDUALS, Field::Residual)?,
             qk_norm: choice(bytes, field::QK_NORM, QK_NORMS, Field::QkNorm)?,
@@ -372,6 +380,8 @@ impl Config {
             require((1..=Self::MAX_DIM).contains(&size), name)?;
         }
         require(self.n_heads.is_multiple_of(self.n_kv_heads), Field::NKvHeads)?;
+        // Then each half of the heads has keys and values of its own.
+        require(!self.differential || self.n_kv_heads.is_multiple_of(2), Field::NKvHeads)?;
         let q_dim = self.n_heads.checked_mul(self.head_dim);
         require(q_dim.is_some_and(|n| n <= Self::MAX_DIM), Field::HeadDim)?;
         require(self.rot_dim.is_multiple_of(2) && self.rot_dim <= self.head_dim, Field::RotDim)?;

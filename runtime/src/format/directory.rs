@@ -49,6 +49,8 @@ pub enum Role {
     V = 0x130,
     VBias = 0x131,
     SinkLogits = 0x132,
+    Lambda = 0x133,
+    DifferenceNorm = 0x134,
     O = 0x140,
     OBias = 0x141,
     AttnAfterNorm = 0x150,
@@ -69,7 +71,7 @@ pub enum Role {
 
 impl Role {
     /// All of them, in ascending order.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::Embedding,
         Self::Positions,
         Self::EmbeddingNorm,
@@ -86,6 +88,8 @@ impl Role {
         Self::V,
         Self::VBias,
         Self::SinkLogits,
+        Self::Lambda,
+        Self::DifferenceNorm,
         Self::O,
         Self::OBias,
         Self::AttnAfterNorm,
@@ -106,9 +110,9 @@ impl Role {
     /// The roles before the layers, in the order of the file.
     pub const BEFORE: &[Self] = Self::ALL.as_slice().split_at(5).0;
     /// The roles inside a layer, in the order of the file.
-    pub const LAYER: &[Self] = Self::ALL.as_slice().split_at(28).0.split_at(5).1;
+    pub const LAYER: &[Self] = Self::ALL.as_slice().split_at(30).0.split_at(5).1;
     /// The roles after the layers, in the order of the file.
-    pub const AFTER: &[Self] = Self::ALL.as_slice().split_at(28).1;
+    pub const AFTER: &[Self] = Self::ALL.as_slice().split_at(30).1;
 
     /// The role with this code in the file.
     pub fn from_code(code: u32) -> Option<Self> {
@@ -134,6 +138,8 @@ impl Role {
             Self::V => "v",
             Self::VBias => "v bias",
             Self::SinkLogits => "sink logits",
+            Self::Lambda => "lambda",
+            Self::DifferenceNorm => "norm of differences",
             Self::O => "o",
             Self::OBias => "o bias",
             Self::AttnAfterNorm => "norm after attention",
@@ -160,15 +166,17 @@ impl Role {
 
     /// Whether the tensor is a vector of f32 and not a packed matrix.
     pub const fn is_vector(self) -> bool {
-        self.is_bias() || self.is_norm() || matches!(self, Self::Slopes | Self::SinkLogits)
+        self.is_bias()
+            || self.is_norm()
+            || matches!(self, Self::Slopes | Self::SinkLogits | Self::Lambda)
     }
 
     /// Whether it is the gain of a norm.
     pub const fn is_norm(self) -> bool {
-        use Role::{AttnAfterNorm, AttnNorm, EmbeddingNorm, FfnAfterNorm, FfnNorm, KNorm};
-        use Role::{OutputNorm, QNorm};
+        use Role::{AttnAfterNorm, AttnNorm, DifferenceNorm, EmbeddingNorm, FfnAfterNorm, FfnNorm};
+        use Role::{KNorm, OutputNorm, QNorm};
         matches!(self, AttnNorm | QNorm | KNorm | AttnAfterNorm | FfnNorm | FfnAfterNorm)
-            || matches!(self, EmbeddingNorm | OutputNorm)
+            || matches!(self, EmbeddingNorm | DifferenceNorm | OutputNorm)
     }
 
     /// Whether a model like this has such a tensor; of a bias, whether it may.
@@ -185,6 +193,7 @@ impl Role {
             Self::AttnAfterNorm | Self::FfnAfterNorm => after,
             Self::QNorm | Self::KNorm => config.qk_norm != QkNorm::None,
             Self::SinkLogits => config.sink_logits,
+            Self::Lambda | Self::DifferenceNorm => config.differential,
             Self::AttnNormBias => config.norm == Norm::Layer && Self::AttnNorm.is_in(config),
             Self::FfnNormBias => config.norm == Norm::Layer && Self::FfnNorm.is_in(config),
             Self::OutputNormBias => config.norm == Norm::Layer,
@@ -212,6 +221,8 @@ impl Role {
             Self::OutputNorm | Self::OutputNormBias => (1, c.dim),
             Self::QNorm => (1, if c.qk_norm == QkNorm::Whole { q_dim } else { c.head_dim }),
             Self::KNorm => (1, if c.qk_norm == QkNorm::Whole { kv_dim } else { c.head_dim }),
+            Self::Lambda => (1, 1),
+            Self::DifferenceNorm => (1, 2 * c.head_dim),
             Self::Q => (q_dim, c.dim),
             Self::QBias => (1, q_dim),
             Self::K | Self::V => (kv_dim, c.dim),

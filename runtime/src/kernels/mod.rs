@@ -48,4 +48,4 @@ pub use embedding::{add_embedding_row, embedding_row};
 pub use isa::{Isa, set_control_word};
 pub use machine::Machine;
 pub use matmul::{Input, Job, Task, matmul};
-pub use vector::{add, layer_norm, layer_norm_in, norm_heads, rms_norm, rotate, scale};
+pub use vector::{add, difference, layer_norm, layer_norm_in, norm_heads, rms_norm, rotate, scale};

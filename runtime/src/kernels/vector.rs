@@ -45,6 +45,11 @@ pub fn scale(isa: Isa, x: &mut [f32], factor: f32) {
     isa.run(Scaled { x, factor });
 }
 
+/// `out = x − factor · y`, rounded once; as many as the shortest has.
+pub fn difference(isa: Isa, x: &[f32], y: &[f32], factor: f32, out: &mut [f32]) {
+    isa.run(Difference { x, y, factor, out });
+}
+
 /// `x = x + y`, both of one length.
 pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
     isa.run(Add { x, y });
@@ -283,6 +288,30 @@ impl Op for Scaled<'_> {
         for x in self.x.chunks_mut(WIDE) {
             let scaled = scale_wide(s, load_wide(s, x), factor);
             store_wide(s, x, scaled);
+        }
+    }
+}
+
+struct Difference<'a> {
+    x: &'a [f32],
+    y: &'a [f32],
+    factor: f32,
+    out: &'a mut [f32],
+}
+
+impl Op for Difference<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let minus = s.splat(-self.factor);
+        let inputs = self.x.chunks(WIDE).zip(self.y.chunks(WIDE));
+        for ((x, y), out) in inputs.zip(self.out.chunks_mut(WIDE)) {
+            let (mut x, y) = (load_wide(s, x), load_wide(s, y));
+            for part in 0..S::PARTS {
+                x[part] = s.fma(minus, y[part], x[part]);
+            }
+            store_wide(s, out, x);
         }
     }
 }

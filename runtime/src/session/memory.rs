@@ -42,6 +42,7 @@ impl<'a> Memory<'a> {
             n_kv_heads: config.n_kv_heads,
             group: config.n_heads.checked_div(config.n_kv_heads)?,
             head_dim: config.head_dim,
+            differential: config.differential,
             pairs: config.rot_dim / 2,
             local_pairs: if config.local_rope { config.rot_dim / 2 } else { 0 },
             chunk: options.step()?,

@@ -214,3 +214,22 @@ pub(super) fn helium(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) 
     let biases = Biases::Announced { qkv, o: false, mlp, norm: false };
     Ok(Traits { biases, ..Traits::default() })
 }
+
+/// arXiv 2410.05258.
+pub(super) fn diffllama(
+    keys: &Keys<'_>,
+    config: &mut Config,
+    _: &mut Vec<String>,
+) -> Result<Traits> {
+    rms(keys, config, 1e-5)?;
+    config.differential = true;
+    // What λ was drawn with before training.
+    keys.get("lambda_std_dev");
+    if !config.n_kv_heads.is_multiple_of(2) {
+        let what = format!("num_key_value_heads is {}", config.n_kv_heads);
+        return Err(Error::new(FILE, what, "differential attention takes them in pairs"));
+    }
+    let attention = keys.bool("attention_bias")?.unwrap_or(false);
+    let biases = Biases::Announced { qkv: attention, o: attention, mlp: false, norm: false };
+    Ok(Traits { biases, ..Traits::default() })
+}
