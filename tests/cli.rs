@@ -171,6 +171,59 @@ fn json_keys_are_fixed() {
     assert_eq!(several[1]["nll"], stream["nll"], "one after the other as alone");
 }
 
+/// Gemma 2's tiny model: a window of 12 in every other of its four layers.
+#[test]
+fn inspect_counts_windows() {
+    let tiny = Tiny::family("gemma2", "int8");
+    let inspect =
+        |context| json(&tiny.run("inspect", &["--json", "--context", context]).ok().text());
+    let [short, edge, long] = ["8", "12", "64"].map(inspect);
+    assert_eq!(
+        keys(&long),
+        [
+            "arch",
+            "bits_per_weight",
+            "context",
+            "file_bytes",
+            "kv_bytes_per_token",
+            "session_bytes",
+            "tensors",
+            "window",
+            "window_layers"
+        ]
+    );
+    assert_eq!((&long["window"], &long["window_layers"]), (&12.into(), &2.into()));
+    let each = |inspect: &Value| inspect["kv_bytes_per_token"].as_u64().expect("a number");
+    // Two heads of 16 dimensions, padded to 32, keys and values, a scale each.
+    assert_eq!([&short, &edge, &long].map(each), [4 * 144, 2 * 144, 2 * 144]);
+    let text = tiny.run("inspect", &["--context", "64"]).ok().text();
+    let line = text.lines().find(|line| line.starts_with("window ")).expect("a line");
+    assert!(line.ends_with("12 tokens in 2 of 4 layers"), "{line}");
+}
+
+/// GPT-2's tiny model has 160 learned positions: said before, and an error there.
+#[test]
+fn learned_positions_end_with_an_error() {
+    let tiny = Tiny::family("gpt2", "int8");
+    let ends = |command: &str, args: &[&str]| {
+        let done = tiny.run(command, args);
+        assert_eq!(done.code(), 2, "{command}: {}", done.stderr);
+        let error = done.stderr.lines().find(|line| line.starts_with("error: "));
+        let error = error.unwrap_or_else(|| panic!("{command}: {}", done.stderr));
+        assert!(error.contains("learned positions for 160 tokens, and no more"), "{error}");
+        assert!(error.ends_with("(begin anew, or take a model that rotates)"), "{error}");
+        assert!(done.stderr.contains("no text goes beyond 160 tokens"), "{}", done.stderr);
+        done
+    };
+    let done = ends("generate", &["-p", "hello", "-n", "300", "--ignore-eos", "--temp", "0"]);
+    assert!(!done.stdout.is_empty(), "what came before is there");
+    fs::write(tiny.join("text"), "some words to be predicted ".repeat(20)).unwrap();
+    ends("stream", &["-f", "text"]);
+    ends("stream", &["-f", "text", "--context", "16"]);
+    tiny.run("perplexity", &["-f", "text", "--context", "160"]).ok();
+    fails(&tiny.run("stream", &["-f", "text", "--context", "161"]), 2, "--context 161");
+}
+
 #[test]
 fn bench_reports_what_ran() {
     let tiny = Tiny::new();

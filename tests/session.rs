@@ -1,6 +1,6 @@
 //! What a session refuses, and what it leaves as it was.
 
-use oarlock::format::Config;
+use oarlock::format::{Config, Positions};
 use oarlock::layout::WeightType;
 use oarlock::{FeedError, KvType, Machine, Model, Options, OptionsError, RestoreError, Session};
 use oarlock_tests::{Aligned, Random, Synthetic, with_session};
@@ -52,6 +52,41 @@ fn every_bad_option_has_its_error() {
         assert_eq!(Session::bytes_needed(&model, &options), Err(error));
         assert_eq!(Session::new(model, options, &mut []).err(), Some(error));
         assert!(!error.to_string().is_empty());
+    }
+}
+
+/// What a ring cannot change: each token needs a position that the model has learned.
+#[test]
+fn learned_positions_end() {
+    let config =
+        Config { positions: Positions::Learned, rot_dim: 0, context: 40, ..model().config };
+    let synthetic = Synthetic::new(config, WeightType::Int8, 9);
+    let model = Model::open(&synthetic.file).expect("a good file");
+    let good = Options { context: 16, ..Options::for_model(&model) };
+    for (context, base_position) in [(41, 0), (40, 1), (16, 25), (16, u64::MAX)] {
+        let options = Options { context, base_position, ..good };
+        let error = OptionsError::NoPositions { most: 40 };
+        assert_eq!(Session::bytes_needed(&model, &options), Err(error));
+    }
+    for base_position in [0, 9] {
+        let most = 40 - base_position;
+        let tokens: Vec<u32> = (0..most as u32).collect();
+        let options = Options { base_position, ..good };
+        with_session(&model, options, |session| {
+            let feed = |session: &mut Session<'_>, tokens| session.feed(&Machine::SCALAR, tokens);
+            feed(session, &tokens[1..]).expect("positions enough");
+            let before = session.logits(&Machine::SCALAR).to_vec();
+            let error = FeedError::NoPositions { most };
+            assert_eq!(feed(session, &[1, 2]), Err(error), "not even the first");
+            assert_eq!(session.len(), most - 1);
+            assert_eq!(session.logits(&Machine::SCALAR), before, "as if nothing had been asked");
+            feed(session, &[1]).expect("the last position");
+            assert_eq!(feed(session, &[1]), Err(error));
+            session.truncate(most - 2).expect("within the slack");
+            feed(session, &[3, 4]).expect("there is room again");
+            session.reset(4).expect("as before");
+            feed(session, &tokens).expect("a new stream has all of them");
+        });
     }
 }
 

@@ -479,10 +479,11 @@ fn sink_logits_take_their_part() {
 /// Differential attention, of one pair of heads and of several.
 #[test]
 fn half_the_heads_are_taken_off_the_other_half() {
-    for (heads, kv_heads, head_dim, sink_logits) in [(2, 2, 36, false), (8, 4, 10, true)] {
+    for (heads, kv_heads, head_dim, window) in [(2, 2, 36, 0), (8, 4, 10, 9)] {
         let config = Config {
             differential: true,
-            sink_logits,
+            sink_logits: window > 0,
+            window,
             ..config(heads, kv_heads, head_dim, head_dim)
         };
         let model = Synthetic::new(config, WeightType::F32, 8);

@@ -21,9 +21,14 @@ impl Tiny {
 
     /// Converts the model with these weights.
     pub fn of(weights: &str) -> Self {
+        Self::family("gqa", weights)
+    }
+
+    /// Converts this one of the tiny models.
+    pub fn family(name: &str, weights: &str) -> Self {
         let tiny = Self { folder: TempDir::new() };
         let mut convert = Command::new(bin("oarlock-convert"));
-        convert.arg(fixture("tiny").join("gqa")).args(["--weights", weights, "-o"]);
+        convert.arg(fixture("tiny").join(name)).args(["--weights", weights, "-o"]);
         run(convert.arg(tiny.model()), 60).ok();
         tiny
     }
