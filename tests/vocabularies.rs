@@ -122,9 +122,21 @@ fn compare(name: &str, section: &[u8], hashes: &str) {
 
 #[test]
 fn small_ones() {
-    for name in
-        ["nfc", "o200k", "tekken", "llama", "gemma", "first", "always", "unknown", "unfused"]
-    {
+    for name in [
+        "nfc",
+        "nfkc",
+        "bloom",
+        "o200k",
+        "tekken",
+        "llama",
+        "gemma",
+        "first",
+        "always",
+        "unknown",
+        "unigram",
+        "unigram_bytes",
+        "unfused",
+    ] {
         check(&format!("small_{name}"));
     }
 }

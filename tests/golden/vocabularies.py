@@ -39,6 +39,9 @@ LEAD, REST = r"[^\r\n\p{L}\p{N}]?", r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+
 CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
 
 
+BLOOM = r" ?[^(\s|[.,!?…。，、।۔،])]+"
+
+
 def cased(tail, digits):
     return f"{LEAD}{UPPER}*{LOWER}+{tail}|{LEAD}{UPPER}+{LOWER}*{tail}|{digits}{REST}"
 
@@ -51,6 +54,13 @@ def byte_level(corpus, pattern, normalizer=None):
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tok.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=900, initial_alphabet=alphabet, show_progress=False))
     tok.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]])
+    return tok
+
+
+def with_words(tok):
+    """With added tokens that may not be parts of words."""
+    tok.add_tokens([AddedToken(t, single_word=True, normalized=False) for t in ["a", "12", "é"]])
+    tok.add_tokens([AddedToken(t, single_word=True, normalized=True, lstrip=True) for t in ["on", "\u0301", "ガ"]])
     return tok
 
 
@@ -99,6 +109,8 @@ def small(corpus):
     metaspace = pre_tokenizers.Metaspace
     return {
         "small_nfc": byte_level(corpus, QWEN2, normalizers.NFC()),
+        "small_nfkc": with_words(byte_level(corpus, QWEN2, normalizers.NFKC())),
+        "small_bloom": byte_level(corpus, BLOOM),
         "small_o200k": byte_level(corpus, cased(CONTRACTION, r"\p{N}{1,3}")),
         "small_tekken": byte_level(corpus, cased("", r"\p{N}"), normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])),
         "small_llama": sentence_piece(corpus, llama, None, True),

@@ -76,6 +76,8 @@ pub(super) struct Added {
     pub rstrip: bool,
     pub normalized: bool,
     pub special: bool,
+    /// Whether it may not be a part of a word.
+    pub single_word: bool,
 }
 
 /// The merges of `(left, right)` texts; a pair that comes again counts where it comes last.

@@ -89,11 +89,12 @@ pub fn from_gguf(source: &GgufTokenizer<'_>) -> Result<Compiled, TokenizerError>
 fn splitter(source: &GgufTokenizer<'_>) -> Result<Splitter, TokenizerError> {
     match source.pre {
         Some("gpt-2" | "phi-2" | "olmo" | "mpt") => Ok(Splitter::Gpt2),
-        Some("llama-bpe" | "llama3" | "llama-v3") => Ok(Splitter::Llama3),
+        Some("llama-bpe" | "llama3" | "llama-v3" | "glm4" | "chatglm-bpe") => Ok(Splitter::Llama3),
         Some("qwen2" | "deepseek-r1-qwen" | "stablelm2") => Ok(Splitter::Qwen2),
         Some("smollm" | "starcoder" | "refact" | "command-r") => Ok(Splitter::SmolLm),
         Some("gpt-4o") => Ok(Splitter::O200k),
         Some("tekken") => Ok(Splitter::Tekken),
+        Some("bloom") => Ok(Splitter::Bloom),
         other => Err(TokenizerError::unsupported("tokenizer.ggml.pre", other.unwrap_or("none"))),
     }
 }
@@ -106,16 +107,19 @@ fn describe(source: &GgufTokenizer<'_>) -> Result<Description, TokenizerError> {
         return Err(malformed("tokenizer.ggml.tokens: the same token twice"));
     }
     let (tokens, byte_ids) = tokens(source, &types);
-    let llama3 = splitter == Splitter::Llama3;
+    let pre = source.pre.unwrap_or_default();
+    let is_llama3 = splitter == Splitter::Llama3 && pre != "glm4" && pre != "chatglm-bpe";
     // Files of Llama 3 and of Tekken leave the key out and mean yes.
-    let add_bos = source.add_bos.unwrap_or(llama3 || splitter == Splitter::Tekken);
+    let add_bos = source.add_bos.unwrap_or(is_llama3 || splitter == Splitter::Tekken);
     let add_eos = source.add_eos.unwrap_or(false);
     Ok(Description {
         splitter,
         tokens,
         byte_ids,
         merges: merge_pairs(source, &vocab)?,
-        ignore_merges: llama3 || matches!(splitter, Splitter::O200k | Splitter::Tekken),
+        ignore_merges: is_llama3
+            || pre == "glm4"
+            || matches!(splitter, Splitter::O200k | Splitter::Tekken),
         added: added(source, &types, true),
         prefix: source.bos.filter(|_| add_bos).into_iter().collect(),
         suffix: source.eos.filter(|_| add_eos).into_iter().collect(),
@@ -185,6 +189,7 @@ fn added(source: &GgufTokenizer<'_>, types: &[i32], normalized: bool) -> Vec<Add
             rstrip: false,
             normalized: normalized && kind == USER_DEFINED,
             special: kind != USER_DEFINED,
+            single_word: false,
         })
     };
     (0..).zip(&source.tokens).zip(types).filter_map(token).collect()

@@ -269,7 +269,9 @@ fn added_tokens(
         let known = added.iter().any(|token| token.text == *text);
         if let (false, Some(&id)) = (known, vocab.get(text.as_str())) {
             let (lstrip, rstrip, normalized, special) = (false, false, false, true);
-            added.push(Added { id, text: text.clone(), lstrip, rstrip, normalized, special });
+            let text = text.clone();
+            let single_word = false;
+            added.push(Added { id, text, lstrip, rstrip, normalized, special, single_word });
         }
     }
     check_ids(&added, vocab)?;
@@ -297,10 +299,6 @@ fn added_token(id: Option<u64>, token: &Value) -> Result<Added, TokenizerError> 
     let wrong = || malformed(format!("added_tokens: {token}"));
     let flag = |name: &str| token[name].as_bool().unwrap_or(false);
     let text = token["content"].as_str().ok_or_else(wrong)?;
-    if flag("single_word") {
-        let found = format!("single_word of {text:?}");
-        return Err(TokenizerError::unsupported("added tokens", found));
-    }
     Ok(Added {
         id: id
             .and_then(|id| u32::try_from(id).ok())
@@ -310,6 +308,7 @@ fn added_token(id: Option<u64>, token: &Value) -> Result<Added, TokenizerError> 
         lstrip: flag("lstrip"),
         rstrip: flag("rstrip"),
         special: flag("special"),
+        single_word: flag("single_word"),
         normalized: token["normalized"].as_bool().unwrap_or(!flag("special")),
     })
 }

@@ -1,6 +1,6 @@
 //! Recognising the normalizer of a `tokenizer.json`.
 
-use oarlock::tokenizer::tables::{COMPOSE, LOWERCASE, PREPEND, SPACE_MARK};
+use oarlock::tokenizer::tables::{COMPAT, COMPOSE, LOWERCASE, PREPEND, SPACE_MARK};
 use serde_json::Value;
 
 use super::TokenizerError;
@@ -25,16 +25,18 @@ fn refused(what: &Value) -> TokenizerError {
 
 /// Adds the rule of a step. They are carried out in one order, whatever that of the steps.
 fn add(step: &Value, rules: &mut u32) -> Result<(), TokenizerError> {
+    const FORM: u32 = COMPOSE | COMPAT;
     let (rule, after) = match step["type"].as_str() {
         Some("Sequence") => {
             let steps = step["normalizers"].as_array().ok_or_else(|| refused(step))?;
             return steps.iter().try_for_each(|step| add(step, rules));
         }
         Some("NFC") => (COMPOSE, 0),
-        Some("Lowercase") => (LOWERCASE, COMPOSE),
-        Some("Prepend") if step["prepend"] == MARK => (PREPEND, COMPOSE | LOWERCASE),
+        Some("NFKC") => (FORM, 0),
+        Some("Lowercase") => (LOWERCASE, FORM),
+        Some("Prepend") if step["prepend"] == MARK => (PREPEND, FORM | LOWERCASE),
         Some("Replace") if step["pattern"]["String"] == " " && step["content"] == MARK => {
-            (SPACE_MARK, COMPOSE | LOWERCASE | PREPEND)
+            (SPACE_MARK, FORM | LOWERCASE | PREPEND)
         }
         _ => return Err(refused(step)),
     };

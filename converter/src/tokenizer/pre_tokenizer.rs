@@ -12,6 +12,9 @@ const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N
 const O200K: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+/// What lies between its matches is words too.
+const BLOOM: &str = r" ?[^(\s|[.,!?…。，、।۔،])]+";
+
 /// A step of a pre-tokenizer, as far as we know it.
 #[derive(PartialEq, Eq)]
 enum Step<'a> {
@@ -36,6 +39,7 @@ pub(super) fn recognise(pre_tokenizer: &Value) -> Result<Splitter, TokenizerErro
         [Split(QWEN2), Bytes { regex: false }] => Ok(Splitter::Qwen2),
         [Split(O200K), Bytes { regex: false }] => Ok(Splitter::O200k),
         [Split(TEKKEN), Bytes { regex: false }] => Ok(Splitter::Tekken),
+        [Split(BLOOM), Bytes { regex: false }] => Ok(Splitter::Bloom),
         _ => Err(refused(pre_tokenizer)),
     }
 }
@@ -44,13 +48,13 @@ fn refused(what: &Value) -> TokenizerError {
     TokenizerError::unsupported("pre_tokenizer", what)
 }
 
-/// Whether matches become words, and so does what lies between: of which there is none, since
-/// all of the expressions here match at every character. Then taking out what does *not* match
-/// the inverted expression comes to the same.
+/// Whether matches become words, and so does what lies between: of which there is none where
+/// the expression matches at every character, as all but BLOOM's do. Then taking out what does
+/// *not* match the inverted expression comes to the same.
 fn splits(step: &Value) -> bool {
     let (behavior, invert) = (&step["behavior"], step["invert"].as_bool());
     (behavior == "Isolated" && invert == Some(false))
-        || (behavior == "Removed" && invert == Some(true))
+        || (behavior == "Removed" && invert == Some(true) && step["pattern"]["Regex"] != BLOOM)
 }
 
 fn flatten<'a>(step: &'a Value, steps: &mut Vec<Step<'a>>) -> Result<(), TokenizerError> {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use oarlock::tokenizer::tables::{
-    ADDED_SPECIAL, END, Header, LSTRIP, NONE, PROBES, RSTRIP, SPECIAL, Units, hash_pair, hash_word,
-    home,
+    ADDED_SPECIAL, END, Header, LONGEST_SCORED, LSTRIP, NONE, PROBES, RSTRIP, SINGLE_WORD, SPECIAL,
+    Units, hash_pair, hash_word, home,
 };
 use oarlock::tokenizer::{Symbol, Tokenizer, rewrite};
 
@@ -64,6 +64,10 @@ fn section(description: &Description, words: &[u32]) -> Result<Vec<u8>, Tokenize
     let words_table = word_table(&description.tokens, words);
     let merges = merge_table(&description.merges);
     let longest = words.iter().map(|&id| description.tokens[id as usize].bytes.len()).max();
+    if description.units == Units::Scored && longest > Some(LONGEST_SCORED) {
+        let found = format!("a token of {} bytes", longest.unwrap_or_default());
+        return Err(TokenizerError::unsupported("model.vocab", found));
+    }
     // Ids beyond the vocabulary are never spelled with.
     let scores = description.scores.iter().copied();
     let scores: Vec<f64> = if description.units == Units::Scored {
@@ -140,7 +144,8 @@ fn added(description: &Description, normalized: bool, blob: &mut Vec<u8>) -> Vec
         }
         let flags = flag(added.lstrip, LSTRIP)
             | flag(added.rstrip, RSTRIP)
-            | flag(added.special, ADDED_SPECIAL);
+            | flag(added.special, ADDED_SPECIAL)
+            | flag(added.single_word, SINGLE_WORD);
         [start as u32, (blob.len() - start) as u32, added.id, flags]
     };
     let mut entries: Vec<_> = chosen.into_iter().map(entry).collect();

@@ -3,8 +3,8 @@
 use core::ops::Range;
 
 use super::rewrite::Source;
-use super::tables::{ADDED_SPECIAL, Added, LSTRIP, RSTRIP, Tables};
-use super::unicode::{Class, class};
+use super::tables::{ADDED_SPECIAL, Added, LSTRIP, RSTRIP, SINGLE_WORD, Tables};
+use super::unicode::{Class, class, is_word};
 
 /// Which parts of a text may match special tokens such as `<|im_end|>`.
 ///
@@ -115,8 +115,10 @@ impl<'a> Finder<'a> {
             let tail = self.text.as_bytes().get(at..)?;
             at += tail.iter().position(|&byte| self.first_bytes.contains(byte))?;
             match self.longest(at) {
-                // What looks special in a text that is not trusted is passed over.
+                // What looks special in a text that is not trusted is passed over, and what is
+                // to be a word and is none.
                 Some((token, true)) => at += token.text.len(),
+                Some((token, false)) if !self.may_stand(&token, at) => at += token.text.len(),
                 Some((token, false)) => return Some(self.strip(&token, from, at)),
                 None => at += 1,
             }
@@ -163,6 +165,13 @@ impl<'a> Finder<'a> {
             Trust::Outside => Some(true),
             Trust::Across => None,
         }
+    }
+
+    /// Whether a token at `at` is no part of a word, if it is not to be one.
+    fn may_stand(&self, token: &Added<'_>, at: usize) -> bool {
+        let before = self.text.get(..at).and_then(|text| text.chars().next_back());
+        let after = self.text.get(at + token.text.len()..).and_then(|text| text.chars().next());
+        token.flags & SINGLE_WORD == 0 || !before.into_iter().chain(after).any(is_word)
     }
 
     /// The place of a token with the spaces that it takes, as far back as `from`.

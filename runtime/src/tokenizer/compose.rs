@@ -1,4 +1,4 @@
-//! Unicode's normal form C, as Hugging Face `tokenizers` computes it, in no memory.
+//! Unicode's normal forms C and KC, as Hugging Face `tokenizers` computes them, in no memory.
 //!
 //! Marks behind a letter are put in the order of their combining classes and joined to it
 //! as far as they go. How many they are is the text's choice, so they are not gathered
@@ -11,13 +11,36 @@ use core::str::Chars;
 #[path = "compose_tables.rs"]
 mod tables;
 
-/// Bytes of the normal form, per byte of the text, at most.
-pub(super) const GROWTH: usize = 3;
+/// The normal forms that are composed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// What is the same by Unicode's word.
+    Canonical,
+    /// And what only looks otherwise: wide letters, ligatures, letters in circles.
+    Compatible,
+}
+
+impl Form {
+    /// Bytes of the normal form, per byte of the text, at most.
+    pub const fn growth(self) -> usize {
+        match self {
+            Self::Canonical => 3,
+            // U+FDFA is eighteen letters.
+            Self::Compatible => 11,
+        }
+    }
+
+    /// Whether the character may change, or join what is before it, or change places with it. A
+    /// text without one is normal.
+    pub fn is_restless(self, c: char) -> bool {
+        is_restless(c) || (self == Self::Compatible && !compatible(c).is_empty())
+    }
+}
 
 /// Gives the normal form of a text, which is best one that begins behind a character that is
-/// not [restless](is_restless) and ends before another.
-pub(super) fn compose(text: &str, put: &mut dyn FnMut(char)) {
-    let mut rest = Decomposed::new(text);
+/// not [restless](Form::is_restless) and ends before another.
+pub(super) fn compose(form: Form, text: &str, put: &mut dyn FnMut(char)) {
+    let mut rest = Decomposed::new(form, text);
     let mut letter = rest.take_letter();
     loop {
         let marks = rest.clone();
@@ -66,15 +89,24 @@ fn join(
 /// The characters that a text stands for, decomposed as far as they go.
 #[derive(Clone)]
 struct Decomposed<'a> {
+    form: Form,
     chars: Chars<'a>,
+    /// What still comes of a character that looks otherwise, in order.
+    plain: &'static [u32],
     /// What still comes of the last one, in reverse.
     pending: [char; 4],
     waiting: usize,
 }
 
 impl<'a> Decomposed<'a> {
-    fn new(text: &'a str) -> Self {
-        Self { chars: text.chars(), pending: ['\0'; 4], waiting: 0 }
+    fn new(form: Form, text: &'a str) -> Self {
+        Self { form, chars: text.chars(), plain: &[], pending: ['\0'; 4], waiting: 0 }
+    }
+
+    fn take_plain(&mut self) -> Option<char> {
+        let (&c, rest) = self.plain.split_first()?;
+        self.plain = rest;
+        char::from_u32(c)
     }
 
     /// The next character, if it is no mark.
@@ -104,11 +136,20 @@ impl Iterator for Decomposed<'_> {
     type Item = char;
 
     fn next(&mut self) -> Option<char> {
+        if let Some(c) = self.take_plain() {
+            return Some(c);
+        }
         if let Some(waiting) = self.waiting.checked_sub(1) {
             self.waiting = waiting;
             return self.pending.get(waiting).copied();
         }
         let mut c = self.chars.next()?;
+        if self.form == Form::Compatible {
+            self.plain = compatible(c);
+            if let Some(c) = self.take_plain() {
+                return Some(c);
+            }
+        }
         while let Some((first, second)) = step(c) {
             second.into_iter().for_each(|second| self.push(second));
             c = first;
@@ -152,14 +193,28 @@ impl Iterator for Ordered<'_> {
     }
 }
 
-/// Whether the character may change, or join what is before it, or change places with it. A
-/// text without one is normal.
-pub(super) fn is_restless(c: char) -> bool {
+/// [`Form::is_restless`] of the canonical form.
+fn is_restless(c: char) -> bool {
     let c = u32::from(c);
     c >= 0x300 && {
         let after = tables::RESTLESS.partition_point(|&(_, last)| last < c);
         tables::RESTLESS.get(after).is_some_and(|&(first, _)| first <= c)
     }
+}
+
+/// What a character that looks otherwise becomes, decomposed; nothing if it is none.
+fn compatible(c: char) -> &'static [u32] {
+    let c = u32::from(c);
+    if c < 0xA0 {
+        return &[];
+    }
+    let found = tables::COMPATIBLE.binary_search_by_key(&c, |&(c, ..)| c);
+    let row = found.ok().and_then(|at| tables::COMPATIBLE.get(at));
+    row.and_then(|&(_, start, len)| {
+        let start = usize::from(start);
+        tables::PLAIN.get(start..start + usize::from(len))
+    })
+    .unwrap_or_default()
 }
 
 /// The combining class; 0 if it is no mark.

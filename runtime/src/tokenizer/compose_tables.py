@@ -15,6 +15,7 @@ from tokenizers import normalizers
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 HANGUL = range(0xAC00, 0xD7A4)  # computed, not looked up
 NFD, NFC, NFKD = (form().normalize_str for form in (normalizers.NFD, normalizers.NFC, normalizers.NFKD))
+KC_GROWTH = 11  # as in compose.rs
 
 
 def moved(c):
@@ -46,6 +47,13 @@ def decompositions():
     return {c: (first_part(t[:-1]), ord(t[-1])) if len(t) > 1 else (ord(t), 0) for c, t in full.items()}
 
 
+def compatible():
+    """What form KC makes of a code point where it is not what form C makes: {code: text}."""
+    found = {c: NFKD(chr(c)) for c in CODE_POINTS if NFKD(chr(c)) != NFD(chr(c))}
+    assert all(len(t.encode()) <= KC_GROWTH * len(chr(c).encode()) for c, t in found.items())
+    return found
+
+
 def ranges(values):
     """Inclusive ranges of code points with the same value."""
     out = []
@@ -59,9 +67,11 @@ def ranges(values):
 
 def table(name, doc, kind, rows):
     print(f"\n/// {doc}\npub(super) const {name}: &[{kind}] = &[")
-    rows = ["(" + ", ".join(f"0x{n:X}" for n in row) + ")" for row in rows]
-    for at in range(0, len(rows), 4):
-        print("    " + ", ".join(rows[at : at + 4]) + ",")
+    alone = kind == "u32"
+    rows = [", ".join(f"0x{n:X}" for n in row) if alone else "(" + ", ".join(f"0x{n:X}" for n in row) + ")" for row in rows]
+    wide = 12 if alone else 4
+    for at in range(0, len(rows), wide):
+        print("    " + ", ".join(rows[at : at + wide]) + ",")
     print("];")
 
 
@@ -78,6 +88,12 @@ def main():
     table("CLASSES", "Marks: first and last code point, combining class.", "(u32, u32, u8)", ranges(marks))
     table("STEPS", "A code point and the two that it stands for; the second is 0 if there is one.", "(u32, u32, u32)", [(c, *pair) for c, pair in sorted(steps.items())])
     table("PAIRS", "Two code points and what they compose to.", "(u32, u32, u32)", [(*pair, c) for pair, c in sorted(pairs.items())])
+    plain, rows = "", []
+    for c, text in sorted(compatible().items(), key=lambda item: -len(item[1])):
+        plain += "" if text in plain else text
+        rows.append((c, plain.find(text), len(text)))
+    table("COMPATIBLE", "A code point, and where in `PLAIN` begins what form KC makes of it, and its length.", "(u32, u16, u8)", sorted(rows))
+    table("PLAIN", "What those become, decomposed.", "u32", [(ord(c),) for c in plain])
     table("RESTLESS", "First and last code point of those that composing changes, moves or joins to what is before.", "(u32, u32)", [r[:2] for r in ranges(dict.fromkeys(restless, 0))])
 
 

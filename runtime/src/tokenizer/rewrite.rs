@@ -6,8 +6,8 @@
 
 use core::ops::Range;
 
-use super::compose::{self, compose, is_restless};
-use super::tables::{COMPOSE, LOWERCASE, PREPEND, SPACE_MARK};
+use super::compose::{Form, compose};
+use super::tables::{COMPAT, COMPOSE, LOWERCASE, PREPEND, SPACE_MARK};
 
 /// What SentencePiece writes for a space.
 const MARK: char = '\u{2581}';
@@ -21,9 +21,15 @@ impl Rules {
         self.0 & rule != 0
     }
 
+    /// The normal form that the text gets.
+    fn form(self) -> Option<Form> {
+        let form = if self.has(COMPAT) { Form::Compatible } else { Form::Canonical };
+        self.has(COMPOSE).then_some(form)
+    }
+
     /// Whether a text with this character has to be looked into.
     fn may_change(self, c: char) -> bool {
-        (self.has(COMPOSE) && is_restless(c))
+        self.form().is_some_and(|form| form.is_restless(c))
             || (self.has(SPACE_MARK) && c == MARK)
             || (self.has(LOWERCASE) && !c.to_lowercase().eq([c]))
     }
@@ -42,8 +48,10 @@ impl Rules {
         match *part {
             Part::Same(text) => put(text),
             Part::Before => put(" "),
-            Part::Changed(text) if self.has(COMPOSE) => compose(text, &mut |c| self.one(c, put)),
-            Part::Changed(text) => text.chars().for_each(|c| self.one(c, put)),
+            Part::Changed(text) => match self.form() {
+                Some(form) => compose(form, text, &mut |c| self.one(c, put)),
+                None => text.chars().for_each(|c| self.one(c, put)),
+            },
         }
     }
 
@@ -60,7 +68,7 @@ impl Rules {
 
     /// How many times as long a part can get.
     fn growth(self) -> usize {
-        let composed = if self.has(COMPOSE) { compose::GROWTH } else { 1 };
+        let composed = self.form().map_or(1, Form::growth);
         // U+0130 becomes three bytes of two, and nothing grows more.
         composed * if self.has(LOWERCASE) { 2 } else { 1 }
     }

@@ -1,7 +1,8 @@
 //! Pre-tokenizers: where one word ends and the next begins.
 //!
-//! Each is the regular expression of its tokenizer, written out by hand. All of them
-//! match at every character, so a text is its words without rest.
+//! Each is the regular expression of its tokenizer, written out by hand. All of them but one
+//! match at every character, so a text is its words without rest; what BLOOM's leaves out
+//! between two matches is a word too.
 
 mod cased;
 
@@ -28,6 +29,8 @@ pub enum Splitter {
     O200k = 6,
     /// As [`Splitter::O200k`], numbers one by one and nothing after an apostrophe.
     Tekken = 7,
+    /// ` ?[^(\s|.,!?…。，、।۔،)]+`
+    Bloom = 8,
 }
 
 impl Splitter {
@@ -42,6 +45,7 @@ impl Splitter {
             5 => Some(Self::Spaces),
             6 => Some(Self::O200k),
             7 => Some(Self::Tekken),
+            8 => Some(Self::Bloom),
             _ => None,
         }
     }
@@ -58,6 +62,7 @@ impl Splitter {
             Self::Spaces => spaces(text, at),
             Self::O200k => cased::word_end(text, at, 3, true),
             Self::Tekken => cased::word_end(text, at, 1, false),
+            Self::Bloom => bloom(text, at),
         }
     }
 }
@@ -154,6 +159,33 @@ fn spaces(text: &str, at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     let found = rest.char_indices().skip(1).find(|&(_, c)| c == ' ');
     found.map_or(text.len(), |(found, _)| at + found)
+}
+
+/// The end of a match at `at`, or of what lies before the next one.
+fn bloom(text: &str, at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let len = match bloom_word(rest) {
+        0 => rest.char_indices().find(|&(i, _)| rest.get(i..).is_some_and(|r| bloom_word(r) > 0)),
+        len => return at + len,
+    };
+    at + len.map_or(rest.len(), |(i, _)| i)
+}
+
+/// Bytes of what matches where a text begins.
+fn bloom_word(text: &str) -> usize {
+    let word = text.strip_prefix(' ').unwrap_or(text);
+    match word.find(ends_bloom_word).unwrap_or(word.len()) {
+        0 => 0,
+        len => text.len() - word.len() + len,
+    }
+}
+
+fn ends_bloom_word(c: char) -> bool {
+    let is_mark = matches!(
+        c,
+        '(' | ')' | '|' | '.' | ',' | '!' | '?' | '…' | '。' | '，' | '、' | '।' | '۔' | '،'
+    );
+    is_mark || unicode::class(c) == Class::Space
 }
 
 fn smollm(text: &str, at: usize) -> usize {

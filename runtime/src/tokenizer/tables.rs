@@ -32,6 +32,8 @@ pub const VERSION: u32 = 2;
 pub const HEADER: usize = 64;
 /// No token, no merge.
 pub const NONE: u32 = u32::MAX;
+/// Bytes of the longest token of [`Units::Scored`]: at each character all up to it are looked up.
+pub const LONGEST_SCORED: usize = 256;
 /// Slots that a search looks at.
 pub const PROBES: usize = 32;
 /// Flag of a token: special.
@@ -44,9 +46,13 @@ pub const LSTRIP: u32 = 1;
 pub const RSTRIP: u32 = 2;
 /// Flag of an added token: matches only where special tokens may.
 pub const ADDED_SPECIAL: u32 = 4;
+/// Flag of an added token: not within a word.
+pub const SINGLE_WORD: u32 = 8;
 
 /// Rule of the text: normal form C.
 pub const COMPOSE: u32 = 1;
+/// With [`COMPOSE`]: normal form KC.
+pub const COMPAT: u32 = 2;
 /// Rule of the text: lower case.
 pub const LOWERCASE: u32 = 4;
 /// Rule of the text: a space is put before it.
@@ -66,6 +72,7 @@ pub const STRIP: u32 = 1 << 24;
 pub const STRIP_ALL: u32 = 1 << 25;
 /// All rules there are.
 pub const RULES: u32 = COMPOSE
+    | COMPAT
     | LOWERCASE
     | PREPEND
     | SPACE_MARK
@@ -282,12 +289,16 @@ impl<'m> Tables<'m> {
         if header.version != header.own_version() || header.rules & !RULES != 0 {
             return None;
         }
+        let units = Units::from_code(header.units)?;
+        if units == Units::Scored && header.longest_word as usize > LONGEST_SCORED {
+            return None;
+        }
         let mut rest = Rest(section.get(HEADER..)?);
         let tokens = header.tokens as usize;
         let mut tables = Self {
             splitter: Splitter::from_code(header.splitter)?,
             rules: header.rules,
-            units: Units::from_code(header.units)?,
+            units,
             unknown: header.unknown.checked_sub(1),
             longest_word: header.longest_word as usize,
             byte_ids: rest.take(256)?,

@@ -112,6 +112,11 @@ fn is_in(ranges: &[(u32, u32)], c: char) -> bool {
     ranges.get(after).is_some_and(|&(first, _)| first <= c)
 }
 
+/// Whether an added token that is to stand as a single word may not stand beside it.
+pub(super) fn is_word(c: char) -> bool {
+    is_in(tables::WORDS, c)
+}
+
 /// Whether `Digits` takes the character for a digit.
 pub(super) fn is_digit(c: char, class: Class) -> bool {
     let later = |&(first, last): &(u32, u32)| (first..=last).contains(&(c as u32));

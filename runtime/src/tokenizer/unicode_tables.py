@@ -7,7 +7,7 @@ today but what its regular expressions and its `Digits` were built with.
 """
 
 import tokenizers
-from tokenizers import Regex, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
 
 CODE_POINTS = [c for c in range(1, 0x110000) if not 0xD800 <= c < 0xE000]
 CHUNK = 512
@@ -46,6 +46,19 @@ def regex(pattern):
     return members(pre_tokenizers.Split(Regex(pattern), "isolated"))
 
 
+def words():
+    """The code points beside which an added token is not a single word. (`Regex` is another one's.)"""
+    found = set()
+    for token in "xy":
+        tok = Tokenizer(models.BPE())
+        tok.add_tokens([AddedToken(token, single_word=True, normalized=False)])
+        for at in range(0, len(CODE_POINTS), CHUNK):
+            chunk = [c for c in CODE_POINTS[at : at + CHUNK] if chr(c) != token]
+            texts = tok.encode_batch([chr(c) + token for c in chunk])
+            found |= {c for c, text in zip(chunk, texts) if not text.ids}
+    return found
+
+
 letters, numbers, spaces = regex(r"\p{L}"), regex(r"\p{N}"), regex(r"\s")
 digits = members(pre_tokenizers.Digits(individual_digits=True))
 assert numbers <= digits and not digits & letters and not digits & spaces
@@ -58,4 +71,5 @@ table("SPACES", r"`\s`", spaces)
 table("UPPER", r"`[\p{Lu}\p{Lt}]`", regex(r"[\p{Lu}\p{Lt}]"))
 table("LOWER", r"`\p{Ll}`", regex(r"\p{Ll}"))
 table("MARKS", r"`\p{M}`", regex(r"\p{M}"))
+table("WORDS", r"`\w`, of another regular expression: beside it, an added token is not a single word.", words())
 table("DIGITS_ONLY", r"What `Digits` cuts out beyond `\p{N}`: it knows a later Unicode.", digits - numbers)
