@@ -1,7 +1,8 @@
 //! The same bits from every instruction set, number of threads and chunk size, while the
 //! ring wraps; and the same again after tokens were taken back.
 
-use oarlock::format::{Activation, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual, Scale};
+use oarlock::format::{Activation, Clamped, Config, Mlp, Norm, Norms, Positions, QkNorm};
+use oarlock::format::{Residual, Routing, Scale};
 use oarlock::layout::WeightType;
 use oarlock::{Isa, KvType, Machine, Model, Options, Session, TruncateError};
 use oarlock_tests::{Aligned, Random, Synthetic, Threads, isas};
@@ -106,6 +107,8 @@ fn isa_threads_and_chunk_leave_no_trace() {
 #[test]
 fn options_of_families_leave_no_trace() {
     let base = *Model::open(&model(WeightType::Int4).file).expect("a good file").config();
+    let (n_layers, n_experts, n_experts_used, expert_ffn_dim) = (3, 7, 3, 21);
+    let experts = Config { n_layers, n_experts, n_experts_used, expert_ffn_dim, ..base };
     let families = [
         Config { norms: Norms::After, qk_norm: QkNorm::Whole, ..base },
         Config { qk_norm: QkNorm::Head, residual_scale: Scale(0.3), ..base },
@@ -153,6 +156,14 @@ fn options_of_families_leave_no_trace() {
         },
         Config { sink_logits: true, window: 9, ..base },
         Config { differential: true, ..base },
+        Config { routing: Routing::Chosen, ..experts },
+        Config {
+            shared_ffn_dim: 50,
+            clamped: Some(Clamped { slope: 1.5, limit: 0.9 }),
+            residual_scale: Scale(0.7),
+            ..experts
+        },
+        Config { norms: Norms::After, mlp: Mlp::Plain, n_experts_used: 1, ..experts },
     ];
     for (config, kind) in
         families.into_iter().zip([WeightType::Int4, WeightType::F32].iter().cycle())

@@ -4,8 +4,8 @@ use std::io::Cursor;
 
 use oarlock::Sampling;
 use oarlock::format::{
-    ALIGN, Activation, Config, Entry, Field, Header, Norm, Norms, OpenError, Positions, Residual,
-    Role, Scale, Section, TensorType, metadata_crc,
+    ALIGN, Activation, Clamped, Config, Entry, Field, Header, Norm, Norms, OpenError, Positions,
+    Residual, Role, Routing, Scale, Section, TensorType, metadata_crc,
 };
 use oarlock::layout::WeightType;
 use oarlock::model::{Model, VerifyError};
@@ -23,20 +23,24 @@ fn specs(config: &Config) -> Vec<Spec> {
             Role::Embedding | Role::Output => TensorType::Matrix(WeightType::Int8),
             Role::Q | Role::K => TensorType::Matrix(WeightType::Int4a),
             Role::V => TensorType::Matrix(WeightType::F32),
+            role if role.is_router() => TensorType::Matrix(WeightType::F32),
             _ => TensorType::Matrix(WeightType::Int4),
         };
         let name = format!("{}.{}", role.name(), layer.map_or(-1, i64::from));
         specs.push(Spec { name, role, layer, kind });
     };
-    Role::BEFORE.iter().filter(|role| role.is_in(config)).for_each(|&role| add(role, None));
+    let outside = |role: &&Role| role.is_in(config, false);
+    Role::BEFORE.iter().filter(outside).for_each(|&role| add(role, None));
     for layer in 0..config.n_layers as u32 {
-        for &role in
-            Role::LAYER.iter().filter(|role| role.is_in(config) && (layer == 1 || !role.is_bias()))
+        let sparse = config.n_experts > 0 && layer == 1;
+        for &role in Role::LAYER
+            .iter()
+            .filter(|role| role.is_in(config, sparse) && (layer == 1 || !role.is_bias()))
         {
             add(role, Some(layer));
         }
     }
-    Role::AFTER.iter().filter(|role| role.is_in(config)).for_each(|&role| add(role, None));
+    Role::AFTER.iter().filter(outside).for_each(|&role| add(role, None));
     specs
 }
 
@@ -65,6 +69,7 @@ fn metadata(config: Config) -> Metadata {
         ropes: vec![RopeTable { phases: vec![1 << 61, 12345, u64::MAX], attention_factor: 1.25 }],
         no_rope: vec![false, true],
         local: Vec::new(),
+        sparse: vec![false, config.n_experts > 0],
         tokenizer: (0..=255).collect(),
         chat: b"turns".into(),
         sampling: Sampling { temp: 0.5, top_k: 7, top_p: 0.9, min_p: 0.05, repeat_penalty: 1.1 },
@@ -75,7 +80,8 @@ fn metadata(config: Config) -> Metadata {
 /// Contents without a float that is not finite: bytes below 0x78.
 fn contents(config: &Config, spec: &Spec, seed: usize) -> Vec<u8> {
     let (rows, cols) = spec.role.shape(config);
-    let len = spec.kind.bytes(rows, cols).unwrap();
+    let experts = if spec.role.is_expert() { config.n_experts } else { 1 };
+    let len = experts * spec.kind.bytes(rows, cols).unwrap();
     (0..len).map(|i| ((i * 31 + seed * 17 + i / 64) % 0x78) as u8).collect()
 }
 
@@ -86,6 +92,24 @@ fn tensors(config: &Config) -> Vec<(Spec, Vec<u8>)> {
 
 fn file(tied: bool) -> Aligned {
     let config = config(tied);
+    Aligned::copy_of(&to_bytes(metadata(config), tensors(&config)).unwrap())
+}
+
+/// A model whose second layer has experts, a shared one among them, with biases.
+fn sparse_config() -> Config {
+    Config {
+        n_experts: 5,
+        n_experts_used: 2,
+        expert_ffn_dim: 18,
+        shared_ffn_dim: 7,
+        routing: Routing::Chosen,
+        clamped: Some(Clamped { slope: 1.702, limit: 7.0 }),
+        ..config(true)
+    }
+}
+
+fn sparse_file() -> Aligned {
+    let config = sparse_config();
     Aligned::copy_of(&to_bytes(metadata(config), tensors(&config)).unwrap())
 }
 
@@ -131,6 +155,44 @@ fn what_is_written_is_read_back() {
         assert!(verifies(&model));
         check_views(&model, &given);
     }
+}
+
+/// Each expert of a stack is where a matrix of its own could be.
+#[test]
+fn experts_are_tensors_of_their_own() {
+    let config = sparse_config();
+    let (file, given) = (sparse_file(), tensors(&config));
+    assert_eq!(file[8], 3);
+    let model = Model::open(&file).unwrap();
+    assert_eq!(model.config(), &config);
+    assert!(verifies(&model));
+    assert_eq!([0, 1, 2].map(|i| model.layer(i).sparse), [false, true, false]);
+    let layer = model.layer(1);
+    let bytes = |role| &given.iter().find(|(s, _)| s.role == role).unwrap().1[..];
+    let experts = layer.experts;
+    for (stack, weights, biases) in [
+        (experts.gate, Role::ExpertGate, Role::ExpertGateBias),
+        (experts.up, Role::ExpertUp, Role::ExpertUpBias),
+        (experts.down, Role::ExpertDown, Role::ExpertDownBias),
+    ] {
+        let (weights, shape) = (bytes(weights), weights.shape(&config));
+        let each = weights.len() / config.n_experts;
+        for (expert, weights) in weights.chunks(each).enumerate() {
+            let linear = stack.of(expert);
+            assert_eq!((linear.weight.rows(), linear.weight.cols()), shape);
+            assert_eq!(linear.weight.tiles(), weights);
+            assert_eq!(linear.weight.tiles().as_ptr().addr() % ALIGN, 0);
+            let bias: Vec<u8> = linear.bias.unwrap().iter().flat_map(|v| v.to_le_bytes()).collect();
+            let each = bytes(biases).len() / config.n_experts;
+            assert_eq!(bias, bytes(biases)[expert * each..][..each]);
+        }
+        assert!(stack.of(config.n_experts).weight.tiles().is_empty());
+        assert_eq!(stack.of(usize::MAX).weight.rows(), 0);
+    }
+    assert_eq!(experts.router.weight.tiles(), bytes(Role::Router));
+    assert_eq!(experts.router.bias.map(<[f32]>::len), Some(5));
+    assert_eq!(experts.shared_router.weight.tiles(), bytes(Role::SharedRouter));
+    assert_eq!(layer.up.weight.tiles(), bytes(Role::SharedUp));
 }
 
 /// Every accessor gives the tensor of its role.
@@ -220,7 +282,10 @@ fn every_truncation_is_an_error() {
 /// Padding included: no byte is covered by nothing.
 #[test]
 fn every_flipped_bit_is_found() {
-    let mut file = file(false);
+    [file(false), sparse_file()].into_iter().for_each(flip_every_bit);
+}
+
+fn flip_every_bit(mut file: Aligned) {
     let metadata_len = header(&file).metadata_len as usize;
     for at in 0..file.len() {
         for bit in 0..8 {
@@ -238,7 +303,10 @@ fn every_flipped_bit_is_found() {
 /// Each word of the tables takes values that an attacker would try, under a good checksum.
 #[test]
 fn hostile_words_are_errors_or_harmless() {
-    let mut file = file(false);
+    [file(false), sparse_file()].into_iter().for_each(try_hostile_words);
+}
+
+fn try_hostile_words(mut file: Aligned) {
     let header = header(&file);
     let metadata_len = header.metadata_len as usize;
     let total = header.total_len;
@@ -268,7 +336,8 @@ fn touch(model: &Model<'_>) {
     let _ = (model.arch(), model.provenance(), model.sampling(), model.slopes());
     let _ = (model.positions(), model.embedding_norm());
     for i in [0, 1, 2, 1000, usize::MAX] {
-        let _ = model.layer(i);
+        let experts = model.layer(i).experts;
+        let _ = [experts.gate, experts.up, experts.down].map(|stack| stack.of(i));
         let _ = model.verify_tensor(i);
     }
     let config = model.config();
@@ -279,7 +348,15 @@ fn touch(model: &Model<'_>) {
 
 /// Patches bytes of a section (or of the header) under a good checksum.
 fn open_patched(section: Option<Section>, at: usize, patch: &[u8]) -> Result<(), OpenError> {
-    let mut file = file(false);
+    open_patched_in(file(false), section, at, patch)
+}
+
+fn open_patched_in(
+    mut file: Aligned,
+    section: Option<Section>,
+    at: usize,
+    patch: &[u8],
+) -> Result<(), OpenError> {
     let header = header(&file);
     let extent = section.map(|s| header.sections[s as usize - 1]);
     let at = at + extent.map_or(0, |e| e.offset as usize);
@@ -348,7 +425,7 @@ fn errors_name_the_field() {
     );
     assert_eq!(entry(0, 0, u32::MAX), tensor(0, Field::Name));
     assert_eq!(entry(3, 8, 7), tensor(3, Field::Role));
-    assert_eq!(entry(3, 16, 0), tensor(3, Field::Expert));
+    assert_eq!(entry(3, 16, 0), tensor(3, Field::Experts));
     assert_eq!(entry(3, 20, 9), tensor(3, Field::Type));
     assert_eq!(entry(3, 20, 16), tensor(3, Field::Type));
     assert_eq!(entry(3, 24, 11), tensor(3, Field::Shape));
@@ -358,6 +435,48 @@ fn errors_name_the_field() {
     let missing = |layer, role| Err(OpenError::Missing { layer, role });
     assert_eq!(entry(3, 12, 1), missing(0, Role::K));
     assert_eq!(entry(1, 8, Role::FfnNorm as u32), missing(0, Role::AttnNorm));
+}
+
+#[test]
+fn errors_name_the_field_of_experts() {
+    let field = |f| Err(OpenError::Field(f));
+    let config =
+        |at, v: u32| open_patched_in(sparse_file(), Some(Section::Config), at, &v.to_le_bytes());
+    assert_eq!(config(152, 0), field(Field::NExpertsUsed), "none, and two of them used");
+    assert_eq!(config(152, (1 << 24) + 1), field(Field::NExperts));
+    for (at, name) in [(156, Field::NExpertsUsed), (160, Field::ExpertFfnDim)] {
+        assert_eq!(config(at, 0), field(name));
+        assert_eq!(config(at, u32::MAX), field(name));
+    }
+    assert_eq!(config(156, 6), field(Field::NExpertsUsed), "more than there are");
+    assert_eq!(config(164, u32::MAX), field(Field::SharedFfnDim));
+    assert_eq!(config(168, 2), field(Field::Routing));
+    assert_eq!(config(172, 0), field(Field::GateSlope));
+    assert_eq!(config(176, f32::NAN.to_bits()), field(Field::GateLimit));
+    assert_eq!(config(176, 0), field(Field::Reserved), "a slope without a limit");
+    assert_eq!(config(52, 1), field(Field::Mlp), "nothing to cut off without a gate");
+    assert_eq!(config(48, 3), field(Field::Activation), "what is cut off has its own");
+    assert_eq!(config(96, 1), field(Field::Residual));
+    let index = |role| specs(&sparse_config()).iter().position(|s| s.role == role).unwrap();
+    let entry = |role, at, v: u32| {
+        let at = index(role) * Entry::LEN + at;
+        open_patched_in(sparse_file(), Some(Section::Directory), at, &v.to_le_bytes())
+    };
+    let tensor = |role, field| Err(OpenError::Tensor { index: index(role) as u32, field });
+    for n in [0, 1, 4, 6, u32::MAX - 1, u32::MAX] {
+        let role = Role::ExpertUp;
+        assert_eq!(entry(role, 16, n), tensor(role, Field::Experts), "{n} of five");
+    }
+    assert_eq!(entry(Role::Router, 16, 5), tensor(Role::Router, Field::Experts));
+    assert_eq!(entry(Role::Router, 20, 1), tensor(Role::Router, Field::Type), "always f32");
+    assert_eq!(entry(Role::ExpertUp, 40, 64), tensor(Role::ExpertUp, Field::Length));
+    let layers =
+        |at, v: u32| open_patched_in(sparse_file(), Some(Section::Layers), at, &v.to_le_bytes());
+    assert_eq!(layers(8, 4), Err(OpenError::Missing { layer: 0, role: Role::Router }));
+    assert_eq!(layers(40, 1), Err(OpenError::Missing { layer: 1, role: Role::Gate }));
+    assert_eq!(layers(8, 8), field(Field::LayerFlags));
+    let dense = open_patched(Some(Section::Layers), 8, &[4]);
+    assert_eq!(dense, field(Field::LayerFlags), "experts that the config knows nothing of");
 }
 
 #[test]
@@ -378,6 +497,27 @@ fn a_value_that_is_not_finite_is_found() {
         let file = Aligned::copy_of(&to_bytes(metadata(config), tensors).unwrap());
         let model = Model::open(&file).unwrap();
         assert_eq!(model.verify_tensor(i), Err(VerifyError::NotFinite), "{i}");
+    }
+}
+
+/// Of any expert, and not in what lies between them.
+#[test]
+fn a_value_of_an_expert_that_is_not_finite_is_found() {
+    let config = sparse_config();
+    for role in [Role::ExpertUp, Role::ExpertUpBias, Role::Router] {
+        let i = specs(&config).iter().position(|s| s.role == role).unwrap();
+        let kind = specs(&config)[i].kind;
+        let (rows, cols) = role.shape(&config);
+        let each = kind.bytes(rows, cols).unwrap();
+        let last = if role.is_expert() { config.n_experts - 1 } else { 0 };
+        for expert in [0, last] {
+            let mut tensors = tensors(&config);
+            let at = expert * each + if role == Role::ExpertUp { 256 } else { 2 };
+            tensors[i].1[at..at + 2].copy_from_slice(&[0x80, 0x7F]);
+            let file = Aligned::copy_of(&to_bytes(metadata(config), tensors).unwrap());
+            let model = Model::open(&file).unwrap();
+            assert_eq!(model.verify_tensor(i), Err(VerifyError::NotFinite), "{role:?} {expert}");
+        }
     }
 }
 

@@ -91,6 +91,8 @@ fn no_word_of_later_options_can_do_harm() {
     for name in ["diffllama", "gemma3", "bloom"] {
         every_word(&tiny(name, "int4"), |at| at < 768);
     }
+    // And in the directory.
+    every_word(&tiny("qwen2-moe", "int4"), |at| at < 4096);
 }
 
 fn every_word(good: &Aligned, tried: impl Fn(usize) -> bool) {
@@ -126,6 +128,7 @@ fn random_corruption_does_no_harm() {
     let kinds = ["int4", "int4a", "int8", "f32"];
     let mut files = Vec::from(kinds.map(|weights| tiny("rope-llama3", weights)));
     files.push(tiny("diffllama", "int8"));
+    files.extend(["int4", "f32"].map(|weights| tiny("mixtral", weights)));
     for seed in 0..4000 {
         let mut random = Random::new(seed);
         let good = &files[random.below(files.len())];

@@ -78,8 +78,8 @@ static ISAS: std::sync::LazyLock<Vec<oarlock::Isa>> = std::sync::LazyLock::new(i
 // The only test of this file: another one running beside it would be counted as well.
 #[test]
 fn a_session_allocates_nothing() {
-    for weights in ["f32", "int4"] {
-        let file = tiny("gqa", weights);
+    for (name, weights) in [("gqa", "f32"), ("gqa", "int4"), ("qwen2-moe", "int8")] {
+        let file = tiny(name, weights);
         let (needed, options) = {
             let model = Model::open(&file).expect("a converted model opens");
             let options = Options { context: 40, chunk: 7, draft: 4, ..Options::for_model(&model) };
@@ -89,7 +89,7 @@ fn a_session_allocates_nothing() {
         let mut scratch = Aligned::zeroed(needed);
         std::sync::LazyLock::force(&ISAS);
         let count = allocations(|| converse(&file, &mut scratch, options));
-        assert_eq!(count, 0, "{weights}");
+        assert_eq!(count, 0, "{name} in {weights}");
     }
     assert_ne!(allocations(|| drop(black_box(vec![1]))), 0, "the counter counts");
 }

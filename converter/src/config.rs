@@ -38,6 +38,8 @@ pub struct Description {
     pub no_rope: Vec<bool>,
     /// Layers with a window; those beyond have none.
     pub local: Vec<bool>,
+    /// Layers with experts; those beyond have none.
+    pub sparse: Vec<bool>,
     /// How its norms are written down.
     pub gains: Gains,
     /// Of linear biases.
@@ -112,6 +114,8 @@ impl Biases {
             Role::OBias => o,
             Role::OutputBias => true,
             Role::GateBias | Role::UpBias | Role::DownBias => mlp,
+            Role::RouterBias => mlp,
+            Role::ExpertGateBias | Role::ExpertUpBias | Role::ExpertDownBias => mlp,
             _ => norm,
         }
     }

@@ -77,6 +77,7 @@ pub fn convert(
         ropes: model.ropes.iter().map(|rope| table(rope, model.config.rot_dim)).collect(),
         no_rope: model.no_rope.clone(),
         local: model.local.clone(),
+        sparse: model.sparse.clone(),
         tokenizer: words.tokenizer,
         chat: words.chat,
         sampling: model.sampling,
@@ -115,8 +116,8 @@ fn resolve(options: &ConvertOptions, is_gguf: bool) -> Result<(Weights, Weights)
 fn bits_per_weight(planned: &[Planned<'_, '_>]) -> f64 {
     let matrices = planned.iter().filter(|p| p.spec.kind != TensorType::Vector);
     let (bytes, weights) = matrices.fold((0, 0), |(bytes, weights), p| {
-        let len = p.spec.kind.bytes(p.rows, p.cols).unwrap_or(0);
-        (bytes + len, weights + p.rows * p.cols)
+        let len = p.spec.kind.stack_bytes(p.rows, p.cols, p.experts).unwrap_or(0);
+        (bytes + len, weights + p.experts * p.rows * p.cols)
     });
     8.0 * bytes as f64 / weights.max(1) as f64
 }

@@ -17,13 +17,14 @@ use crate::plan::Planned;
 /// may be wrong.
 const LEAST: f64 = 1e-3;
 
-/// The importance of each column of `tensor`, 1 on average; empty where nothing tells.
+/// The importance of each column of `tensor`, in a stack of that of one expert, 1 on average; empty where nothing tells.
 pub(crate) fn of_columns(
     tensor: &Planned<'_, '_>,
+    expert: usize,
     planned: &[Planned<'_, '_>],
     config: &Config,
 ) -> Vec<f32> {
-    let around = Around { planned, layer: tensor.spec.layer };
+    let around = Around { planned, layer: tensor.spec.layer, expert };
     relative(&around.squares(tensor.spec.role, config).unwrap_or_default())
 }
 
@@ -40,6 +41,8 @@ fn relative(squares: &[f64]) -> Vec<f32> {
 struct Around<'p, 't, 'm> {
     planned: &'p [Planned<'t, 'm>],
     layer: Option<u32>,
+    /// Which of a stack is meant.
+    expert: usize,
 }
 
 impl<'p, 't, 'm> Around<'p, 't, 'm> {
@@ -52,6 +55,9 @@ impl<'p, 't, 'm> Around<'p, 't, 'm> {
         match role {
             Role::Q | Role::K | Role::V => self.gain(Role::AttnNorm),
             Role::Gate | Role::Up => self.gain(Role::FfnNorm).or(self.gain(Role::AttnNorm)),
+            Role::ExpertGate | Role::ExpertUp | Role::SharedGate | Role::SharedUp => {
+                self.gain(Role::FfnNorm)
+            }
             Role::Output | Role::Embedding => {
                 Around { layer: None, ..*self }.gain(Role::OutputNorm)
             }
@@ -63,15 +69,18 @@ impl<'p, 't, 'm> Around<'p, 't, 'm> {
                 let heads = values.chunks(config.head_dim.max(1));
                 Some(heads.flat_map(|head| head.repeat(group)).collect())
             }
-            Role::Down => {
-                let up = self.energies(Role::Up, Role::FfnNorm)?;
-                let Some(gate) = self.energies(Role::Gate, Role::FfnNorm) else {
-                    return Some(up);
-                };
-                Some(gate.iter().zip(up).map(|(gate, up)| gate * up).collect())
-            }
+            Role::Down => self.inner([Role::Gate, Role::Up]),
+            Role::ExpertDown => self.inner([Role::ExpertGate, Role::ExpertUp]),
+            Role::SharedDown => self.inner([Role::SharedGate, Role::SharedUp]),
             _ => None,
         }
+    }
+
+    /// The mean square of what lies between the matrices of a feed-forward part.
+    fn inner(&self, [gate, up]: [Role; 2]) -> Option<Vec<f64>> {
+        let up = self.energies(up, Role::FfnNorm)?;
+        let Some(gate) = self.energies(gate, Role::FfnNorm) else { return Some(up) };
+        Some(gate.iter().zip(up).map(|(gate, up)| gate * up).collect())
     }
 
     /// The squares of a norm's gain.
@@ -83,8 +92,10 @@ impl<'p, 't, 'm> Around<'p, 't, 'm> {
     /// The mean square of each output of a matrix behind a norm.
     fn energies(&self, matrix: Role, norm: Role) -> Option<Vec<f64>> {
         let (matrix, gain) = (self.tensor(matrix)?, self.gain(norm)?);
-        let energy =
-            |i| matrix.floats(i).iter().zip(&gain).map(|(w, g)| f64::from(*w).powi(2) * g).sum();
+        let first = if matrix.spec.role.is_expert() { self.expert * matrix.rows } else { 0 };
+        let energy = |i| {
+            matrix.floats(first + i).iter().zip(&gain).map(|(w, g)| f64::from(*w).powi(2) * g).sum()
+        };
         Some((0..matrix.rows).map(energy).collect())
     }
 }

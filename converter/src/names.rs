@@ -2,7 +2,7 @@
 
 use oarlock::format::Role;
 
-/// A family's names; `{}` stands for the layer.
+/// A family's names; the first `{}` stands for the layer, a second for the expert.
 #[derive(Debug)]
 pub struct Names {
     /// The tensors that make the model.
@@ -15,6 +15,10 @@ pub struct Names {
     pub qkv: Qkv,
     /// Whether gate and up are one tensor, the gate's rows first.
     pub gate_up: bool,
+    /// How the matrices of experts lie in one tensor, where they do.
+    pub stacks: Stacks,
+    /// What some sources call them instead.
+    pub others: Option<&'static Names>,
     /// Whether rows of matrices inside layers are columns.
     pub transposed: bool,
     /// Rows before the first position's.
@@ -34,6 +38,15 @@ pub enum Qkv {
     Grouped,
 }
 
+/// Where the gates and ups of all experts are, if not in a tensor for each expert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stacks {
+    /// In a tensor each.
+    Apart,
+    /// In one, of each expert the gate's rows first.
+    Halves,
+}
+
 impl Names {
     const NONE: Self = Self {
         roles: &[],
@@ -41,6 +54,8 @@ impl Names {
         harmless: &[],
         qkv: Qkv::Apart,
         gate_up: false,
+        stacks: Stacks::Apart,
+        others: None,
         transposed: false,
         position_offset: 0,
         prefix: "",
@@ -363,6 +378,49 @@ pub const MPT_HF: Names = Names {
     ..Names::NONE
 };
 
+/// Qwen2-MoE, Qwen3-MoE and OLMoE.
+pub const QWEN_MOE_HF: Names = Names {
+    roles: &[
+        (Role::Router, "model.layers.{}.mlp.gate.weight"),
+        (Role::ExpertGate, "model.layers.{}.mlp.experts.{}.gate_proj.weight"),
+        (Role::ExpertUp, "model.layers.{}.mlp.experts.{}.up_proj.weight"),
+        (Role::ExpertDown, "model.layers.{}.mlp.experts.{}.down_proj.weight"),
+        (Role::SharedRouter, "model.layers.{}.mlp.shared_expert_gate.weight"),
+        (Role::SharedGate, "model.layers.{}.mlp.shared_expert.gate_proj.weight"),
+        (Role::SharedUp, "model.layers.{}.mlp.shared_expert.up_proj.weight"),
+        (Role::SharedDown, "model.layers.{}.mlp.shared_expert.down_proj.weight"),
+    ],
+    base: Some(&LLAMA_HF),
+    others: Some(&STACKED_HF),
+    ..Names::NONE
+};
+
+/// Mixtral.
+pub const MIXTRAL_HF: Names = Names {
+    roles: &[
+        (Role::Router, "model.layers.{}.block_sparse_moe.gate.weight"),
+        (Role::ExpertGate, "model.layers.{}.block_sparse_moe.experts.{}.w1.weight"),
+        (Role::ExpertUp, "model.layers.{}.block_sparse_moe.experts.{}.w3.weight"),
+        (Role::ExpertDown, "model.layers.{}.block_sparse_moe.experts.{}.w2.weight"),
+    ],
+    base: Some(&LLAMA_HF),
+    others: Some(&STACKED_HF),
+    ..Names::NONE
+};
+
+/// What transformers 5 calls the experts of all these while it runs them, and in files where it
+/// was told not to write the names of old.
+const STACKED_HF: Names = Names {
+    roles: &[
+        (Role::Router, "model.layers.{}.mlp.gate.weight"),
+        (Role::ExpertGate, "model.layers.{}.mlp.experts.gate_up_proj"),
+        (Role::ExpertUp, "model.layers.{}.mlp.experts.gate_up_proj"),
+        (Role::ExpertDown, "model.layers.{}.mlp.experts.down_proj"),
+    ],
+    stacks: Stacks::Halves,
+    ..Names::NONE
+};
+
 /// Architecture `llama` of GGUF, and those that follow it.
 pub const LLAMA_GGUF: Names = Names {
     roles: &[
@@ -456,12 +514,13 @@ pub const ROPE_LONG: &str = "rope_factors_long.weight";
 pub const ROPE_FREQS: &str = "rope_freqs.weight";
 
 impl Names {
-    /// The name of the tensor with this role, in this layer if it has one.
+    /// The name of the tensor with this role, in this layer if it has one. Where there is one for
+    /// each expert, a `{}` is left for it.
     pub fn of(&self, role: Role, layer: Option<usize>) -> Option<String> {
         let Some((_, name)) = self.roles.iter().find(|(r, _)| *r == role) else {
             return self.base?.of(role, layer);
         };
-        Some(layer.map_or_else(|| (*name).into(), |i| name.replace("{}", &i.to_string())))
+        Some(layer.map_or_else(|| (*name).into(), |i| name.replacen("{}", &i.to_string(), 1)))
     }
 
     /// Whether a tensor of this name may be left out.

@@ -1,5 +1,7 @@
 //! Which source tensor becomes which tensor of the file, and how.
 
+mod experts;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -9,7 +11,7 @@ use oarlock::layout::WeightType;
 use crate::config::{Description, Gains};
 use crate::error::{Error, Result};
 use crate::lambda;
-use crate::names::{LAMBDA_HF, Qkv};
+use crate::names::{LAMBDA_HF, Names, Qkv};
 use crate::source::{Dtype, Raw, Tensors, decode};
 use crate::write::Spec;
 
@@ -31,18 +33,20 @@ impl Weights {
     }
 }
 
-/// A tensor of the file and where it comes from.
+/// A tensor of the file, or a stack of them, and where it comes from.
 #[derive(Debug)]
 pub struct Planned<'t, 'm> {
     /// What will be written.
     pub spec: Spec,
     /// What it is made of.
     pub from: Origin<'t, 'm>,
-    /// Rows.
+    /// Tensors in the stack; 1 for what is none.
+    pub experts: usize,
+    /// Rows, of each.
     pub rows: usize,
     /// Columns.
     pub cols: usize,
-    /// Which source row each row is; elements, for a vector.
+    /// Which source row each row is, of all tensors of a stack; elements, for vectors.
     pub order: RowOrder,
     /// Which of those are pooled.
     pub pool: Pool,
@@ -57,6 +61,8 @@ pub enum Origin<'t, 'm> {
     Tensor(&'t Raw<'m>),
     /// A matrix of the source whose columns are rows here.
     Columns(&'t Raw<'m>),
+    /// A tensor of the source for each expert.
+    Apart(Vec<&'t Raw<'m>>),
     /// The numbers of a vector.
     Values(Vec<f32>),
 }
@@ -64,41 +70,45 @@ pub enum Origin<'t, 'm> {
 impl<'m> Planned<'_, 'm> {
     /// How the source stores its numbers.
     pub fn dtype(&self) -> Dtype {
-        match self.from {
+        match &self.from {
             _ if self.pool.heads > 1 => Dtype::F32,
             Origin::Tensor(raw) | Origin::Columns(raw) => raw.dtype,
+            Origin::Apart(raws) => raws[0].dtype,
             Origin::Values(_) => Dtype::F32,
         }
     }
 
-    /// The bytes of row `row`, as [`Planned::dtype`] says.
+    /// The bytes of row `row`, as [`Planned::dtype`] says; rows of all tensors of a stack are
+    /// counted one after another.
     pub fn row(&self, row: usize) -> Cow<'m, [u8]> {
         if self.pool.heads == 1 {
-            return self.source_row(self.order.source(row));
+            return self.source_row(row);
         }
         self.pooled(row).iter().flat_map(|v| v.to_le_bytes()).collect()
     }
 
     /// The mean of the rows that are pooled into row `row`.
     fn pooled(&self, row: usize) -> Vec<f32> {
-        let (Origin::Tensor(raw) | Origin::Columns(raw)) = self.from else { return Vec::new() };
+        let (Origin::Tensor(raw) | Origin::Columns(raw)) = &self.from else { return Vec::new() };
         let mut rows = vec![Vec::new(); self.pool.heads];
         for (floats, row) in rows.iter_mut().zip(self.pool.rows(row)) {
             floats.resize(self.cols, 0.0);
-            decode(raw.dtype, &self.source_row(self.order.source(row)), floats);
+            decode(raw.dtype, &self.source_row(row), floats);
         }
         (0..self.cols).map(|col| mean(rows.iter().map(|row| row[col]))).collect()
     }
 
     fn source_row(&self, row: usize) -> Cow<'m, [u8]> {
+        let of = |row| self.order.source(row);
         match &self.from {
-            Origin::Tensor(raw) => raw.row(row, self.cols).into(),
-            Origin::Columns(raw) => raw.column(row).into(),
+            Origin::Tensor(raw) => raw.row(of(row), self.cols).into(),
+            Origin::Columns(raw) => raw.column(of(row)).into(),
+            Origin::Apart(raws) => raws[row / self.rows].row(of(row % self.rows), self.cols).into(),
             Origin::Values(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
         }
     }
 
-    /// The numbers of row `row`; for a vector, of which it is the only one, in its order.
+    /// The numbers of row `row`; of a vector, the only one, or that of this number in a stack.
     pub fn floats(&self, row: usize) -> Vec<f32> {
         let mut floats = vec![0.0; self.cols];
         match &self.from {
@@ -106,7 +116,8 @@ impl<'m> Planned<'_, 'm> {
                 let mut all = vec![0.0; raw.shape.iter().product()];
                 decode(raw.dtype, raw.data, &mut all);
                 for (i, out) in floats.iter_mut().enumerate() {
-                    let pooled = self.pool.rows(i).map(|i| all[self.order.source(i)]);
+                    let pooled =
+                        self.pool.rows(row * self.cols + i).map(|i| all[self.order.source(i)]);
                     *out = mean(pooled) + self.add;
                 }
             }
@@ -232,17 +243,30 @@ struct Planner<'p, 't, 'm> {
 
 impl<'t, 'm> Planner<'_, 't, 'm> {
     fn name(&self, role: Role, layer: Option<usize>) -> String {
-        let name = self.model.names.of(role, layer).unwrap_or_default();
-        match name.strip_prefix(self.model.names.prefix) {
-            Some(bare) if self.tensors.contains_key(bare) => bare.into(),
-            _ => name,
+        self.named(role, layer).0
+    }
+
+    /// What the source calls the tensor, and the family's names that have it so.
+    fn named(&self, role: Role, layer: Option<usize>) -> (String, &'static Names) {
+        let names = self.model.names;
+        let name = names.of(role, layer).unwrap_or_default();
+        if let Some(bare) = name.strip_prefix(names.prefix).filter(|bare| self.has(bare)) {
+            return (bare.into(), names);
         }
+        let others = names.others.and_then(|others| Some((others.of(role, layer)?, others)));
+        others.filter(|(other, _)| !self.has(&name) && self.has(other)).unwrap_or((name, names))
+    }
+
+    /// Whether there is such a tensor, or one of the first expert.
+    fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(&name.replace("{}", "0"))
     }
 
     fn take(&self, role: Role, layer: Option<usize>) -> Result<Option<Planned<'t, 'm>>> {
-        let found = || self.tensors.contains_key(&self.name(role, layer));
+        let found = || self.has(&self.name(role, layer));
         let wanted = !role.is_bias() || self.model.biases.include(role, found());
-        if wanted && role.is_in(&self.model.config) {
+        let sparse = layer.and_then(|i| self.model.sparse.get(i)).copied().unwrap_or(false);
+        if wanted && role.is_in(&self.model.config, sparse) {
             self.need(role, layer).map(Some)
         } else {
             Ok(None)
@@ -255,8 +279,11 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
             let kind = TensorType::Vector;
             let spec = Spec { name: name.into(), role, layer: layer.map(|i| i as u32), kind };
             let (from, order) = (Origin::Values(values), RowOrder::default());
-            Planned { spec, from, rows, cols, order, pool: Pool::NONE, add: 0.0 }
+            Planned { spec, from, experts: 1, rows, cols, order, pool: Pool::NONE, add: 0.0 }
         };
+        if role.is_expert() {
+            return self.stack(role, layer);
+        }
         if role == Role::Slopes {
             return Ok(made("slopes", self.model.slopes.clone()));
         }
@@ -273,7 +300,10 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
         }
         let name = self.name(role, layer);
         let transposed = self.model.names.transposed && layer.is_some() && !role.is_vector();
-        let raw = self.raw(&name, &self.source_shape(role, transposed))?;
+        // The one row of a router may be written down as a vector.
+        let is_row = role.is_router() && self.any(&name)?.shape == [cols];
+        let shape = if is_row { vec![cols] } else { self.source_shape(role, transposed) };
+        let raw = self.raw(&name, &shape)?;
         if transposed && raw.dtype.block() > 1 {
             let todo = "get the model in f32, f16 or bf16";
             return Err(Error::new(&name, "quantized along what are rows here", todo));
@@ -284,15 +314,12 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
         let less_one = role.is_norm() && self.model.gains == Gains::LessOne;
         let add = if less_one { 1.0 } else { 0.0 };
         let (order, pool) = (self.order(role), self.pool(role));
-        Ok(Planned { spec, from, rows, cols, order, pool, add })
+        Ok(Planned { spec, from, experts: 1, rows, cols, order, pool, add })
     }
 
     /// The source's tensor of this name and shape.
     fn raw(&self, name: &str, wanted: &[usize]) -> Result<&'t Raw<'m>> {
-        let raw = self.tensors.get(name);
-        let raw = raw.ok_or_else(|| {
-            Error::new(name, "the tensor is missing", "get the whole model again")
-        })?;
+        let raw = self.any(name)?;
         if raw.shape != wanted {
             let what = format!("a shape of {:?}, where the config wants {wanted:?}", raw.shape);
             return Err(Error::new(name, what, "get weights and config of the same model"));
@@ -326,6 +353,12 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
             }
             _ => Pool::NONE,
         }
+    }
+
+    fn any(&self, name: &str) -> Result<&'t Raw<'m>> {
+        self.tensors
+            .get(name)
+            .ok_or_else(|| Error::new(name, "the tensor is missing", "get the whole model again"))
     }
 
     /// The shape of the tensor that holds this one, maybe among others.
@@ -371,6 +404,7 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
         match role {
             Role::Output | Role::Positions => ("--head", self.head),
             Role::Embedding if self.model.config.tied => ("--head", self.head),
+            _ if role.is_router() => ("--weights", Weights::As(WeightType::F32)),
             _ => ("--weights", self.weights),
         }
     }
@@ -413,9 +447,9 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
     }
 
     fn refuse_the_rest(&self, planned: &[Planned<'_, '_>]) -> Result<()> {
-        let used: BTreeSet<&str> = planned.iter().map(|p| p.spec.name.as_str()).collect();
+        let used: BTreeSet<_> = planned.iter().flat_map(Planned::sources).collect();
         for (name, raw) in self.tensors {
-            if used.contains(name.as_str()) || self.model.names.is_harmless(name) {
+            if used.contains(name) || self.model.names.is_harmless(name) {
                 continue;
             }
             // Some tied models carry their output matrix all the same.

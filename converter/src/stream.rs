@@ -33,19 +33,22 @@ pub(crate) fn stream(
             TensorType::Vector => tensor.rows,
             TensorType::Matrix(kind) => rows_for(kind, tensor.cols, CHUNK),
         };
-        let importance = if is_searched(tensor) {
-            importance::of_columns(tensor, planned, &config)
-        } else {
-            Vec::new()
-        };
-        for start in (0..tensor.rows).step_by(step) {
-            if progress.cancelled() {
-                return Err(Error::Cancelled);
+        for expert in 0..tensor.experts {
+            let importance = if is_searched(tensor) {
+                importance::of_columns(tensor, expert, planned, &config)
+            } else {
+                Vec::new()
+            };
+            let (first, end) = (expert * tensor.rows, (expert + 1) * tensor.rows);
+            for start in (first..end).step_by(step) {
+                if progress.cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                let rows = start..end.min(start + step);
+                let bytes = make(tensor, &importance, rows).map_err(|flaw| refuse(tensor, flaw))?;
+                writer.write(&bytes).map_err(fail)?;
+                progress.advance(bytes.len() as u64);
             }
-            let rows = start..tensor.rows.min(start + step);
-            let bytes = make(tensor, &importance, rows).map_err(|flaw| refuse(tensor, flaw))?;
-            writer.write(&bytes).map_err(fail)?;
-            progress.advance(bytes.len() as u64);
         }
     }
     let file = writer.finish().map_err(fail)?.into_inner().map_err(|e| fail(e.into_error()))?;
@@ -74,7 +77,7 @@ fn make(
     importance: &[f32],
     rows: std::ops::Range<usize>,
 ) -> std::result::Result<Vec<u8>, Flaw> {
-    let TensorType::Matrix(kind) = tensor.spec.kind else { return vector(tensor) };
+    let TensorType::Matrix(kind) = tensor.spec.kind else { return vector(tensor, rows.start) };
     let tile_bytes = tile_bytes(kind, tensor.cols).unwrap_or(0);
     let mut out = vec![0; rows.len().div_ceil(TILE_ROWS) * tile_bytes];
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
@@ -114,8 +117,8 @@ fn tiles(
     Ok(())
 }
 
-fn vector(tensor: &Planned<'_, '_>) -> std::result::Result<Vec<u8>, Flaw> {
-    let floats = tensor.floats(0);
+fn vector(tensor: &Planned<'_, '_>, row: usize) -> std::result::Result<Vec<u8>, Flaw> {
+    let floats = tensor.floats(row);
     if floats.iter().any(|v| !v.is_finite()) {
         return Err(Flaw::NotFinite);
     }

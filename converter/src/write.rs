@@ -9,8 +9,8 @@ use byteorder::{LittleEndian, WriteBytesExt};
 use oarlock::Sampling;
 use oarlock::crc::Crc32;
 use oarlock::format::{
-    Config, Entry, Extent, Header, LayerEntry, NONE, Role, RopeHeader, Section, TensorType,
-    align_up, metadata_crc, write_sampling,
+    ALIGN, Config, Entry, Extent, Header, LayerEntry, NONE, Role, RopeHeader, Section, TensorType,
+    metadata_crc, write_sampling,
 };
 
 /// All of a model but its tensors.
@@ -26,6 +26,8 @@ pub struct Metadata {
     pub no_rope: Vec<bool>,
     /// Layers whose queries see no more than [`Config::window`]; those beyond see all.
     pub local: Vec<bool>,
+    /// Layers with experts; those beyond have none.
+    pub sparse: Vec<bool>,
     /// The tokenizer's section.
     pub tokenizer: Vec<u8>,
     /// The chat section.
@@ -45,7 +47,7 @@ pub struct RopeTable {
     pub attention_factor: f32,
 }
 
-/// A tensor to be written; its shape follows from its role.
+/// A tensor to be written, or a stack of them; shape and number follow from its role.
 #[derive(Clone, Debug)]
 pub struct Spec {
     /// Its name in the source.
@@ -68,8 +70,10 @@ pub struct Writer<W> {
     entries: Vec<Entry>,
     /// The tensor that comes next, or is being written.
     current: usize,
-    /// Bytes of it that are written.
-    written: u64,
+    /// Tensors of its stack that are written.
+    whole: usize,
+    /// Bytes of the next that are.
+    written: usize,
     crc: Crc32,
 }
 
@@ -87,7 +91,7 @@ impl<W: Write + Seek> Writer<W> {
         let header = Header::new(version, lens, end - start).ok_or_else(overflow)?;
         out.seek(SeekFrom::Start(start))?;
         let crc = Crc32::new();
-        Ok(Self { out, metadata, specs, header, entries, current: 0, written: 0, crc })
+        Ok(Self { out, metadata, specs, header, entries, current: 0, whole: 0, written: 0, crc })
     }
 
     /// Bytes of all tensors, padding included.
@@ -95,28 +99,36 @@ impl<W: Write + Seek> Writer<W> {
         self.header.total_len - self.header.metadata_len
     }
 
-    /// Writes the next bytes of the current tensor; with its last ones it is closed.
+    /// Writes the next bytes of the current tensor, or of the current stack, whose tensors
+    /// follow each other without padding here; with its last ones it is closed.
     ///
     /// # Panics
     ///
     /// If a tensor gets more bytes than its type and shape have.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let entry = &mut self.entries[self.current];
-        self.out.write_all(bytes)?;
-        self.crc.update(bytes);
-        self.written += bytes.len() as u64;
-        assert!(self.written <= entry.extent.len, "{:?} is too long", entry.role);
-        if self.written == entry.extent.len {
-            let end = entry.extent.offset + entry.extent.len;
-            let padding = align_up(end).unwrap_or(end) - end;
-            let padding = vec![0; padding as usize];
-            self.out.write_all(&padding)?;
-            self.crc.update(&padding);
-            entry.crc = std::mem::take(&mut self.crc).finish();
-            self.written = 0;
-            self.current += 1;
+    pub fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        loop {
+            let Entry { kind, rows, cols, experts, role, .. } = self.entries[self.current];
+            let len = kind.bytes(rows as usize, cols as usize).unwrap_or(0);
+            let (now, rest) = bytes.split_at(bytes.len().min(len - self.written));
+            self.put(now)?;
+            self.written += now.len();
+            if self.written < len {
+                return Ok(());
+            }
+            self.put(&vec![0; len.next_multiple_of(ALIGN) - len])?;
+            (self.written, self.whole, bytes) = (0, self.whole + 1, rest);
+            if self.whole == if experts == NONE { 1 } else { experts as usize } {
+                assert!(rest.is_empty(), "{role:?} is too long");
+                self.entries[self.current].crc = std::mem::take(&mut self.crc).finish();
+                (self.whole, self.current) = (0, self.current + 1);
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.crc.update(bytes);
+        self.out.write_all(bytes)
     }
 
     /// Writes the metadata and returns what was written to, flushed.
@@ -205,7 +217,9 @@ fn place(config: &Config, specs: &[Spec], mut offset: u64) -> Option<Vec<Entry>>
     let mut entries = Vec::with_capacity(specs.len());
     for spec in specs {
         let (rows, cols) = spec.role.shape(config);
-        let extent = Extent { offset, len: spec.kind.bytes(rows, cols)? as u64 };
+        let experts = spec.role.is_expert().then_some(config.n_experts);
+        let len = spec.kind.stack_bytes(rows, cols, experts.unwrap_or(1))? as u64;
+        let extent = Extent { offset, len };
         offset = extent.next()?;
         let name_len = u32::try_from(spec.name.len()).ok()?;
         entries.push(Entry {
@@ -213,7 +227,7 @@ fn place(config: &Config, specs: &[Spec], mut offset: u64) -> Option<Vec<Entry>>
             name_len,
             role: spec.role,
             layer: spec.layer.unwrap_or(NONE),
-            expert: NONE,
+            experts: experts.map_or(Some(NONE), |n| n.try_into().ok())?,
             kind: spec.kind,
             rows: rows.try_into().ok()?,
             cols: cols.try_into().ok()?,
@@ -244,9 +258,9 @@ fn layers(specs: &[Spec], m: &Metadata) -> Vec<u8> {
         let of_layer = |spec: &Spec| spec.layer == Some(layer as u32);
         let first = specs.iter().position(of_layer).unwrap_or(0) as u32;
         let count = specs.iter().filter(|spec| of_layer(spec)).count() as u32;
-        let [no_rope, local] =
-            [&m.no_rope, &m.local].map(|layers| layers.get(layer).copied().unwrap_or(false));
-        LayerEntry { first, count, no_rope, local }.write(out);
+        let [no_rope, local, sparse] = [&m.no_rope, &m.local, &m.sparse]
+            .map(|layers| layers.get(layer).copied().unwrap_or(false));
+        LayerEntry { first, count, no_rope, local, sparse }.write(out);
     }
     out.concat()
 }

@@ -5,6 +5,7 @@ use crate::cache::{Cache, Caches};
 use crate::difference::difference;
 use crate::input::Rows;
 use crate::kernels::{Job, Task, matmul};
+use crate::mixture::mixture;
 use crate::mlp::{down, inner, inner_job, mlp};
 use crate::model::{Layer, QkNorm, Residual};
 use crate::qk_norm::{limit, qk_norm};
@@ -57,6 +58,7 @@ pub(crate) fn block(
     let input = input.rows(step.machine, attended, [&layer.o]);
     add_part(step, layer.o, layer.attn_after_norm, &input, [x, branch], shape.dim);
     match config.residual {
+        Residual::Sequential if layer.sparse => mixture(step, layer, work),
         Residual::Sequential => mlp(step, layer, work),
         Residual::Parallel | Residual::ParallelTwoNorms => down(step, layer, work),
     }
@@ -77,7 +79,7 @@ fn project(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
         Job { task: Task::Store(layer.q), out: q, stride: shape.q },
         Job { task: Task::Store(layer.k), out: k, stride: shape.kv },
         Job { task: Task::Store(layer.v), out: v, stride: shape.kv },
-        inner_job(config, layer, inner, shape.ffn),
+        inner_job(config, [layer.gate, layer.up], inner, shape.ffn),
     ];
     let jobs = match (config.residual, &mut jobs) {
         (Residual::Parallel, all) => all.as_mut_slice(),

@@ -104,6 +104,32 @@ impl<'a> InputBuffers<'a> {
         });
         Input { n: x.n, cols: x.cols, x: x.data, stride: x.stride, acts: acts.map(ActsMut::done) }
     }
+
+    /// These tokens of an input, in this order, as `matrices` want them.
+    pub(crate) fn gather<const M: usize>(
+        &mut self,
+        from: &Input<'_>,
+        tokens: &[u32],
+        matrices: [&Linear<'_>; M],
+    ) -> Input<'_> {
+        let Self { normed, quants, scales, sums } = self;
+        let (n, cols) = (tokens.len(), from.cols);
+        let acts = from.acts.filter(|_| wanted(matrices));
+        let taken = acts.and_then(|from| {
+            let mut taken = ActsMut::new(n, cols, quants, scales, sums)?;
+            for (i, token) in tokens.iter().enumerate() {
+                taken.copy(i, &from, *token as usize);
+            }
+            Some(taken.done())
+        });
+        if matrices.iter().any(|linear| !linear.weight.kind().is_quantized()) {
+            for (row, token) in normed.chunks_exact_mut(cols.max(1)).zip(tokens) {
+                let row_of = from.x.chunks(from.stride.max(1)).nth(*token as usize);
+                row.iter_mut().zip(row_of.unwrap_or_default()).for_each(|(to, from)| *to = *from);
+            }
+        }
+        Input { n, cols, x: normed, stride: cols, acts: taken }
+    }
 }
 
 /// `out = norm(x)`, all `(dim)`.

@@ -98,6 +98,14 @@ pub fn exp(v: f32) -> f32 {
     p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits()))
 }
 
+/// 1 / (1 + e^−v), the exponent never positive.
+///
+/// The kernels compute the same lane by lane.
+pub fn sigmoid(v: f32) -> f32 {
+    let e = exp(-v.abs());
+    (if v < 0.0 { e } else { 1.0 }) / (1.0 + e)
+}
+
 /// sin(2π·x) / x in powers of x², highest first, |x| ≤ 1/8: relative error 4.6e-12.
 const SIN: [f64; 5] = [
     41.469888767829964,

@@ -4,7 +4,7 @@
 use crate::format::Config;
 use crate::input::Rows;
 use crate::kernels::{Job, Task, matmul};
-use crate::model::{Layer, Mlp};
+use crate::model::{Layer, Linear, Mlp};
 use crate::residual::add_part;
 use crate::work::{Buffers, Step};
 
@@ -25,19 +25,20 @@ pub(crate) fn inner(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) 
     } else {
         input.rows(step.machine, x, matrices)
     };
-    matmul(step.machine, &input, &mut [inner_job(config, layer, inner, shape.ffn)]);
+    let job = inner_job(config, [layer.gate, layer.up], inner, shape.ffn);
+    matmul(step.machine, &input, &mut [job]);
 }
 
 /// The job whose output, (tokens, ffn_dim), rows `stride` apart, is what `down` takes.
 pub(crate) fn inner_job<'a>(
     config: &Config,
-    layer: &Layer<'a>,
+    [gate, up]: [Linear<'a>; 2],
     out: &'a mut [f32],
     stride: usize,
 ) -> Job<'a> {
-    let (Layer { gate, up, .. }, activation) = (*layer, config.activation);
+    let Config { activation, clamped, .. } = *config;
     let task = match config.mlp {
-        Mlp::Gated => Task::Gated { gate, up, activation },
+        Mlp::Gated => Task::Gated { gate, up, activation, clamped },
         Mlp::Plain => Task::Activated(up, activation),
     };
     Job { task, out, stride }

@@ -5,6 +5,7 @@
 //! fail. Tensor bytes are not touched; [`Model::verify_tensor`] checks those on demand.
 
 mod check;
+mod experts;
 mod tensor;
 
 use crate::format::{self, Config, Entry, Header, LayerEntry, OpenError, RopeHeader};
@@ -13,8 +14,10 @@ pub use crate::matrix::Linear;
 use crate::matrix::Matrix;
 use crate::sampler::Sampling;
 
-pub use crate::format::{Activation, Mlp, Norm, Norms, Positions, QkNorm, Residual, Scale};
-pub use tensor::{Tensor, VerifyError};
+pub use crate::format::{Activation, Clamped, Mlp, Norm, Norms, Positions, QkNorm, Residual};
+pub use crate::format::{Routing, Scale};
+pub use experts::{Experts, Stacked};
+pub use tensor::{Stack, Tensor, VerifyError};
 
 /// A model, borrowed from the bytes of its file.
 #[derive(Clone, Copy, Debug)]
@@ -71,18 +74,22 @@ pub struct Layer<'m> {
     pub attn_after_norm: &'m [f32],
     /// `(dim)`
     pub ffn_norm: Gain<'m>,
-    /// `(ffn_dim, dim)`
+    /// `(ffn_dim, dim)`; in a layer with experts `(shared_ffn_dim, dim)`
     pub gate: Linear<'m>,
-    /// `(ffn_dim, dim)`
+    /// As the gate.
     pub up: Linear<'m>,
-    /// `(dim, ffn_dim)`
+    /// `(dim, ffn_dim)`; in a layer with experts `(dim, shared_ffn_dim)`
     pub down: Linear<'m>,
+    /// In a layer that is sparse.
+    pub experts: Experts<'m>,
     /// `(dim)`
     pub ffn_after_norm: &'m [f32],
     /// Whether queries and keys are not rotated.
     pub no_rope: bool,
     /// Whether queries see no more than [`Config::window`].
     pub local: bool,
+    /// Whether the feed-forward part is one of experts.
+    pub sparse: bool,
 }
 
 impl<'m> Model<'m> {
@@ -121,10 +128,10 @@ impl<'m> Model<'m> {
     /// The weights of layer `i`; every matrix is empty beyond the last.
     pub fn layer(&self, i: usize) -> Layer<'m> {
         let entry = self.layer_entry(i);
-        let (no_rope, local) = (entry.no_rope, entry.local);
-        let mut layer = Layer { no_rope, local, ..Layer::EMPTY };
-        let first = entry.first as usize;
-        for tensor in (first..first + entry.count as usize).filter_map(|i| self.tensor(i)) {
+        let LayerEntry { first, count, no_rope, local, sparse } = entry;
+        let mut layer = Layer { no_rope, local, sparse, ..Layer::EMPTY };
+        let first = first as usize;
+        for tensor in (first..first + count as usize).filter_map(|i| self.tensor(i)) {
             layer.put(&tensor);
         }
         layer
@@ -231,7 +238,7 @@ impl<'m> Model<'m> {
     fn layer_entry(&self, i: usize) -> LayerEntry {
         let (entries, _) = self.section(Section::Layers).as_chunks();
         let entry = entries.get(i).and_then(|e| LayerEntry::read(e).ok());
-        entry.unwrap_or(LayerEntry { first: 0, count: 0, no_rope: false, local: false })
+        entry.unwrap_or_default()
     }
 
     /// Index of the first tensor after the layers: the output norm.
@@ -243,6 +250,11 @@ impl<'m> Model<'m> {
     /// Whether layer `i` has a window of its own.
     pub(crate) fn is_local(&self, i: usize) -> bool {
         self.layer_entry(i).local
+    }
+
+    /// Whether the feed-forward part of layer `i` is one of experts.
+    pub(crate) fn is_sparse(&self, i: usize) -> bool {
+        self.layer_entry(i).sparse
     }
 
     /// The tensor of this role among those of no layer, from the `first` on.
@@ -283,9 +295,11 @@ impl<'m> Layer<'m> {
         gate: Linear::EMPTY,
         up: Linear::EMPTY,
         down: Linear::EMPTY,
+        experts: Experts::EMPTY,
         ffn_after_norm: &[],
         no_rope: false,
         local: false,
+        sparse: false,
     };
 
     fn put(&mut self, t: &Tensor<'m>) {
@@ -308,17 +322,14 @@ impl<'m> Layer<'m> {
             Role::AttnAfterNorm => self.attn_after_norm = t.vector(),
             Role::FfnNorm => self.ffn_norm.gain = t.vector(),
             Role::FfnNormBias => self.ffn_norm.bias = Some(t.vector()),
-            Role::Gate => self.gate.weight = t.matrix(),
+            Role::Gate | Role::SharedGate => self.gate.weight = t.matrix(),
             Role::GateBias => self.gate.bias = Some(t.vector()),
-            Role::Up => self.up.weight = t.matrix(),
+            Role::Up | Role::SharedUp => self.up.weight = t.matrix(),
             Role::UpBias => self.up.bias = Some(t.vector()),
-            Role::Down => self.down.weight = t.matrix(),
+            Role::Down | Role::SharedDown => self.down.weight = t.matrix(),
             Role::DownBias => self.down.bias = Some(t.vector()),
             Role::FfnAfterNorm => self.ffn_after_norm = t.vector(),
-            // These are of no layer.
-            Role::Embedding | Role::Positions | Role::EmbeddingNorm | Role::EmbeddingNormBias => {}
-            Role::Slopes | Role::OutputNorm | Role::OutputNormBias => {}
-            Role::Output | Role::OutputBias => {}
+            role => self.experts.put(role, t),
         }
     }
 }

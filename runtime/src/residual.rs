@@ -2,8 +2,8 @@
 
 use crate::exec::Block;
 use crate::input::{run, share};
-use crate::kernels::{Input, Job, Task, add, matmul, norm_heads};
-use crate::model::Linear;
+use crate::kernels::{Input, Job, Task, add, matmul, norm_heads, scale};
+use crate::model::{Linear, Scale};
 use crate::work::Step;
 
 /// `x = x + W · input`, or `x + norm(W · input)` where norms come after; both buffers
@@ -23,14 +23,26 @@ pub(crate) fn add_part(
     }
     let task = Task::Store(linear);
     matmul(step.machine, input, &mut [Job { task, out: branch, stride }]);
+    join(step, after_norm, [x, branch], stride);
+}
+
+/// `x = x + part`, or `x + norm(part)` where norms come after; both buffers `(tokens, dim)`,
+/// rows `stride` apart.
+pub(crate) fn join(step: &Step<'_>, after_norm: &[f32], [x, part]: [&mut [f32]; 2], stride: usize) {
+    let config = step.model.config();
     let (n, isa) = (step.span.tokens, step.machine.isa);
     let each = share(step.machine, n);
     let x = Block::new(x, n, stride).split_cols(config.dim).0.strips(each);
-    let branch = Block::new(branch, n, stride).split_cols(config.dim).0.strips(each);
-    run(step.machine, n, x.zip(branch), |(mut x, mut branch)| {
+    let part = Block::new(part, n, stride).split_cols(config.dim).0.strips(each);
+    run(step.machine, n, x.zip(part), |(mut x, mut part)| {
         for token in 0..x.rows() {
-            norm_heads(isa, branch.row(token), after_norm, config.norm_eps);
-            add(isa, x.row(token), branch.row(token));
+            let part = part.row(token);
+            if config.norms.after() {
+                norm_heads(isa, part, after_norm, config.norm_eps);
+            } else if config.residual_scale != Scale::default() {
+                scale(isa, part, config.residual_scale.0);
+            }
+            add(isa, x.row(token), part);
         }
     });
 }

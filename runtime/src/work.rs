@@ -2,11 +2,13 @@
 
 use crate::arena::Source;
 use crate::attention::{AttentionBuffers, AttentionShape, Span};
+use crate::format::Config;
 use crate::input::InputBuffers;
 use crate::kernels::Machine;
 use crate::layout::TILE_ROWS;
 use crate::model::Model;
 use crate::ring::Rings;
+use crate::route::Choice;
 
 /// What goes through the layers: which tokens of the stream, on which machine.
 pub(crate) struct Step<'s> {
@@ -24,6 +26,7 @@ pub(crate) struct Strides {
     pub(crate) q: usize,
     /// Of keys and of values.
     pub(crate) kv: usize,
+    /// Of what lies between the matrices of a feed-forward part, of any layer.
     pub(crate) ffn: usize,
 }
 
@@ -32,7 +35,7 @@ pub(crate) struct Buffers<'a> {
     pub(crate) shape: Strides,
     /// (chunk, dim): the residual stream
     pub(crate) x: &'a mut [f32],
-    /// (chunk, dim): what is normalised before it joins the stream; else empty
+    /// (chunk, dim): what is normalised or weighed before it joins the stream; else empty
     pub(crate) branch: &'a mut [f32],
     /// (chunk, n_heads · head_dim); where attention is differential, its result as well
     pub(crate) q: &'a mut [f32],
@@ -42,10 +45,21 @@ pub(crate) struct Buffers<'a> {
     pub(crate) v: &'a mut [f32],
     /// (chunk, n_heads · head_dim); where attention is differential, (chunk, 2, …)
     pub(crate) attended: &'a mut [f32],
-    /// (chunk, ffn_dim)
+    /// (chunk, the widest ffn_dim)
     pub(crate) inner: &'a mut [f32],
     pub(crate) input: InputBuffers<'a>,
     pub(crate) attention: AttentionBuffers<'a>,
+    /// In a model with experts; else empty.
+    pub(crate) routed: Routed<'a>,
+}
+
+/// What a layer with experts works in.
+pub(crate) struct Routed<'a> {
+    pub(crate) choice: Choice<'a>,
+    /// (chunk, dim): what experts give, summed up
+    pub(crate) sum: &'a mut [f32],
+    /// What an expert reads: tokens that go through it, then what its last matrix takes.
+    pub(crate) input: InputBuffers<'a>,
 }
 
 impl<'a> Buffers<'a> {
@@ -64,18 +78,15 @@ impl<'a> Buffers<'a> {
             dim: stride(config.dim)?,
             q: stride(q_cols)?,
             kv: stride(kv_cols)?,
-            ffn: stride(config.ffn_dim)?,
+            ffn: stride(widest_ffn(model))?,
         };
         let values = if config.differential { 2 } else { 1 };
-        let widest = config.dim.max(q_cols).max(config.ffn_dim);
+        let widest = config.dim.max(q_cols).max(widest_ffn(model));
+        let after = config.norms.after() || config.n_experts > 0;
         Some(Self {
             shape,
             x: source.take(chunk.checked_mul(shape.dim))?,
-            branch: source.take(if config.norms.after() {
-                chunk.checked_mul(shape.dim)
-            } else {
-                Some(0)
-            })?,
+            branch: source.take(if after { chunk.checked_mul(shape.dim) } else { Some(0) })?,
             q: source.take(chunk.checked_mul(shape.q))?,
             k: source.take(chunk.checked_mul(shape.kv))?,
             v: source.take(chunk.checked_mul(shape.kv))?,
@@ -83,6 +94,32 @@ impl<'a> Buffers<'a> {
             inner: source.take(chunk.checked_mul(shape.ffn))?,
             input: InputBuffers::carve(source, chunk.max(logit_rows), config.dim, widest)?,
             attention: AttentionBuffers::carve(source, attention)?,
+            routed: Routed::carve(source, config, chunk, shape.dim)?,
+        })
+    }
+}
+
+/// What lies between the matrices of a feed-forward part, where that is most.
+fn widest_ffn(model: &Model<'_>) -> usize {
+    let config = model.config();
+    let dense = (0..config.n_layers).any(|i| !model.is_sparse(i));
+    let ffn_dim = if dense { config.ffn_dim } else { 0 };
+    ffn_dim.max(config.expert_ffn_dim).max(config.shared_ffn_dim)
+}
+
+impl<'a> Routed<'a> {
+    fn carve(
+        source: &mut impl Source<'a>,
+        config: &Config,
+        chunk: usize,
+        stride: usize,
+    ) -> Option<Self> {
+        let chunk = if config.n_experts > 0 { chunk } else { 0 };
+        let widest = config.dim.max(config.expert_ffn_dim).max(config.shared_ffn_dim);
+        Some(Self {
+            choice: Choice::carve(source, config, chunk)?,
+            sum: source.take(chunk.checked_mul(stride))?,
+            input: InputBuffers::carve(source, chunk, config.dim, widest)?,
         })
     }
 }

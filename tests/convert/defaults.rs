@@ -40,6 +40,12 @@ fn an_absent_key_is_as_the_default_of_its_class() {
         ("phi2", "rope_parameters", json!({"rope_theta": 1e4, "partial_rotary_factor": 0.5})),
         ("gpt-neox", "rotary_pct", json!(0.25)),
         ("glm", "num_key_value_heads", json!(2)),
+        ("mixtral", "rms_norm_eps", json!(1e-5)),
+        ("mixtral", "rope_parameters", json!({"rope_theta": 1e6})),
+        ("qwen2-moe", "rms_norm_eps", json!(1e-6)),
+        ("qwen2-moe", "norm_topk_prob", json!(false)),
+        ("qwen3-moe", "rms_norm_eps", json!(1e-6)),
+        ("olmoe", "rms_norm_eps", json!(1e-5)),
     ];
     for (name, key, value) in cases {
         assert_eq!(made(name, key, None), made(name, key, Some(&value)), "{name}, {key}");
@@ -86,6 +92,7 @@ fn keys_that_a_class_does_not_read_are_refused() {
             "layer_types says another",
         ),
         ("starcoder2", "layer_types", kinds("full_attention"), "layer_types says another"),
+        ("mixtral", "layer_types", kinds("full_attention"), "layer_types says another"),
         (
             "gemma3",
             "rope_parameters",

@@ -19,7 +19,8 @@ fn every_fixture_converts_to_every_type() {
             verify(&model);
             let config = std::fs::read_to_string(fixture("tiny").join(&name).join("config.json"));
             assert!(config.unwrap().contains(&format!("\"{}\"", model.arch())), "{name}");
-            assert_eq!(find(&model, Role::Up, Some(0)).kind, TensorType::Matrix(kind));
+            let up = if model.layer(0).sparse { Role::ExpertUp } else { Role::Up };
+            assert_eq!(find(&model, up, Some(0)).kind, TensorType::Matrix(kind));
             let head = if kind == WeightType::F32 { kind } else { WeightType::Int8 };
             assert_eq!(model.output().weight.kind(), head, "{name}");
             assert_eq!(model.is_f32(), kind == WeightType::F32);

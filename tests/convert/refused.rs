@@ -20,6 +20,12 @@ fn configs_that_change_the_mathematics_are_refused() {
             json!(["MambaForCausalLM"]),
             "known: LlamaForCausalLM, MistralForCausalLM",
         ),
+        (
+            "architectures",
+            json!(["DeepseekV3ForCausalLM"]),
+            "architecture DeepseekV3ForCausalLM has latent attention, which is not supported",
+        ),
+        ("architectures", json!(["DeepseekV2ForCausalLM"]), "latent attention"),
         ("architectures", json!([]), "does not name exactly one"),
         ("model_type", json!("mistral"), "model_type"),
         ("hidden_act", json!("tanh"), "hidden_act is \"tanh\""),
@@ -101,6 +107,15 @@ fn options_inside_a_family_are_refused() {
         ("gptj", "rotary", json!(false), "rotary is false"),
         ("gqa", "rope_scaling", json!({"type": "linear", "factor": 2}), "rope_scaling differ"),
         ("diffllama", "num_key_value_heads", json!(1), "takes them in pairs"),
+        ("mixtral", "num_experts", json!(6), "num_local_experts and num_experts differ"),
+        ("mixtral", "num_local_experts", json!(4), "gate.weight: a shape of [5, 48]"),
+        ("mixtral", "num_experts_per_tok", json!(6), "n_experts_used"),
+        ("mixtral-stacked", "intermediate_size", json!(20), "wants [4, 40, 48]"),
+        ("olmoe", "clip_qkv", json!(8.0), "clip_qkv is 8.0"),
+        ("qwen2-moe", "mlp_only_layers", json!([0, 1, 2, 3]), "no layer has experts"),
+        ("qwen2-moe", "mlp_only_layers", json!(["1"]), "not a list of layers"),
+        ("qwen2-moe", "decoder_sparse_step", json!(1), "layers.0.mlp.gate.weight"),
+        ("qwen3-moe", "moe_intermediate_size", json!(24), "wants [24, 40]"),
     ];
     for (name, key, value, part) in cases {
         let source = Source::of(name);

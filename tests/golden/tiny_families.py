@@ -20,7 +20,7 @@ COMMON = dict(
 
 
 def case(note, family, hidden, heads, kv, inter, vocab, theta=10000.0, **more):
-    own = {k: more.pop(k) for k in ("tokens", "dtype", "tok", "merges", "chat", "omit") if k in more}
+    own = {k: more.pop(k) for k in ("tokens", "dtype", "tok", "merges", "chat", "omit", "stacked") if k in more}
     rope = more.pop("rope", {"rope_type": "default"})
     if "rope_type" in rope:
         rope = rope | {"rope_theta": theta}
@@ -149,6 +149,28 @@ CASES = {
     "diffllama": case("DiffLlama: differential attention, groups of two", "DiffLlama", 48, 8, 4, 64, 288, dtype="bfloat16", head_dim=10, layers=3),
     "diffllama-wide": case(
         "DiffLlama: one pair of heads, biases", "DiffLlama", 40, 2, 2, 64, 270, dtype="bfloat16", head_dim=36, attention_bias=True, tie_word_embeddings=True,
+    ),
+    "mixtral": case(
+        "Mixtral: two experts of five, a window of 14", "Mixtral", 48, 4, 2, 40, 259, dtype="bfloat16", num_local_experts=5, sliding_window=14,
+    ),
+    "mixtral-stacked": case(
+        "Mixtral with the names that transformers 5 has inside: all experts in one tensor", "Mixtral", 48, 4, 2, 40, 259, dtype="bfloat16", num_local_experts=4,
+        stacked=True,
+    ),
+    "qwen2-moe": case(
+        "Qwen2-MoE: two layers in four with experts, one of which all tokens go through", "Qwen2Moe", 48, 4, 2, 72, 263, dtype="bfloat16", layers=4,
+        decoder_sparse_step=2, num_experts=5, num_experts_per_tok=3, moe_intermediate_size=20, shared_expert_intermediate_size=40,
+    ),
+    "qwen2-moe-stacked": case(
+        "Qwen2-MoE: layers without experts by name, all experts in one tensor, their weights normalised", "Qwen2Moe", 48, 4, 2, 72, 263, dtype="bfloat16", layers=3,
+        mlp_only_layers=[1], num_experts=5, num_experts_per_tok=2, moe_intermediate_size=24, shared_expert_intermediate_size=20, norm_topk_prob=True, stacked=True,
+    ),
+    "qwen3-moe": case(
+        "Qwen3-MoE: four experts of nine, their weights normalised", "Qwen3Moe", 40, 4, 2, 72, 262, dtype="bfloat16", head_dim=16, layers=3, mlp_only_layers=[0],
+        num_experts=9, num_experts_per_tok=4, moe_intermediate_size=20, norm_topk_prob=True,
+    ),
+    "olmoe": case(
+        "OLMoE: three experts of eight, q/k norm over all heads", "Olmoe", 48, 4, 2, 24, 261, dtype="bfloat16", num_experts=8, num_experts_per_tok=3,
     ),
 }
 

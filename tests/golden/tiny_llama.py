@@ -131,7 +131,8 @@ def randomise(model, seed):
             # Gemma multiplies by the square root of the width.
             p.data = noise * (0.2 if model.config.model_type.startswith("gemma") else 0.6)
         else:
-            p.data = noise * (1.5 / p.shape[1] ** 0.5)
+            # Of all experts' matrices the last dimension is what one multiplies.
+            p.data = noise * (1.5 / p.shape[-1 if p.dim() == 3 else 1] ** 0.5)
 
 
 def spell_as_version_4(path, c):
@@ -190,7 +191,8 @@ def save_model(out, c, seed, build):
         setattr(model.config, key, value)
         setattr(model.generation_config, key, value)
     model.to(getattr(torch, c.get("dtype", "float32")))
-    model.save_pretrained(out, max_shard_size=c.get("shard", "50GB"))
+    names = dict(save_original_format=False) if c.get("stacked") else {}
+    model.save_pretrained(out, max_shard_size=c.get("shard", "50GB"), **names)
     for file in out.glob("*.safetensors"):
         file.chmod(0o644)
     if c.get("spelling") == 4:
@@ -199,7 +201,9 @@ def save_model(out, c, seed, build):
 
 def load(out, c, dtype=torch.float32):
     attention = c.get("attention", "eager")
-    return AutoModelForCausalLM.from_pretrained(out, dtype=dtype, attn_implementation=attention).eval()
+    # What is the default for experts knows no float64.
+    experts = dict(experts_implementation="eager") if any("experts" in key for key in c.get("config", ())) else {}
+    return AutoModelForCausalLM.from_pretrained(out, dtype=dtype, attn_implementation=attention, **experts).eval()
 
 
 @torch.no_grad()

@@ -142,7 +142,7 @@ fn check(kind: WeightType, rows: usize, tokens: &[Vec<f32>], executors: &[&dyn E
             let [stored, added, gated, activated] = &mut outs;
             with_input(isa, tokens, |input| {
                 let job = |task, out| Job { task, out, stride };
-                let gate = Task::Gated { gate: plain, up: biased, activation };
+                let gate = Task::Gated { gate: plain, up: biased, activation, clamped: None };
                 let mut jobs = [
                     job(Task::Store(plain), stored),
                     job(Task::Add(biased, FACTOR), added),

@@ -30,13 +30,19 @@ impl Synthetic {
         let (mut tensors, mut packed) = (Vec::new(), Vec::new());
         for (role, layer) in roles(&config) {
             let (rows, cols) = role.shape(&config);
-            let values = values(role, rows * cols, cols, &mut random);
-            let matrix = TensorType::Matrix(kind);
+            let experts = if role.is_expert() { config.n_experts } else { 1 };
+            let values = values(role, experts * rows * cols, cols, &mut random);
+            let matrix = TensorType::Matrix(if role.is_router() { WeightType::F32 } else { kind });
             let kind = if role.is_vector() { TensorType::Vector } else { matrix };
             let bytes = match kind {
                 TensorType::Vector => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-                TensorType::Matrix(WeightType::F32) => pack_f32(rows, cols, &values),
-                TensorType::Matrix(kind) => random_tiles(kind, rows, cols, &mut random),
+                TensorType::Matrix(WeightType::F32) => values
+                    .chunks_exact(rows * cols)
+                    .flat_map(|values| pack_f32(rows, cols, values))
+                    .collect(),
+                TensorType::Matrix(kind) => {
+                    (0..experts).flat_map(|_| random_tiles(kind, rows, cols, &mut random)).collect()
+                }
             };
             let name = format!("{} {layer:?}", role.name());
             packed.push((Spec { name, role, layer: layer.map(|l| l as u32), kind }, bytes));
@@ -48,6 +54,7 @@ impl Synthetic {
             ropes: ropes(&config, &phases, attention_factor),
             // Every other one, so that both kinds are there.
             local: (0..config.n_layers).map(|i| config.window > 0 && i % 2 == 0).collect(),
+            sparse: (0..config.n_layers).map(|i| is_sparse(&config, i)).collect(),
             ..Metadata::default()
         };
         let file = to_bytes(metadata, packed).expect("a small model fits in memory");
@@ -61,17 +68,23 @@ impl Synthetic {
     }
 }
 
+/// Of three layers the third has no experts.
+fn is_sparse(config: &Config, layer: usize) -> bool {
+    config.n_experts > 0 && layer % 3 != 2
+}
+
 /// Roles in the order of the file. Every second layer does without biases.
 fn roles(config: &Config) -> Vec<(Role, Option<usize>)> {
     let outside = |roles: &[Role]| {
-        let here = roles.iter().filter(|role| role.is_in(config));
+        let here = roles.iter().filter(|role| role.is_in(config, false));
         here.map(|&role| (role, None)).collect::<Vec<_>>()
     };
     let mut all = outside(Role::BEFORE);
     for layer in 0..config.n_layers {
         let here = Role::LAYER
             .iter()
-            .filter(|role| role.is_in(config) && (layer % 2 == 0 || !role.is_bias()));
+            .filter(|role| role.is_in(config, is_sparse(config, layer)))
+            .filter(|role| layer % 2 == 0 || !role.is_bias());
         all.extend(here.map(|&role| (role, Some(layer))));
     }
     all.extend(outside(Role::AFTER));

@@ -7,12 +7,15 @@ use memmap2::{Advice, Mmap, MmapOptions};
 
 use crate::carried::Place;
 use crate::errors::{Outcome, fault, file_fault};
+use crate::os;
 
 /// Maps a model read-only.
 ///
 /// Pages come in as they are touched. They are asked for ahead of that, which costs
 /// nothing when they are in memory already and lets a cold start read in long runs;
-/// populating the map here would make opening wait for all of it.
+/// populating the map here would make opening wait for all of it. Of a model larger than the
+/// memory (which can run nevertheless, if most of it are experts that are seldom needed) nothing
+/// is asked for ahead: what comes last would push out what came first.
 ///
 /// **If another process truncates the file while it is mapped, touching the lost pages
 /// kills this process with SIGBUS**: no check here could prevent it. Replace a model by
@@ -35,7 +38,9 @@ pub fn model(place: &Place) -> Outcome<Mmap> {
     // SAFETY: the map is read-only and private to this value; that nobody else changes the
     // file meanwhile cannot be had from the system, and is said above and in docs/cli.md.
     let map = unsafe { options.map(&file) }.map_err(|error| file_fault(path, &error))?;
-    // Advice is only that: a system that does not take it still runs.
-    let _ = map.advise(Advice::WillNeed);
+    if os::memory().is_none_or(|memory| map.len() as u64 <= memory) {
+        // Advice is only that: a system that does not take it still runs.
+        let _ = map.advise(Advice::WillNeed);
+    }
     Ok(map)
 }

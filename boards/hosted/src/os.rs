@@ -111,6 +111,14 @@ pub fn free_space(path: &Path) -> Option<u64> {
     Some((stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64))
 }
 
+/// Bytes of memory that this machine has.
+pub fn memory() -> Option<u64> {
+    // SAFETY: the calls take no pointer.
+    let [pages, size] =
+        unsafe { [libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)] };
+    u64::try_from(pages).ok()?.checked_mul(u64::try_from(size).ok()?)
+}
+
 /// The most memory that this process has had resident so far, in bytes.
 pub fn peak_memory() -> u64 {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();

@@ -3,6 +3,7 @@
 mod gated;
 mod plain;
 pub(super) mod shared;
+mod sparse;
 
 use oarlock::format::{Activation, Config};
 use serde_json::Value;
@@ -12,7 +13,7 @@ use super::{Biases, Gains};
 use crate::error::Result;
 use crate::names::{
     BIGCODE_HF, BLOOM_HF, DIFFLLAMA_HF, GEMMA2_HF, GLM_HF, GLM4_HF, GPT2_HF, GPTJ_HF, LLAMA_HF,
-    MPT_HF, NEOX_HF, Names, OPT_HF, PHI_HF, PHI3_HF, STARCODER2_HF,
+    MIXTRAL_HF, MPT_HF, NEOX_HF, Names, OPT_HF, PHI_HF, PHI3_HF, QWEN_MOE_HF, STARCODER2_HF,
 };
 
 /// A family, by the name of its class.
@@ -98,6 +99,8 @@ pub(super) struct Traits {
     pub no_rope: Vec<bool>,
     /// Layers with a window; those beyond have none.
     pub local: Vec<bool>,
+    /// Layers with experts; those beyond have none.
+    pub sparse: Vec<bool>,
     pub gains: Gains,
     /// Of linear biases.
     pub slopes: Vec<f32>,
@@ -375,6 +378,38 @@ pub(super) const FAMILIES: &[Family] = &[
         model_type: "diffllama",
         names: &DIFFLLAMA_HF,
         traits: gated::diffllama,
+        ..LLAMA
+    },
+    Family {
+        arch: "MixtralForCausalLM",
+        model_type: "mixtral",
+        kv_heads: Some(8),
+        names: &MIXTRAL_HF,
+        theta: 1e6,
+        traits: sparse::mixtral,
+        ..LLAMA
+    },
+    Family {
+        arch: "Qwen2MoeForCausalLM",
+        model_type: "qwen2_moe",
+        kv_heads: Some(16),
+        names: &QWEN_MOE_HF,
+        traits: sparse::qwen2_moe,
+        ..LLAMA
+    },
+    Family {
+        arch: "Qwen3MoeForCausalLM",
+        model_type: "qwen3_moe",
+        kv_heads: Some(4),
+        names: &QWEN_MOE_HF,
+        traits: sparse::qwen3_moe,
+        ..LLAMA
+    },
+    Family {
+        arch: "OlmoeForCausalLM",
+        model_type: "olmoe",
+        names: &QWEN_MOE_HF,
+        traits: sparse::olmoe,
         ..LLAMA
     },
 ];

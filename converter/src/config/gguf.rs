@@ -77,6 +77,7 @@ pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
         ropes,
         no_rope: traits.no_rope,
         local: traits.local,
+        sparse: Vec::new(),
         gains: traits.gains,
         slopes: traits.slopes,
         biases: Biases::Found,

@@ -61,6 +61,7 @@ pub(super) const HARMLESS: &[&str] = &[
     "num_return_sequences",
     "output_attentions",
     "output_hidden_states",
+    "output_router_logits",
     "output_scores",
     "pad_token_id",
     "prefix",
@@ -73,6 +74,9 @@ pub(super) const HARMLESS: &[&str] = &[
     "residual_dropout",
     "return_dict",
     "return_dict_in_generate",
+    // Of training.
+    "router_aux_loss_coef",
+    "router_jitter_noise",
     "sep_token_id",
     // Of classifiers.
     "summary_activation",
@@ -120,6 +124,7 @@ pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description
         ropes: ropes.tables,
         no_rope: traits.no_rope,
         local: traits.local,
+        sparse: traits.sparse,
         gains: traits.gains,
         slopes: traits.slopes,
         biases: traits.biases,
@@ -194,6 +199,11 @@ fn activation(keys: &Keys<'_>, family: &Family) -> Result<Activation> {
     }
 }
 
+/// Families that are known not to be one of these decoders, and what they have beyond it.
+const NOT_YET: &[(&str, &str)] =
+    &[("DeepseekV2ForCausalLM", LATENT), ("DeepseekV3ForCausalLM", LATENT)];
+const LATENT: &str = "latent attention, which is not supported";
+
 fn family(keys: &Keys<'_>) -> Result<&'static Family> {
     let found = match keys.get("architectures") {
         Some(Value::Array(list)) if list.len() == 1 => list[0].as_str(),
@@ -207,8 +217,11 @@ fn family(keys: &Keys<'_>) -> Result<&'static Family> {
     // As the files of its authors spell it.
     let found = if found == "MPTForCausalLM" { "MptForCausalLM" } else { found };
     let family = FAMILIES.iter().find(|family| family.arch == found);
-    let family = family
-        .ok_or_else(|| Error::new(FILE, format!("architecture {found} is not known"), known))?;
+    let family = family.ok_or_else(|| {
+        let why = NOT_YET.iter().find(|(arch, _)| *arch == found);
+        let why = why.map_or("is not known".into(), |(_, why)| format!("has {why}"));
+        Error::new(FILE, format!("architecture {found} {why}"), known)
+    })?;
     keys.must_be("model_type", &[json!(family.model_type)])?;
     Ok(family)
 }

@@ -7,7 +7,7 @@ use byteorder::{ByteOrder, LittleEndian};
 
 use super::header::{f32_at, put, u32_at};
 use super::{Field, OpenError, Section};
-pub use crate::kernels::Activation;
+pub use crate::kernels::{Activation, Clamped};
 
 /// Byte ranges in the section.
 mod field {
@@ -41,6 +41,14 @@ mod field {
     pub const POSITIONS: Range<usize> = 140..144;
     pub const QKV_LIMIT: Range<usize> = 144..148;
     pub const LONG_CONTEXT: Range<usize> = 148..152;
+    // From here on in version 3.
+    pub const N_EXPERTS: Range<usize> = 152..156;
+    pub const N_EXPERTS_USED: Range<usize> = 156..160;
+    pub const EXPERT_FFN_DIM: Range<usize> = 160..164;
+    pub const SHARED_FFN_DIM: Range<usize> = 164..168;
+    pub const ROUTING: Range<usize> = 168..172;
+    pub const GATE_SLOPE: Range<usize> = 172..176;
+    pub const GATE_LIMIT: Range<usize> = 176..180;
 }
 
 const FLAG_TIED: u32 = 1;
@@ -130,6 +138,18 @@ pub enum Mlp {
     Plain = 1,
 }
 
+/// What the chosen experts are weighed by: a softmax of what the router says of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u32)]
+pub enum Routing {
+    /// Over all experts, so that the weights of the chosen are less than 1 together.
+    #[default]
+    All = 0,
+    /// Over the chosen ones, which is as dividing those of [`Routing::All`] by their sum.
+    Chosen = 1,
+}
+
 /// How the model knows in what order tokens come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -213,6 +233,18 @@ pub struct Config {
     pub qkv_limit: Option<f32>,
     /// Sessions with a longer context have other rotary frequencies; 0 if there are none.
     pub long_context: usize,
+    /// Experts in a layer that has some; 0 if none has.
+    pub n_experts: usize,
+    /// Experts that a token goes through.
+    pub n_experts_used: usize,
+    /// Elements between the matrices of an expert.
+    pub expert_ffn_dim: usize,
+    /// The same of the expert that every token goes through; 0 if there is none.
+    pub shared_ffn_dim: usize,
+    /// What the chosen experts are weighed by.
+    pub routing: Routing,
+    /// How gate and up are cut off, if they are.
+    pub clamped: Option<Clamped>,
 }
 
 /// A factor that most models do not have; 1 by default.
@@ -267,8 +299,10 @@ impl Config {
             || codes.iter().any(|&code| code != 0)
             || self.norms == Norms::Both
             || self.residual == Residual::ParallelTwoNorms;
+        let third = bytes.get(field::N_EXPERTS.start..).unwrap_or_default();
+        let is_third = third.iter().any(|&b| b != 0);
         match is_second {
-            _ if self.flags() >= FLAG_SINK_LOGITS => 3,
+            _ if self.flags() >= FLAG_SINK_LOGITS || is_third => 3,
             true => 2,
             false => 1,
         }
@@ -351,6 +385,18 @@ impl Config {
             positions: choice(bytes, field::POSITIONS, POSITIONS, Field::Positions)?,
             qkv_limit: limit(field::QKV_LIMIT),
             long_context: size(field::LONG_CONTEXT),
+            n_experts: size(field::N_EXPERTS),
+            n_experts_used: size(field::N_EXPERTS_USED),
+            expert_ffn_dim: size(field::EXPERT_FFN_DIM),
+            shared_ffn_dim: size(field::SHARED_FFN_DIM),
+            routing: choice(
+                bytes,
+                field::ROUTING,
+                [Routing::All, Routing::Chosen],
+                Field::Routing,
+            )?,
+            clamped: limit(field::GATE_LIMIT)
+                .map(|limit| Clamped { slope: f32_at(bytes, field::GATE_SLOPE), limit }),
         };
         require(flags & !FLAGS == 0, Field::Flags)?;
         this.check()?;
@@ -408,8 +454,31 @@ impl Config {
         require(self.window <= Self::MAX_DIM, Field::Window)?;
         require(self.window > 0 || !self.local_rope, Field::Flags)?;
         require(self.long_context <= Self::MAX_DIM, Field::LongContext)?;
+        self.check_experts()?;
         // Nothing is rotated where positions are known in another way.
         require(self.rot_dim == 0 || self.positions == Positions::Rotary, Field::Positions)
+    }
+
+    fn check_experts(&self) -> Result<(), OpenError> {
+        let usable = |v: f32| v.is_finite() && v > 0.0;
+        if let Some(Clamped { slope, limit }) = self.clamped {
+            require(usable(slope), Field::GateSlope)?;
+            require(usable(limit), Field::GateLimit)?;
+            require(self.mlp == Mlp::Gated, Field::Mlp)?;
+            require(self.activation == Activation::Silu, Field::Activation)?;
+        }
+        if self.n_experts == 0 {
+            require(self.n_experts_used == 0, Field::NExpertsUsed)?;
+            require(self.expert_ffn_dim == 0, Field::ExpertFfnDim)?;
+            require(self.shared_ffn_dim == 0, Field::SharedFfnDim)?;
+            return require(self.routing == Routing::All, Field::Routing);
+        }
+        require(self.n_experts <= Self::MAX_DIM, Field::NExperts)?;
+        require((1..=self.n_experts).contains(&self.n_experts_used), Field::NExpertsUsed)?;
+        require((1..=Self::MAX_DIM).contains(&self.expert_ffn_dim), Field::ExpertFfnDim)?;
+        require(self.shared_ffn_dim <= Self::MAX_DIM, Field::SharedFfnDim)?;
+        // Which expert a token goes to is known only once attention has been added.
+        require(self.residual == Residual::Sequential, Field::Residual)
     }
 
     /// The name of the architecture in the section's bytes.
@@ -443,6 +512,11 @@ impl Config {
             (field::WINDOW, self.window),
             (field::POSITIONS, self.positions as usize),
             (field::LONG_CONTEXT, self.long_context),
+            (field::N_EXPERTS, self.n_experts),
+            (field::N_EXPERTS_USED, self.n_experts_used),
+            (field::EXPERT_FFN_DIM, self.expert_ffn_dim),
+            (field::SHARED_FFN_DIM, self.shared_ffn_dim),
+            (field::ROUTING, self.routing as usize),
         ];
         for (range, v) in sizes {
             put(out, range, |b| LittleEndian::write_u32(b, v as u32));
@@ -456,6 +530,8 @@ impl Config {
             (field::SCORE_CAP, self.score_cap.unwrap_or(0.0)),
             (field::LOGIT_CAP, self.logit_cap.unwrap_or(0.0)),
             (field::QKV_LIMIT, self.qkv_limit.unwrap_or(0.0)),
+            (field::GATE_SLOPE, self.clamped.map_or(0.0, |c| c.slope)),
+            (field::GATE_LIMIT, self.clamped.map_or(0.0, |c| c.limit)),
         ];
         for (range, v) in floats {
             put(out, range, |b| LittleEndian::write_f32(b, v));

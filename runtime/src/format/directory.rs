@@ -3,10 +3,10 @@
 use byteorder::{ByteOrder, LittleEndian};
 
 use super::header::{put, u32_at, u64_at};
-use super::{Config, Extent, Mlp, Norm, Positions, QkNorm, Residual};
+use super::{ALIGN, Config, Extent, Mlp, Norm, Positions, QkNorm, Residual};
 use crate::layout::{WeightType, matrix_bytes};
 
-/// The layer of a tensor that belongs to none, the expert of one that is not an expert's.
+/// The layer of a tensor that belongs to none, the number of experts of what is no expert's.
 pub const NONE: u32 = u32::MAX;
 
 /// Byte ranges in an entry.
@@ -16,7 +16,7 @@ mod field {
     pub const NAME_LEN: Range<usize> = 4..8;
     pub const ROLE: Range<usize> = 8..12;
     pub const LAYER: Range<usize> = 12..16;
-    pub const EXPERT: Range<usize> = 16..20;
+    pub const EXPERTS: Range<usize> = 16..20;
     pub const TYPE: Range<usize> = 20..24;
     pub const ROWS: Range<usize> = 24..28;
     pub const COLS: Range<usize> = 28..32;
@@ -63,6 +63,18 @@ pub enum Role {
     Down = 0x230,
     DownBias = 0x231,
     FfnAfterNorm = 0x240,
+    Router = 0x300,
+    RouterBias = 0x301,
+    ExpertGate = 0x310,
+    ExpertGateBias = 0x311,
+    ExpertUp = 0x320,
+    ExpertUpBias = 0x321,
+    ExpertDown = 0x330,
+    ExpertDownBias = 0x331,
+    SharedRouter = 0x340,
+    SharedGate = 0x350,
+    SharedUp = 0x360,
+    SharedDown = 0x370,
     OutputNorm = 0x1000,
     OutputNormBias = 0x1001,
     Output = 0x1010,
@@ -71,7 +83,7 @@ pub enum Role {
 
 impl Role {
     /// All of them, in ascending order.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 46] = [
         Self::Embedding,
         Self::Positions,
         Self::EmbeddingNorm,
@@ -102,6 +114,18 @@ impl Role {
         Self::Down,
         Self::DownBias,
         Self::FfnAfterNorm,
+        Self::Router,
+        Self::RouterBias,
+        Self::ExpertGate,
+        Self::ExpertGateBias,
+        Self::ExpertUp,
+        Self::ExpertUpBias,
+        Self::ExpertDown,
+        Self::ExpertDownBias,
+        Self::SharedRouter,
+        Self::SharedGate,
+        Self::SharedUp,
+        Self::SharedDown,
         Self::OutputNorm,
         Self::OutputNormBias,
         Self::Output,
@@ -110,9 +134,9 @@ impl Role {
     /// The roles before the layers, in the order of the file.
     pub const BEFORE: &[Self] = Self::ALL.as_slice().split_at(5).0;
     /// The roles inside a layer, in the order of the file.
-    pub const LAYER: &[Self] = Self::ALL.as_slice().split_at(30).0.split_at(5).1;
+    pub const LAYER: &[Self] = Self::ALL.as_slice().split_at(42).0.split_at(5).1;
     /// The roles after the layers, in the order of the file.
-    pub const AFTER: &[Self] = Self::ALL.as_slice().split_at(30).1;
+    pub const AFTER: &[Self] = Self::ALL.as_slice().split_at(42).1;
 
     /// The role with this code in the file.
     pub fn from_code(code: u32) -> Option<Self> {
@@ -152,6 +176,18 @@ impl Role {
             Self::Down => "down",
             Self::DownBias => "down bias",
             Self::FfnAfterNorm => "norm after ffn",
+            Self::Router => "router",
+            Self::RouterBias => "router bias",
+            Self::ExpertGate => "expert gate",
+            Self::ExpertGateBias => "expert gate bias",
+            Self::ExpertUp => "expert up",
+            Self::ExpertUpBias => "expert up bias",
+            Self::ExpertDown => "expert down",
+            Self::ExpertDownBias => "expert down bias",
+            Self::SharedRouter => "shared router",
+            Self::SharedGate => "shared gate",
+            Self::SharedUp => "shared up",
+            Self::SharedDown => "shared down",
             Self::OutputNorm => "output norm",
             Self::OutputNormBias => "output norm bias",
             Self::Output => "output",
@@ -179,31 +215,56 @@ impl Role {
             || matches!(self, EmbeddingNorm | DifferenceNorm | OutputNorm)
     }
 
-    /// Whether a model like this has such a tensor; of a bias, whether it may.
-    pub fn is_in(self, config: &Config) -> bool {
+    /// Whether there is one for each expert: a stack of as many tensors of one shape and type.
+    pub const fn is_expert(self) -> bool {
+        use Role::{
+            ExpertDown, ExpertDownBias, ExpertGate, ExpertGateBias, ExpertUp, ExpertUpBias,
+        };
+        matches!(self, ExpertGate | ExpertUp | ExpertDown)
+            || matches!(self, ExpertGateBias | ExpertUpBias | ExpertDownBias)
+    }
+
+    /// Whether it decides which experts a token goes to, or how much of one: always f32, since
+    /// what quantization would change there is not a little less precise but another expert.
+    pub const fn is_router(self) -> bool {
+        matches!(self, Self::Router | Self::SharedRouter)
+    }
+
+    /// Whether a model like this has such a tensor, in a layer with experts or without (outside
+    /// of layers it is all the same); of a bias, whether it may.
+    pub fn is_in(self, config: &Config, sparse: bool) -> bool {
         let (before, after) = (config.norms.before(), config.norms.after());
+        let layer_norm = config.norm == Norm::Layer;
+        let (gated, shared) = (config.mlp == Mlp::Gated, config.shared_ffn_dim > 0);
         match self {
             Self::Positions => config.positions == Positions::Learned,
             Self::Slopes => config.positions == Positions::Linear,
             Self::EmbeddingNorm => config.embedding_norm,
-            Self::EmbeddingNormBias => config.embedding_norm && config.norm == Norm::Layer,
+            Self::EmbeddingNormBias => config.embedding_norm && layer_norm,
             Self::AttnNorm => before,
             Self::FfnNorm => before && config.residual != Residual::Parallel,
-            Self::Gate | Self::GateBias => config.mlp == Mlp::Gated,
+            Self::Gate | Self::GateBias => gated && !sparse,
+            Self::Up | Self::UpBias | Self::Down | Self::DownBias => !sparse,
+            Self::ExpertGate | Self::ExpertGateBias => gated && sparse,
+            Self::Router | Self::RouterBias | Self::ExpertUp | Self::ExpertUpBias => sparse,
+            Self::ExpertDown | Self::ExpertDownBias => sparse,
+            Self::SharedGate => gated && sparse && shared,
+            Self::SharedRouter | Self::SharedUp | Self::SharedDown => sparse && shared,
             Self::AttnAfterNorm | Self::FfnAfterNorm => after,
             Self::QNorm | Self::KNorm => config.qk_norm != QkNorm::None,
             Self::SinkLogits => config.sink_logits,
             Self::Lambda | Self::DifferenceNorm => config.differential,
-            Self::AttnNormBias => config.norm == Norm::Layer && Self::AttnNorm.is_in(config),
-            Self::FfnNormBias => config.norm == Norm::Layer && Self::FfnNorm.is_in(config),
-            Self::OutputNormBias => config.norm == Norm::Layer,
+            Self::AttnNormBias => layer_norm && Self::AttnNorm.is_in(config, sparse),
+            Self::FfnNormBias => layer_norm && Self::FfnNorm.is_in(config, sparse),
+            Self::OutputNormBias => layer_norm,
             Self::Output => !config.tied,
             Self::OutputBias => config.output_bias,
             _ => true,
         }
     }
 
-    /// `(rows, cols)` of the tensor in a model like this; a vector is `(1, n)`.
+    /// `(rows, cols)` of the tensor in a model like this; a vector is `(1, n)`. Of a stack, the
+    /// shape of each.
     ///
     /// A product that overflows saturates: no tensor can have that many rows.
     pub fn shape(self, config: &Config) -> (usize, usize) {
@@ -232,7 +293,15 @@ impl Role {
             Self::Gate | Self::Up => (c.ffn_dim, c.dim),
             Self::GateBias | Self::UpBias => (1, c.ffn_dim),
             Self::Down => (c.dim, c.ffn_dim),
-            Self::DownBias => (1, c.dim),
+            Self::DownBias | Self::ExpertDownBias => (1, c.dim),
+            Self::Router => (c.n_experts, c.dim),
+            Self::RouterBias => (1, c.n_experts),
+            Self::ExpertGate | Self::ExpertUp => (c.expert_ffn_dim, c.dim),
+            Self::ExpertGateBias | Self::ExpertUpBias => (1, c.expert_ffn_dim),
+            Self::ExpertDown => (c.dim, c.expert_ffn_dim),
+            Self::SharedRouter => (1, c.dim),
+            Self::SharedGate | Self::SharedUp => (c.shared_ffn_dim, c.dim),
+            Self::SharedDown => (c.dim, c.shared_ffn_dim),
         }
     }
 }
@@ -285,6 +354,20 @@ impl TensorType {
             },
         }
     }
+
+    /// Bytes from one tensor of a stack to the next, or `None` if that overflows.
+    pub const fn stride(self, rows: usize, cols: usize) -> Option<usize> {
+        match self.bytes(rows, cols) {
+            Some(bytes) => bytes.checked_next_multiple_of(ALIGN),
+            None => None,
+        }
+    }
+
+    /// Bytes of a stack of `n`, without padding after the last, or `None` if that overflows.
+    pub fn stack_bytes(self, rows: usize, cols: usize, n: usize) -> Option<usize> {
+        let before = self.stride(rows, cols)?.checked_mul(n.checked_sub(1)?)?;
+        before.checked_add(self.bytes(rows, cols)?)
+    }
 }
 
 /// An entry of the directory.
@@ -298,8 +381,9 @@ pub struct Entry {
     pub role: Role,
     /// Its layer, or [`NONE`].
     pub layer: u32,
-    /// Its expert, or [`NONE`].
-    pub expert: u32,
+    /// How many tensors of this type and shape follow one another, one for each expert, each on
+    /// a 64-byte boundary; [`NONE`] of what is no expert's.
+    pub experts: u32,
     /// How its bytes are to be read.
     pub kind: TensorType,
     /// Rows: outputs of a matrix, 1 for a vector.
@@ -327,7 +411,7 @@ impl Entry {
             name_len: u32_at(bytes, field::NAME_LEN),
             role: Role::from_code(u32_at(bytes, field::ROLE)).ok_or(Field::Role)?,
             layer: u32_at(bytes, field::LAYER),
-            expert: u32_at(bytes, field::EXPERT),
+            experts: u32_at(bytes, field::EXPERTS),
             kind: TensorType::from_code(u32_at(bytes, field::TYPE)).ok_or(Field::Type)?,
             rows: u32_at(bytes, field::ROWS),
             cols: u32_at(bytes, field::COLS),
@@ -347,7 +431,7 @@ impl Entry {
             (field::NAME_LEN, self.name_len),
             (field::ROLE, self.role as u32),
             (field::LAYER, self.layer),
-            (field::EXPERT, self.expert),
+            (field::EXPERTS, self.experts),
             (field::TYPE, self.kind.code()),
             (field::ROWS, self.rows),
             (field::COLS, self.cols),

@@ -8,8 +8,8 @@
 //!
 //! ```text
 //! header · config · rope · layers · directory · names · tokenizer · chat · sampling · provenance
-//! tensors: embedding · per layer { attention norm, q, k, v, o, ffn norm, gate, up, down } ·
-//!          output norm · output
+//! tensors: embedding · per layer { attention norm, q, k, v, o, ffn norm, then gate, up, down,
+//!          or router, those of all experts and of the shared one } · output norm · output
 //! ```
 //!
 //! The records here are both read (by [`Model::open`](crate::model::Model::open)) and
@@ -23,7 +23,8 @@ mod header;
 mod records;
 
 pub(crate) use cast::{f32s, u64s};
-pub use config::{Activation, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual, Scale};
+pub use config::{Activation, Clamped, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual};
+pub use config::{Routing, Scale};
 pub use directory::{Entry, NONE, Role, TensorType};
 pub use error::{Field, OpenError};
 pub use header::{Extent, Header, Section, metadata_crc};

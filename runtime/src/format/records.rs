@@ -45,9 +45,9 @@ impl RopeHeader {
 
 /// An entry of the layers section: which directory entries are the layer's.
 ///
-/// Layers need not be alike (later families have some with experts, some without), so
-/// each says where its tensors are; the rest of the entry is for its options.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Layers need not be alike (a family may have some with experts, some without), so each
+/// says where its tensors are; the rest of the entry is for its options.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LayerEntry {
     /// Index of its first directory entry.
     pub first: u32,
@@ -57,10 +57,14 @@ pub struct LayerEntry {
     pub no_rope: bool,
     /// Whether queries see no more than [`Config::window`](super::Config::window).
     pub local: bool,
+    /// Whether the feed-forward part is one of experts.
+    pub sparse: bool,
 }
 
 const LAYER_NO_ROPE: u32 = 1;
 const LAYER_LOCAL: u32 = 2;
+// From version 3 on.
+const LAYER_SPARSE: u32 = 4;
 
 impl LayerEntry {
     /// Bytes of an entry.
@@ -72,7 +76,7 @@ impl LayerEntry {
             return Err(OpenError::Field(Field::Reserved));
         }
         let flags = u32_at(bytes, 8..12);
-        if flags & !(LAYER_NO_ROPE | LAYER_LOCAL) != 0 {
+        if flags & !(LAYER_NO_ROPE | LAYER_LOCAL | LAYER_SPARSE) != 0 {
             return Err(OpenError::Field(Field::LayerFlags));
         }
         Ok(Self {
@@ -80,6 +84,7 @@ impl LayerEntry {
             count: u32_at(bytes, 4..8),
             no_rope: flags & LAYER_NO_ROPE != 0,
             local: flags & LAYER_LOCAL != 0,
+            sparse: flags & LAYER_SPARSE != 0,
         })
     }
 
@@ -88,8 +93,10 @@ impl LayerEntry {
         out.fill(0);
         put(out, 0..4, |b| LittleEndian::write_u32(b, self.first));
         put(out, 4..8, |b| LittleEndian::write_u32(b, self.count));
-        let no_rope = if self.no_rope { LAYER_NO_ROPE } else { 0 };
-        let flags = no_rope | if self.local { LAYER_LOCAL } else { 0 };
+        let flag = |set, bit| if set { bit } else { 0 };
+        let flags = flag(self.no_rope, LAYER_NO_ROPE)
+            | flag(self.local, LAYER_LOCAL)
+            | flag(self.sparse, LAYER_SPARSE);
         put(out, 8..12, |b| LittleEndian::write_u32(b, flags));
     }
 }

@@ -32,6 +32,22 @@ impl Activation {
         [Self::Silu, Self::GeluTanh, Self::GeluErf, Self::Relu, Self::ReluSquared];
 }
 
+/// A gate and what it is multiplied with, cut off before they meet: with g = min(gate, limit)
+/// and u = max(−limit, min(up, limit)), g · sigmoid(slope · g) · (u + 1).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Clamped {
+    /// What the gate is multiplied by inside of the sigmoid.
+    pub slope: f32,
+    /// What both are cut off at.
+    pub limit: f32,
+}
+
+/// `x = min(x, limit) · sigmoid(slope · min(x, limit))`.
+pub(super) fn clamped_gate(isa: Isa, clamped: Clamped, x: &mut [f32]) {
+    isa.run(Each { x, f: ClampedGate(clamped) });
+}
+
 /// `x = activation(x)`.
 pub fn activate(isa: Isa, activation: Activation, x: &mut [f32]) {
     match activation {
@@ -182,6 +198,19 @@ impl Function for SoftCap {
 }
 
 #[derive(Clone, Copy)]
+struct ClampedGate(Clamped);
+
+impl Function for ClampedGate {
+    #[inline(always)]
+    fn of<S: Simd>(self, s: S, x: S::F) -> S::F {
+        let Clamped { slope, limit } = self.0;
+        let most = s.splat(limit);
+        let x = s.select_lt(most, x, most, x);
+        s.mul(x, sigmoid(s, s.mul(x, s.splat(slope))))
+    }
+}
+
+#[derive(Clone, Copy)]
 struct Clamp {
     limit: f32,
 }
@@ -189,8 +218,14 @@ struct Clamp {
 impl Function for Clamp {
     #[inline(always)]
     fn of<S: Simd>(self, s: S, x: S::F) -> S::F {
-        let (least, most) = (s.splat(-self.limit), s.splat(self.limit));
-        let x = s.select_lt(most, x, most, x);
-        s.select_lt(x, least, least, x)
+        clamped(s, x, self.limit)
     }
+}
+
+/// max(−limit, min(x, limit))
+#[inline(always)]
+pub(super) fn clamped<S: Simd>(s: S, x: S::F, limit: f32) -> S::F {
+    let (least, most) = (s.splat(-limit), s.splat(limit));
+    let x = s.select_lt(most, x, most, x);
+    s.select_lt(x, least, least, x)
 }

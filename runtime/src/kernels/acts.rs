@@ -90,6 +90,14 @@ impl<'a> ActsMut<'a> {
         Acts { n: self.n, cols: self.cols, q: self.q, scale: self.scale, sum: self.sum }
     }
 
+    /// Takes over what `from`, which has as many columns, has of its token `source`.
+    pub fn copy(&mut self, token: usize, from: &Acts<'_>, source: usize) {
+        let blocks = blocks(self.cols);
+        copy_row(blocks * BLOCK_COLS, self.q, token, from.q, source);
+        copy_row(blocks, self.scale, token, from.scale, source);
+        copy_row(blocks, self.sum, token, from.sum, source);
+    }
+
     /// Quantizes `x` `(cols)` as this token.
     ///
     /// # Panics
@@ -101,6 +109,13 @@ impl<'a> ActsMut<'a> {
         let q = &mut self.q[at.start * BLOCK_COLS..at.end * BLOCK_COLS];
         isa.run(Quantize { x, q, scale: &mut self.scale[at.clone()], sum: &mut self.sum[at] });
     }
+}
+
+/// Row `row` of `to` becomes row `source` of `from`, both of `len`, if there are both.
+fn copy_row<T: Copy>(len: usize, to: &mut [T], row: usize, from: &[T], source: usize) {
+    let to = to.chunks_exact_mut(len.max(1)).nth(row).unwrap_or_default();
+    let from = from.chunks_exact(len.max(1)).nth(source).unwrap_or_default();
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
 }
 
 impl Acts<'_> {

@@ -7,7 +7,7 @@
 use core::ops::Range;
 
 use super::Machine;
-use super::activation::{Activation, activate};
+use super::activation::{Activation, Clamped, activate, clamped_gate};
 use super::acts::Acts;
 use super::isa::Isa;
 use super::product::Product;
@@ -49,6 +49,8 @@ pub enum Task<'m> {
         up: Linear<'m>,
         /// Of the gate.
         activation: Activation,
+        /// In place of the activation, what both are cut off at.
+        clamped: Option<Clamped>,
     },
 }
 
@@ -70,27 +72,40 @@ pub(super) enum Then {
     Add(f32),
     /// `out = out · y`
     Times,
+    /// `out = out · (y + 1)`, y cut off at this.
+    TimesClamped(f32),
+}
+
+/// What then becomes of the output, while it is near.
+#[derive(Clone, Copy)]
+enum After {
+    Nothing,
+    Activation(Activation),
+    Gate(Clamped),
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Step<'m> {
     pub(super) linear: Linear<'m>,
     pub(super) then: Then,
-    /// What then becomes of the output, while it is near.
-    activation: Option<Activation>,
+    after: After,
 }
 
 impl<'m> Task<'m> {
     /// The products, one after the other on the same rows.
     fn steps(self) -> [Option<Step<'m>>; 2] {
-        let step = |linear, then| Some(Step { linear, then, activation: None });
-        let activated = |linear, f| Some(Step { linear, then: Then::Store, activation: Some(f) });
+        let step = |linear, then| Some(Step { linear, then, after: After::Nothing });
+        let stored = |linear, after| Some(Step { linear, then: Then::Store, after });
+        let activated = |linear, f| stored(linear, After::Activation(f));
         match self {
             Self::Store(linear) => [step(linear, Then::Store), None],
             Self::Add(linear, factor) => [step(linear, Then::Add(factor)), None],
             Self::Activated(linear, f) => [activated(linear, f), None],
-            Self::Gated { gate, up, activation } => {
+            Self::Gated { gate, up, activation, clamped: None } => {
                 [activated(gate, activation), step(up, Then::Times)]
+            }
+            Self::Gated { gate, up, clamped: Some(clamped), .. } => {
+                [stored(gate, After::Gate(clamped)), step(up, Then::TimesClamped(clamped.limit))]
             }
         }
     }
@@ -173,15 +188,17 @@ fn check(input: &Input<'_>, job: &Job<'_>) {
 fn compute(isa: Isa, input: &Input<'_>, piece: Piece<'_>) {
     let Piece { steps, range, mut out } = piece;
     for step in steps.into_iter().flatten() {
-        let (range, out, activation) = (range.clone(), &mut out, step.activation);
+        let (range, out, after) = (range.clone(), &mut out, step.after);
         match step.linear.weight.kind() {
             WeightType::F32 => isa.run(Product::<Floats>::new(step, input, range, out)),
             WeightType::Int8 => isa.run(Product::<Packed<Int8>>::new(step, input, range, out)),
             WeightType::Int4 => isa.run(Product::<Packed<Int4>>::new(step, input, range, out)),
             WeightType::Int4a => isa.run(Product::<Packed<Int4a>>::new(step, input, range, out)),
         }
-        if let Some(activation) = activation {
-            (0..input.n).for_each(|token| activate(isa, activation, out.row(token)));
-        }
+        (0..input.n).for_each(|token| match after {
+            After::Nothing => {}
+            After::Activation(activation) => activate(isa, activation, out.row(token)),
+            After::Gate(clamped) => clamped_gate(isa, clamped, out.row(token)),
+        });
     }
 }

@@ -39,7 +39,7 @@ mod simd;
 mod vector;
 mod weights;
 
-pub use activation::{Activation, activate, clamp, soft_cap};
+pub use activation::{Activation, Clamped, activate, clamp, soft_cap};
 pub use acts::{Acts, ActsMut};
 pub(crate) use attention::MOST_HEAD_DIM;
 pub use attention::{Bend, Kv, KvMut, Partial, Queries, QueriesMut, Slopes};
@@ -48,4 +48,5 @@ pub use embedding::{add_embedding_row, embedding_row};
 pub use isa::{Isa, set_control_word};
 pub use machine::Machine;
 pub use matmul::{Input, Job, Task, matmul};
-pub use vector::{add, difference, layer_norm, layer_norm_in, norm_heads, rms_norm, rotate, scale};
+pub use vector::{add, add_scaled, difference, layer_norm, layer_norm_in, norm_heads, rms_norm};
+pub use vector::{rotate, scale};

@@ -6,6 +6,7 @@
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
+use super::activation::clamped;
 use super::isa::Op;
 use super::matmul::{Input, Step, Then};
 use super::simd::{MOST_PARTS, Simd};
@@ -81,6 +82,13 @@ impl<'a, 'b, W: Weights> Product<'a, 'b, W> {
                 let gate = load_wide(s, out);
                 for part in 0..S::PARTS {
                     products[part] = s.mul(gate[part], products[part]);
+                }
+            }
+            Then::TimesClamped(limit) => {
+                let gate = load_wide(s, out);
+                for part in 0..S::PARTS {
+                    let up = s.add(clamped(s, products[part], limit), s.splat(1.0));
+                    products[part] = s.mul(gate[part], up);
                 }
             }
         }

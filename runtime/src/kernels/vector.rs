@@ -55,6 +55,11 @@ pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
     isa.run(Add { x, y });
 }
 
+/// `x = x + y · factor`, rounded once, both of one length.
+pub fn add_scaled(isa: Isa, x: &mut [f32], y: &[f32], factor: f32) {
+    isa.run(AddScaled { x, y, factor });
+}
+
 /// Turns each head of `x` `(heads, head_dim)` by the angles whose cosines and sines are
 /// given, `(rot_dim / 2)` each: dimension i with dimension i + rot_dim / 2. Dimensions
 /// from rot_dim on stay.
@@ -329,6 +334,29 @@ impl Op for Add<'_> {
         assert!(self.x.len() == self.y.len());
         for (x, y) in self.x.chunks_mut(WIDE).zip(self.y.chunks(WIDE)) {
             let sum = add_wide(s, load_wide(s, x), load_wide(s, y));
+            store_wide(s, x, sum);
+        }
+    }
+}
+
+struct AddScaled<'a> {
+    x: &'a mut [f32],
+    y: &'a [f32],
+    factor: f32,
+}
+
+impl Op for AddScaled<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        assert!(self.x.len() == self.y.len());
+        let factor = s.splat(self.factor);
+        for (x, y) in self.x.chunks_mut(WIDE).zip(self.y.chunks(WIDE)) {
+            let (mut sum, y) = (load_wide(s, x), load_wide(s, y));
+            for part in 0..S::PARTS {
+                sum[part] = s.fma(y[part], factor, sum[part]);
+            }
             store_wide(s, x, sum);
         }
     }

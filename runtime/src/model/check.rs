@@ -3,6 +3,7 @@
 use super::Model;
 use crate::format::{Config, Entry, Extent, Field, Header, LayerEntry, NONE, OpenError, Role};
 use crate::format::{RopeHeader, Section, TensorType, read_sampling};
+use crate::layout::WeightType;
 
 /// The model in `file`, whose header is in order.
 pub(super) fn check(file: &[u8], header: Header) -> Result<Model<'_>, OpenError> {
@@ -61,11 +62,11 @@ struct Walk<'m> {
 
 impl Walk<'_> {
     fn walk(mut self, layers: &[[u8; LayerEntry::LEN]], total_len: u64) -> Result<(), OpenError> {
-        self.all_of(Role::BEFORE, NONE)?;
+        self.all_of(Role::BEFORE, NONE, false)?;
         for (i, entry) in layers.iter().enumerate() {
             self.layer(i as u32, LayerEntry::read(entry)?)?;
         }
-        self.all_of(Role::AFTER, NONE)?;
+        self.all_of(Role::AFTER, NONE, false)?;
         if self.index != self.entries.len() {
             return Err(OpenError::SectionLength(Section::Directory));
         }
@@ -80,10 +81,11 @@ impl Walk<'_> {
         if entry.first as usize != first {
             return Err(OpenError::Field(Field::LayerFirst));
         }
-        if entry.local && self.config.window == 0 {
+        let has_experts = self.config.n_experts > 0;
+        if entry.local && self.config.window == 0 || entry.sparse && !has_experts {
             return Err(OpenError::Field(Field::LayerFlags));
         }
-        self.all_of(Role::LAYER, layer)?;
+        self.all_of(Role::LAYER, layer, entry.sparse)?;
         if entry.count as usize != self.index - first {
             return Err(OpenError::Field(Field::LayerCount));
         }
@@ -91,9 +93,9 @@ impl Walk<'_> {
     }
 
     /// Those of `roles` that a model like this has, or may have.
-    fn all_of(&mut self, roles: &[Role], layer: u32) -> Result<(), OpenError> {
+    fn all_of(&mut self, roles: &[Role], layer: u32, sparse: bool) -> Result<(), OpenError> {
         let config = self.config;
-        for &role in roles.iter().filter(|role| role.is_in(&config)) {
+        for &role in roles.iter().filter(|role| role.is_in(&config, sparse)) {
             // What the config announces must be there, biases otherwise may.
             if role.is_bias() && role != Role::OutputBias {
                 self.take(role, layer)?;
@@ -128,13 +130,18 @@ impl Walk<'_> {
         let name = entry.name_offset as usize;
         let end = name.checked_add(entry.name_len as usize);
         require(end.is_some_and(|end| self.names.get(name..end).is_some()), Field::Name)?;
-        require(entry.expert == NONE, Field::Expert)?;
+        // `Config::check` has seen that u32 holds it.
+        let n_experts = if entry.role.is_expert() { Some(self.config.n_experts) } else { None };
+        require(entry.experts == n_experts.map_or(NONE, |n| n as u32), Field::Experts)?;
         let is_vector = entry.kind == TensorType::Vector;
         require(is_vector == entry.role.is_vector(), Field::Type)?;
+        let is_f32 = entry.kind == TensorType::Matrix(WeightType::F32);
+        require(is_f32 || !entry.role.is_router(), Field::Type)?;
         let (rows, cols) = (entry.rows as usize, entry.cols as usize);
         require((rows, cols) == entry.role.shape(&self.config), Field::Shape)?;
         let Extent { offset, len } = entry.extent;
-        require(entry.kind.bytes(rows, cols).is_some_and(|n| n as u64 == len), Field::Length)?;
+        let bytes = entry.kind.stack_bytes(rows, cols, n_experts.unwrap_or(1));
+        require(bytes.is_some_and(|n| n as u64 == len), Field::Length)?;
         require(offset == self.offset, Field::Offset)
     }
 }

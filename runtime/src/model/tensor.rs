@@ -1,7 +1,7 @@
 //! One tensor of a model.
 
 use crate::crc::crc32;
-use crate::format::{Entry, Extent, Role, TensorType, f32s};
+use crate::format::{Entry, Extent, NONE, Role, TensorType, f32s};
 use crate::layout::WeightType;
 use crate::matrix::Matrix;
 
@@ -20,6 +20,8 @@ pub struct Tensor<'m> {
     pub rows: usize,
     /// Columns: elements of a vector.
     pub cols: usize,
+    /// How many of them lie one after another, if it is a stack: one for each expert.
+    pub experts: Option<usize>,
     /// Where it lies in the file.
     pub extent: Extent,
     /// Checksum of its bytes and the padding after them.
@@ -56,6 +58,7 @@ impl<'m> Tensor<'m> {
         kind: TensorType::Vector,
         rows: 0,
         cols: 0,
+        experts: None,
         extent: Extent { offset: 0, len: 0 },
         crc: 0,
         bytes: &[],
@@ -68,10 +71,11 @@ impl<'m> Tensor<'m> {
         Some(Self {
             name: core::str::from_utf8(name).ok()?,
             role: entry.role,
-            layer: usize::try_from(entry.layer).ok().filter(|_| entry.layer != crate::format::NONE),
+            layer: there(entry.layer),
             kind: entry.kind,
             rows: entry.rows as usize,
             cols: entry.cols as usize,
+            experts: there(entry.experts),
             extent: entry.extent,
             crc: entry.crc,
             bytes: entry.extent.of(file)?,
@@ -84,12 +88,16 @@ impl<'m> Tensor<'m> {
     }
 
     pub(super) fn matrix(&self) -> Matrix<'m> {
-        let TensorType::Matrix(kind) = self.kind else { return Matrix::EMPTY };
-        Matrix::new(kind, self.rows, self.cols, self.bytes).unwrap_or(Matrix::EMPTY)
+        matrix(self.kind, self.rows, self.cols, self.bytes)
     }
 
     pub(super) fn vector(&self) -> &'m [f32] {
         f32s(self.bytes).unwrap_or_default()
+    }
+
+    pub(super) fn stack(&self) -> Stack<'m> {
+        let Self { kind, rows, cols, bytes, .. } = *self;
+        Stack { kind, rows, cols, bytes }
     }
 
     /// Checks the bytes up to `next`, where the next tensor starts.
@@ -101,17 +109,66 @@ impl<'m> Tensor<'m> {
         if self.is_finite() { Ok(()) } else { Err(VerifyError::NotFinite) }
     }
 
-    /// Whether all floats are finite: the weights themselves, or scales and minima.
     fn is_finite(&self) -> bool {
-        match self.kind {
-            TensorType::Vector | TensorType::Matrix(WeightType::F32) => {
-                self.vector().iter().all(|v| v.is_finite())
-            }
-            TensorType::Matrix(kind) => self.bytes.chunks_exact(kind.block_bytes()).all(|block| {
-                let (halves, _) = block.get(kind.quant_bytes()..).unwrap_or_default().as_chunks();
-                // An exponent of all ones is infinity or NaN.
-                halves.iter().all(|&h| u16::from_le_bytes(h) & 0x7C00 != 0x7C00)
-            }),
+        let stack = self.stack();
+        (0..self.experts.unwrap_or(1)).all(|expert| is_finite(self.kind, stack.bytes_of(expert)))
+    }
+}
+
+/// Several tensors of one shape and type, each on a 64-byte boundary, of which one is used at a
+/// time: nothing of the others is touched.
+#[derive(Clone, Copy, Debug)]
+pub struct Stack<'m> {
+    kind: TensorType,
+    rows: usize,
+    cols: usize,
+    bytes: &'m [u8],
+}
+
+impl<'m> Stack<'m> {
+    pub(super) const EMPTY: Self = Self { kind: TensorType::Vector, rows: 0, cols: 0, bytes: &[] };
+
+    /// `(rows, cols)`: the matrix of this expert; empty if there is no such expert.
+    pub fn matrix(&self, expert: usize) -> Matrix<'m> {
+        matrix(self.kind, self.rows, self.cols, self.bytes_of(expert))
+    }
+
+    /// `(cols)`: the vector of this expert; empty if there is no such expert.
+    pub fn vector(&self, expert: usize) -> &'m [f32] {
+        f32s(self.bytes_of(expert)).unwrap_or_default()
+    }
+
+    fn bytes_of(&self, expert: usize) -> &'m [u8] {
+        let Self { kind, rows, cols, bytes } = *self;
+        let start = kind.stride(rows, cols).and_then(|stride| stride.checked_mul(expert));
+        let found = start.zip(kind.bytes(rows, cols)).and_then(|(start, len)| {
+            let (_, from) = bytes.split_at_checked(start)?;
+            from.get(..len)
+        });
+        found.unwrap_or_default()
+    }
+}
+
+fn matrix(kind: TensorType, rows: usize, cols: usize, bytes: &[u8]) -> Matrix<'_> {
+    let TensorType::Matrix(kind) = kind else { return Matrix::EMPTY };
+    Matrix::new(kind, rows, cols, bytes).unwrap_or(Matrix::EMPTY)
+}
+
+/// A number of the directory, where it is one.
+fn there(number: u32) -> Option<usize> {
+    usize::try_from(number).ok().filter(|_| number != NONE)
+}
+
+/// Whether all floats are finite: the weights themselves, or scales and minima.
+fn is_finite(kind: TensorType, bytes: &[u8]) -> bool {
+    match kind {
+        TensorType::Vector | TensorType::Matrix(WeightType::F32) => {
+            f32s(bytes).unwrap_or_default().iter().all(|v| v.is_finite())
         }
+        TensorType::Matrix(kind) => bytes.chunks_exact(kind.block_bytes()).all(|block| {
+            let (halves, _) = block.get(kind.quant_bytes()..).unwrap_or_default().as_chunks();
+            // An exponent of all ones is infinity or NaN.
+            halves.iter().all(|&h| u16::from_le_bytes(h) & 0x7C00 != 0x7C00)
+        }),
     }
 }

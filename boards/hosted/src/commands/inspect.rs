@@ -2,7 +2,7 @@
 
 use oarlock::format::TensorType;
 use oarlock::kv::HEAD_ALIGN;
-use oarlock::model::Tensor;
+use oarlock::model::{Layer, Tensor};
 use oarlock::{Model, Options};
 use serde_json::{Value, json};
 
@@ -40,12 +40,19 @@ fn as_json(model: &Model<'_>, options: &Options, session_bytes: usize) -> Value 
         object["window"] = model.config().window.into();
         object["window_layers"] = windows(model).into();
     }
+    if model.config().n_experts > 0 {
+        object["experts"] = model.config().n_experts.into();
+        object["experts_used"] = model.config().n_experts_used.into();
+        object["expert_layers"] = layers(model, |layer| layer.sparse).into();
+        object["weights"] = weights(model, Experts::All).into();
+        object["weights_used"] = weights(model, Experts::Used).into();
+    }
     object
 }
 
 fn tensor_json(tensor: &Tensor<'_>) -> Value {
     let vector = tensor.kind == TensorType::Vector;
-    json!({
+    let mut object = json!({
         "name": tensor.name,
         "role": tensor.role.name(),
         "layer": tensor.layer,
@@ -53,7 +60,11 @@ fn tensor_json(tensor: &Tensor<'_>) -> Value {
         "shape": if vector { json!([tensor.cols]) } else { json!([tensor.rows, tensor.cols]) },
         "offset": tensor.extent.offset,
         "bytes": tensor.extent.len,
-    })
+    });
+    if let Some(n) = tensor.experts {
+        object["experts"] = n.into();
+    }
+    object
 }
 
 fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usize) -> String {
@@ -63,7 +74,8 @@ fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usiz
     line("model", name.to_owned());
     line("architecture", model.arch().to_owned());
     line("file", format!("{} bytes", model.file_len()));
-    line("weights", format!("{} at {:.2} bits", weights(model), bits_per_weight(model)));
+    let all = weights(model, Experts::All);
+    line("weights", format!("{all} at {:.2} bits", bits_per_weight(model)));
     line("vocab_size", config.vocab_size.to_string());
     line("dim", config.dim.to_string());
     line("n_layers", config.n_layers.to_string());
@@ -76,6 +88,16 @@ fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usiz
         let n = windows(model);
         line("window", format!("{} tokens in {n} of {} layers", config.window, config.n_layers));
     }
+    if config.n_experts > 0 {
+        let n = layers(model, |layer| layer.sparse);
+        let (used, all) = (config.n_experts_used, config.n_experts);
+        line("experts", format!("{used} of {all} in {n} of {} layers", config.n_layers));
+        line("expert ffn_dim", config.expert_ffn_dim.to_string());
+        if config.shared_ffn_dim > 0 {
+            line("shared ffn_dim", config.shared_ffn_dim.to_string());
+        }
+        line("weights of a token", weights(model, Experts::Used).to_string());
+    }
     line("tied embedding", if config.tied { "yes" } else { "no" }.to_owned());
     let Options { context, sinks, chunk, kv, .. } = options;
     let what = format!("context {context}, sinks {sinks}, chunk {chunk}, kv {}", kv.name());
@@ -86,7 +108,8 @@ fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usiz
     }
     text.push('\n');
     for tensor in model.tensors() {
-        let shape = format!("{} × {}", tensor.rows, tensor.cols);
+        let experts = tensor.experts.map_or(String::new(), |n| format!("{n} × "));
+        let shape = format!("{experts}{} × {}", tensor.rows, tensor.cols);
         let (name, kind, bytes) = (tensor.name, tensor.kind.name(), tensor.extent.len);
         text.push_str(&format!("{name:<44} {kind:<6} {shape:>16} {bytes:>12} bytes\n"));
     }
@@ -95,7 +118,12 @@ fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usiz
 
 /// Layers with a window of their own.
 fn windows(model: &Model<'_>) -> usize {
-    (0..model.config().n_layers).filter(|&i| model.layer(i).local).count()
+    layers(model, |layer| layer.local)
+}
+
+/// Layers of which this is so.
+fn layers(model: &Model<'_>, is_so: impl Fn(&Layer<'_>) -> bool) -> usize {
+    (0..model.config().n_layers).filter(|&i| is_so(&model.layer(i))).count()
 }
 
 /// Bytes of the cache that a further token of context takes, in all layers that then see it.
@@ -110,11 +138,26 @@ fn kv_bytes_per_token(model: &Model<'_>, options: &Options) -> usize {
 /// Bits of the file's matrices for each of their weights, scales included.
 fn bits_per_weight(model: &Model<'_>) -> f64 {
     let bytes: u64 = matrices(model).map(|tensor| tensor.extent.len).sum();
-    8.0 * bytes as f64 / weights(model).max(1) as f64
+    8.0 * bytes as f64 / weights(model, Experts::All).max(1) as f64
 }
 
-fn weights(model: &Model<'_>) -> u64 {
-    matrices(model).map(|tensor| tensor.rows as u64 * tensor.cols as u64).sum()
+/// Which experts count.
+#[derive(Clone, Copy, PartialEq)]
+enum Experts {
+    /// All that there are.
+    All,
+    /// As many as a token goes through.
+    Used,
+}
+
+/// Weights of the matrices.
+fn weights(model: &Model<'_>, experts: Experts) -> u64 {
+    let each = |tensor: Tensor<'_>| match (tensor.experts, experts) {
+        (None, _) => 1,
+        (Some(n), Experts::All) => n as u64,
+        (Some(_), Experts::Used) => model.config().n_experts_used as u64,
+    };
+    matrices(model).map(|t| t.rows as u64 * t.cols as u64 * each(t)).sum()
 }
 
 fn matrices<'m>(model: &Model<'m>) -> impl Iterator<Item = Tensor<'m>> {

@@ -75,7 +75,15 @@ pub(super) fn windows(
 /// A window in all layers or in none: what the classes read is whether there is a window. Kinds
 /// of layers, which they do not read, must not say otherwise.
 pub(super) fn one_window(keys: &Keys<'_>, config: &mut Config) -> Result<Vec<bool>> {
-    let has_window = keys.get("sliding_window").is_some();
+    all_or_none(keys, config, keys.get("sliding_window").is_some())
+}
+
+/// The same, where something else says whether there is a window.
+pub(super) fn all_or_none(
+    keys: &Keys<'_>,
+    config: &mut Config,
+    has_window: bool,
+) -> Result<Vec<bool>> {
     let local = windows(keys, config, |_| has_window)?;
     if local.contains(&false) || has_window == local.is_empty() {
         let what = "layer_types says another thing than sliding_window, by which all layers go";

@@ -4,6 +4,7 @@ mod spread;
 
 use std::time::Instant;
 
+use oarlock::model::Tensor;
 use oarlock::{Machine, Model, Options, Session};
 use serde_json::{Value, json};
 
@@ -139,10 +140,15 @@ impl Bench<'_> {
     }
 }
 
-/// Bytes that one token of decoding reads: all but an embedding that is not the output too.
+/// Bytes that one token of decoding reads: all but an embedding that is not the output too, and
+/// experts that it does not go through.
 fn weight_bytes(model: &Model<'_>) -> u64 {
-    let skipped = usize::from(!model.config().tied);
-    model.tensors().skip(skipped).map(|tensor| tensor.extent.len).sum()
+    let (skipped, used) = (usize::from(!model.config().tied), model.config().n_experts_used);
+    let read = |tensor: Tensor<'_>| match tensor.experts {
+        Some(n) => tensor.extent.len / n.max(1) as u64 * used as u64,
+        None => tensor.extent.len,
+    };
+    model.tensors().skip(skipped).map(read).sum()
 }
 
 struct Report {

@@ -1,0 +1,184 @@
+//! Which experts each token of a chunk goes through, and how much of each it gets.
+
+use crate::arena::Source;
+use crate::exec::Block;
+use crate::format::{Config, Routing};
+use crate::input::{run, share};
+use crate::kernels::{Input, Job, Machine, Task, matmul};
+use crate::layout::TILE_ROWS;
+use crate::math::{exp, sigmoid};
+use crate::model::Experts;
+
+/// No expert: there are fewer of them.
+const NONE: u32 = u32::MAX;
+
+/// What the router has chosen for a chunk of tokens.
+pub(crate) struct Choice<'a> {
+    /// Tokens.
+    n: usize,
+    /// Experts of a token.
+    used: usize,
+    /// (chunk, n_experts): what the router says of each, rows a stride apart
+    scores: &'a mut [f32],
+    stride: usize,
+    /// (chunk, 1): the same of the shared expert, rows a tile apart
+    shared: &'a mut [f32],
+    /// (chunk, used): experts, the best first
+    ids: &'a mut [u32],
+    /// (chunk, used): what each of them is weighed by
+    weights: &'a mut [f32],
+    /// (chunk): the tokens of one expert, and what it is weighed by for each
+    tokens: &'a mut [u32],
+    /// (chunk)
+    factors: &'a mut [f32],
+}
+
+impl<'a> Choice<'a> {
+    /// For chunks of up to `chunk` tokens.
+    pub(crate) fn carve(
+        source: &mut impl Source<'a>,
+        config: &Config,
+        chunk: usize,
+    ) -> Option<Self> {
+        let stride = config.n_experts.checked_next_multiple_of(TILE_ROWS)?;
+        let shared = if config.shared_ffn_dim > 0 { TILE_ROWS } else { 0 };
+        let chosen = chunk.checked_mul(config.n_experts_used);
+        Some(Self {
+            n: 0,
+            used: config.n_experts_used,
+            scores: source.take(chunk.checked_mul(stride))?,
+            stride,
+            shared: source.take(chunk.checked_mul(shared))?,
+            ids: source.take(chosen)?,
+            weights: source.take(chosen)?,
+            tokens: source.take(Some(chunk))?,
+            factors: source.take(Some(chunk))?,
+        })
+    }
+
+    /// Asks the router about each token of `input`, which has the numbers in f32.
+    pub(crate) fn make(
+        &mut self,
+        machine: &Machine<'_>,
+        config: &Config,
+        experts: &Experts<'_>,
+        input: &Input<'_>,
+    ) {
+        let Self { n, used, scores, stride, shared, ids, weights, .. } = self;
+        *n = input.n;
+        let mut jobs = [
+            Job { task: Task::Store(experts.router), out: scores, stride: *stride },
+            Job { task: Task::Store(experts.shared_router), out: shared, stride: TILE_ROWS },
+        ];
+        let jobs = match (config.shared_ffn_dim, &mut jobs) {
+            (0, [router, _]) => core::slice::from_mut(router),
+            (_, both) => both,
+        };
+        matmul(machine, input, jobs);
+        let each = share(machine, *n);
+        let scores = Block::new(scores, *n, *stride).split_cols(config.n_experts).0.strips(each);
+        let ids = Block::new(ids, *n, *used).strips(each);
+        let weights = Block::new(weights, *n, *used).strips(each);
+        run(machine, *n, scores.zip(ids).zip(weights), |((mut scores, mut ids), mut weights)| {
+            for token in 0..scores.rows() {
+                choose(config.routing, scores.row(token), ids.row(token), weights.row(token));
+            }
+        });
+    }
+
+    /// The first expert from this one on that a token goes through.
+    pub(crate) fn next(&self, from: u32) -> Option<u32> {
+        let chosen = self.ids.get(..self.n * self.used).unwrap_or_default();
+        chosen.iter().copied().filter(|&expert| expert >= from).min()
+    }
+
+    /// The tokens that go through this expert, in ascending order, and what it is weighed by
+    /// for each.
+    pub(crate) fn tokens_of(&mut self, expert: u32) -> (&[u32], &[f32]) {
+        let Self { n, used, ids, weights, tokens, factors, .. } = self;
+        let chosen = ids.chunks((*used).max(1)).zip(weights.chunks((*used).max(1)));
+        let of_expert = (0..).zip(chosen).take(*n).filter_map(|(token, (ids, weights))| {
+            let (_, weight) = ids.iter().zip(weights).find(|(id, _)| **id == expert)?;
+            Some((token, *weight))
+        });
+        let mut count = 0;
+        for ((token, factor), found) in tokens.iter_mut().zip(factors.iter_mut()).zip(of_expert) {
+            (*token, *factor) = found;
+            count += 1;
+        }
+        (tokens.get(..count).unwrap_or_default(), factors.get(..count).unwrap_or_default())
+    }
+
+    /// The same of the shared expert, which every token goes through.
+    pub(crate) fn tokens_of_shared(&mut self) -> (&[u32], &[f32]) {
+        let Self { n, shared, tokens, factors, .. } = self;
+        let scores = shared.chunks(TILE_ROWS).map(|row| row.first().copied().unwrap_or_default());
+        let all = tokens.iter_mut().zip(factors.iter_mut()).take(*n);
+        for (i, ((token, factor), score)) in (0..).zip(all.zip(scores)) {
+            (*token, *factor) = (i, sigmoid(score));
+        }
+        (tokens.get(..*n).unwrap_or_default(), factors.get(..*n).unwrap_or_default())
+    }
+}
+
+/// Fills `ids` with the experts of the highest scores, the best first and of equal ones that of
+/// the lower number, and `weights` with what they are weighed by.
+fn choose(routing: Routing, scores: &[f32], ids: &mut [u32], weights: &mut [f32]) {
+    ids.fill(NONE);
+    for (id, &score) in (0..).zip(scores) {
+        insert(id, score, ids, weights);
+    }
+    let most = weights.first().copied().unwrap_or_default();
+    let sum = |scores: &[f32]| scores.iter().fold(0.0, |sum, score| sum + exp(score - most));
+    let sum = match routing {
+        Routing::All => sum(scores),
+        Routing::Chosen => sum(weights),
+    };
+    weights.iter_mut().for_each(|weight| *weight = exp(*weight - most) / sum);
+}
+
+/// Puts an expert where it belongs, if it does; what comes after it moves one place on.
+fn insert(mut id: u32, mut score: f32, ids: &mut [u32], scores: &mut [f32]) {
+    let mut found = false;
+    for (other, best) in ids.iter_mut().zip(scores) {
+        found |= *other == NONE || score > *best;
+        if found {
+            core::mem::swap(&mut id, other);
+            core::mem::swap(&mut score, best);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen<const K: usize>(routing: Routing, scores: &[f32]) -> ([u32; K], [f32; K]) {
+        let (mut ids, mut weights) = ([7; K], [f32::NAN; K]);
+        choose(routing, scores, &mut ids, &mut weights);
+        (ids, weights)
+    }
+
+    #[test]
+    fn the_best_are_chosen_and_of_equals_the_first() {
+        let scores = [0.5, 2.0, -1.0, 2.0, 0.5, 2.0];
+        assert_eq!(chosen::<4>(Routing::All, &scores).0, [1, 3, 5, 0]);
+        assert_eq!(chosen::<1>(Routing::All, &[f32::NEG_INFINITY; 3]).0, [0]);
+        assert_eq!(chosen::<3>(Routing::All, &[1.0, 3.0, 2.0]).0, [1, 2, 0]);
+        // Whatever a damaged model says: different ones, and all of them there.
+        let (mut ids, _) = chosen::<3>(Routing::Chosen, &[f32::NAN, 1.0, f32::NAN, 5.0]);
+        ids.sort_unstable();
+        assert!(ids.windows(2).all(|pair| matches!(pair, [a, b] if a < b && *b < 4)));
+    }
+
+    #[test]
+    fn weights_are_a_softmax() {
+        let scores = [1.0, 0.0, 1.0, -2.0];
+        let (e, e3) = (f64::from(1.0_f32).exp(), f64::from(3.0_f32).exp());
+        let (_, all) = chosen::<2>(Routing::All, &scores);
+        let of_all = 1.0 / (2.0 + 1.0 / e + 1.0 / e3);
+        assert!(all.iter().all(|w| (f64::from(*w) - of_all).abs() < 1e-6));
+        assert_eq!(chosen::<2>(Routing::Chosen, &scores).1, [0.5, 0.5]);
+        assert_eq!(chosen::<1>(Routing::Chosen, &scores).1, [1.0]);
+    }
+}
