@@ -68,7 +68,8 @@ fn bad_options_name_themselves() {
         fails(&tiny.run("generate", &[prompt, args].concat()), 2, what);
     }
     // Each of these is missing on some machine, and all of them are on no machine.
-    let all = ["avx2", "avx-vnni", "avx512-vnni", "neon", "neon-dotprod", "neon-i8mm"];
+    let all =
+        ["avx2", "avx-vnni", "avx512-vnni", "avx512-amx", "neon", "neon-dotprod", "neon-i8mm"];
     let missing = all.iter().filter(|isa| {
         let done = tiny.run("generate", &["-p", "x", "-n", "1", "--isa", isa]);
         if done.code() != 0 {

@@ -45,9 +45,9 @@ const ORDER: &[&str] = &[
 
 /// The files that may hold `unsafe`, and what for.
 const UNSAFE: &[(&str, &str)] = &[
+    ("boards/hosted/src/available.rs", "asks the CPU"),
     ("boards/hosted/src/bandwidth.rs", "asks for memory ahead"),
     ("boards/hosted/src/carried.rs", "reads what was written into the program"),
-    ("boards/hosted/src/detect.rs", "asks the CPU"),
     ("boards/hosted/src/map.rs", "maps the model"),
     ("boards/hosted/src/os.rs", "system calls"),
     ("boards/hosted/src/pool.rs", "lends a closure to threads"),
@@ -74,6 +74,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/src/exec/disjoint.rs", "outputs written by several threads"),
     ("runtime/src/format/cast.rs", "bytes of the file as numbers"),
     ("runtime/src/kernels/acts.rs", "hands slices to registers"),
+    ("runtime/src/kernels/amx.rs", "registers"),
     ("runtime/src/kernels/attention.rs", "hands slices to registers"),
     ("runtime/src/kernels/attention/cached.rs", "hands slices to registers"),
     ("runtime/src/kernels/attention/partial.rs", "hands slices to registers"),
@@ -81,7 +82,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/src/kernels/attention/softmax.rs", "hands slices to registers"),
     ("runtime/src/kernels/avx2.rs", "registers"),
     ("runtime/src/kernels/avx2_madd.rs", "registers"),
-    ("runtime/src/kernels/avx512_vnni.rs", "registers"),
+    ("runtime/src/kernels/avx512.rs", "registers"),
     ("runtime/src/kernels/avx_vnni.rs", "registers"),
     ("runtime/src/kernels/isa.rs", "proof of what the CPU can"),
     ("runtime/src/kernels/neon.rs", "registers"),
@@ -97,7 +98,6 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/src/kernels/vector.rs", "hands slices to registers"),
     ("runtime/src/kernels/weights.rs", "hands slices to registers"),
     ("tests/no_alloc.rs", "counts what the allocator is asked for"),
-    ("tests/src/isas.rs", "asks the CPU, as a board does"),
 ];
 
 /// The files of the runtime that may index or panic, and why they do not.
@@ -105,6 +105,7 @@ const INDEXING: &[(&str, &str)] = &[
     ("runtime/src/crc.rs", "tables of 256 indexed by bytes"),
     ("runtime/src/kernels/activation.rs", "arrays of known length"),
     ("runtime/src/kernels/acts.rs", "lengths are checked on entry"),
+    ("runtime/src/kernels/amx.rs", "arrays of known length"),
     ("runtime/src/kernels/attention/bend.rs", "a slope for each head of a group"),
     ("runtime/src/kernels/attention/cached.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/attention/partial.rs", "lengths are checked on entry"),
@@ -112,7 +113,7 @@ const INDEXING: &[(&str, &str)] = &[
     ("runtime/src/kernels/attention/scores.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/attention/softmax.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/attention.rs", "lengths are checked on entry"),
-    ("runtime/src/kernels/avx512_vnni.rs", "arrays of known length"),
+    ("runtime/src/kernels/avx512.rs", "arrays of known length"),
     ("runtime/src/kernels/avx_vnni.rs", "arrays of known length"),
     ("runtime/src/kernels/dots.rs", "arrays of known length"),
     ("runtime/src/kernels/embedding.rs", "lengths are checked on entry"),

@@ -297,7 +297,7 @@ pub struct Run {
     /// Threads [default: the physical cores]
     #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Instruction set: scalar, avx2, avx-vnni, avx512-vnni, neon, neon-dotprod or neon-i8mm
+    /// Instruction set: scalar, avx2, avx-vnni, avx512-vnni, avx512-amx, neon, neon-dotprod or neon-i8mm
     #[arg(long)]
     pub isa: Option<String>,
     /// Tokens that the cache holds [default: the model's own, at most 4096]

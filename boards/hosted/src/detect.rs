@@ -1,55 +1,21 @@
-//! What this CPU can do: the only place that asks, and the only one that makes an [`Isa`].
-#![allow(unsafe_code)]
-
-#[cfg(target_arch = "aarch64")]
-use std::arch::is_aarch64_feature_detected;
+//! The instruction set that the command line asks for.
 
 use oarlock::Isa;
 
+use crate::available::available;
 use crate::errors::{Outcome, fault};
 
 /// Every name that `--isa` will ever know, on any machine.
-const NAMES: [&str; 7] =
-    ["scalar", "avx2", "avx-vnni", "avx512-vnni", "neon", "neon-dotprod", "neon-i8mm"];
-
-/// The instruction sets that both this build and this CPU have, the best one last.
-pub fn available() -> Vec<Isa> {
-    let mut found = vec![Isa::SCALAR];
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("fma")
-        && is_x86_feature_detected!("f16c")
-    {
-        // SAFETY: the three features that the token vouches for were just found.
-        found.push(unsafe { Isa::avx2() });
-        if is_x86_feature_detected!("avxvnni") {
-            // SAFETY: the three features, and the fourth that the token vouches for.
-            found.push(unsafe { Isa::avx_vnni() });
-        }
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vnni")
-        {
-            // SAFETY: the three features, and the four more that the token vouches for.
-            found.push(unsafe { Isa::avx512_vnni() });
-        }
-    }
-    // The standard library asks Linux through the auxiliary vector and macOS through sysctl.
-    #[cfg(target_arch = "aarch64")]
-    {
-        found.push(Isa::NEON);
-        if is_aarch64_feature_detected!("dotprod") {
-            // SAFETY: the feature that the token vouches for was just found.
-            found.push(unsafe { Isa::neon_dotprod() });
-            if is_aarch64_feature_detected!("i8mm") {
-                // SAFETY: both features that the token vouches for were just found.
-                found.push(unsafe { Isa::neon_i8mm() });
-            }
-        }
-    }
-    found
-}
+const NAMES: [&str; 8] = [
+    "scalar",
+    "avx2",
+    "avx-vnni",
+    "avx512-vnni",
+    "avx512-amx",
+    "neon",
+    "neon-dotprod",
+    "neon-i8mm",
+];
 
 /// The instruction set of this name, or the best one without a name.
 pub fn isa(name: Option<&str>) -> Outcome<Isa> {

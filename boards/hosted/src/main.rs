@@ -18,6 +18,7 @@
 
 mod answer;
 mod args;
+mod available;
 mod bandwidth;
 mod carried;
 mod chatting;

@@ -5,7 +5,7 @@
 use super::scalar::Scalar;
 use super::simd::Simd;
 #[cfg(target_arch = "x86_64")]
-use super::{avx_vnni, avx2_madd, avx512_vnni};
+use super::{avx_vnni, avx2_madd, avx512};
 #[cfg(target_arch = "aarch64")]
 use super::{neon_base, neon_dotprod};
 
@@ -28,6 +28,8 @@ enum Kind {
     AvxVnni,
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Amx,
     #[cfg(target_arch = "aarch64")]
     Neon,
     #[cfg(target_arch = "aarch64")]
@@ -76,6 +78,16 @@ impl Isa {
         Self(Kind::Avx512Vnni)
     }
 
+    /// AVX-512 with products of tiles: Intel's servers since 2023.
+    ///
+    /// # Safety
+    /// As of [`Isa::avx512_vnni`]; the CPU must have the features `amx-tile` and `amx-int8`
+    /// too, and the system must let this process use tile registers.
+    #[cfg(target_arch = "x86_64")]
+    pub const unsafe fn avx512_amx() -> Self {
+        Self(Kind::Avx512Amx)
+    }
+
     /// NEON, which every 64-bit ARM has that this builds for.
     #[cfg(target_arch = "aarch64")]
     pub const NEON: Self = Self(Kind::Neon);
@@ -112,7 +124,10 @@ impl Isa {
             Kind::AvxVnni => unsafe { avx_vnni::enter(op) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512Vnni => unsafe { avx512_vnni::enter(op) },
+            Kind::Avx512Vnni => unsafe { avx512::enter(op) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Amx => unsafe { avx512::enter_amx(op) },
             #[cfg(target_arch = "aarch64")]
             Kind::Neon => neon_base::enter(op),
             // SAFETY: an `Isa` of this kind exists only where the feature does.
@@ -135,6 +150,8 @@ impl Isa {
             Kind::AvxVnni => "avx-vnni",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512Vnni => "avx512-vnni",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Amx => "avx512-amx",
             #[cfg(target_arch = "aarch64")]
             Kind::Neon => "neon",
             #[cfg(target_arch = "aarch64")]

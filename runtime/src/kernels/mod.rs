@@ -7,13 +7,15 @@
 
 mod activation;
 mod acts;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx2_madd;
 #[cfg(target_arch = "x86_64")]
-mod avx512_vnni;
+mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx_vnni;
 mod dots;

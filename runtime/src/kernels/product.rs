@@ -9,6 +9,7 @@ use core::ops::Range;
 use super::activation::clamped;
 use super::isa::Op;
 use super::matmul::{Input, Step, Then};
+use super::several::Several;
 use super::simd::{MOST_PARTS, Simd};
 use super::vector::{load_wide, store_wide};
 use super::weights::{Lines, Rows, Weights};
@@ -131,6 +132,7 @@ fn decode<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
 fn prefill<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
     let tiles = product.tiles();
     let each = tiles / STREAMS;
+    S::Several::begin(s);
     for i in 0..tiles.div_ceil(STREAMS) {
         let mut group = [i, each + i, 2 * each + i, 3 * each + i];
         let mut len = STREAMS;
@@ -143,6 +145,7 @@ fn prefill<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
             several_tokens(s, product, &group[..len], tokens);
         }
     }
+    S::Several::end(s);
 }
 
 /// How far ahead each stream is prefetched for one token. At the end of a tile this reaches
@@ -340,7 +343,8 @@ unsafe fn add_block<S: Simd, W: Weights>(
         // SAFETY: as many groups as there are, as the caller promises.
         unsafe {
             let ready = W::ready(s, block, first);
-            let mut at = (acts, sums.add(sums_of::<S, W>(first, 0, n)));
+            let at = (acts, sums.add(sums_of::<S, W>(first, 0, n)));
+            let (mut at, groups) = W::add_many(s, &ready, at, groups);
             for _ in 0..groups / W::at_once::<S>() {
                 // What is asked is constant: each compiles one of these.
                 at = match W::at_once::<S>() {

@@ -24,6 +24,12 @@ pub(crate) trait Several<S: Simd> {
     /// The weights of some rows of a block.
     type Ready<Q: Quants>;
 
+    /// Goes before all others, and [`Several::end`] after them, on the same thread.
+    #[inline(always)]
+    fn begin(_s: S) {}
+    #[inline(always)]
+    fn end(_s: S) {}
+
     unsafe fn acts<Q: Quants>(s: S, lines: Lines, tokens: [usize; 2], b: usize) -> Self::Acts<Q>;
     unsafe fn ready<Q: Quants>(s: S, block: *const u8, first: usize) -> Self::Ready<Q>;
     unsafe fn add<Q: Quants, const T: usize>(
@@ -31,6 +37,15 @@ pub(crate) trait Several<S: Simd> {
         ready: &Self::Ready<Q>,
         at: At<Self::Acts<Q>>,
     ) -> At<Self::Acts<Q>>;
+    #[inline(always)]
+    unsafe fn add_many<Q: Quants>(
+        _s: S,
+        _ready: &Self::Ready<Q>,
+        at: At<Self::Acts<Q>>,
+        groups: usize,
+    ) -> (At<Self::Acts<Q>>, usize) {
+        (at, groups)
+    }
     unsafe fn unweave(s: S, sums: *mut f32, groups: usize);
 }
 
@@ -58,9 +73,23 @@ impl<A> Scaled<A> {
         // SAFETY: as the caller promises.
         unsafe {
             let (scale, sum) = (*lines.scale.add(at), *lines.sum.add(at));
-            // A sum of 32 quants lies within ±4,064.
+            Self::new::<S, Q>(s, lines.q.add(at * BLOCK_COLS), scale, sum)
+        }
+    }
+
+    /// # Safety
+    /// 32 activations are at `q`, and this is their sum.
+    #[inline(always)]
+    pub(super) unsafe fn new<S: Simd, Q: Quants<Acts<S> = A>>(
+        s: S,
+        q: *const i8,
+        scale: f32,
+        sum: f32,
+    ) -> Self {
+        // SAFETY: as the caller promises; a sum of 32 quants lies within ±4,064.
+        unsafe {
             let less = Q::offset::<S>() * sum.to_int_unchecked::<i32>();
-            Self { acts: Q::acts(s, lines.q.add(at * BLOCK_COLS), less), scale, sum }
+            Self { acts: Q::acts(s, q, less), scale, sum }
         }
     }
 }
@@ -72,12 +101,24 @@ pub(super) fn scaled<S: Simd, Q: Quants>(
     s: S,
     dots: S::I,
     acts: &Scaled<Q::Acts<S>>,
+    weights: (S::F, S::F),
+    sums: S::F,
+) -> S::F {
+    rescaled::<S, Q>(s, dots, (acts.scale, acts.sum), weights, sums)
+}
+
+/// The same by the scale and sum of activations.
+#[inline(always)]
+pub(super) fn rescaled<S: Simd, Q: Quants>(
+    s: S,
+    dots: S::I,
+    (scale, sum): (f32, f32),
     (scales, minima): (S::F, S::F),
     sums: S::F,
 ) -> S::F {
-    let scale = s.splat(acts.scale);
+    let scale = s.splat(scale);
     let sums = s.fma(s.to_f(dots), s.mul(scales, scale), sums);
-    if Q::MINIMUM { s.fma(s.splat(acts.sum), s.mul(minima, scale), sums) } else { sums }
+    if Q::MINIMUM { s.fma(s.splat(sum), s.mul(minima, scale), sums) } else { sums }
 }
 
 /// One token after the other.

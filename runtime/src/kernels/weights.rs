@@ -80,6 +80,21 @@ pub(super) trait Weights {
         at: At<Self::Acts<S>>,
     ) -> At<Self::Acts<S>>;
 
+    /// Adds the products with some of `groups` groups in a way that wants more of them than
+    /// [`Weights::add`] takes, and gives those that follow and how many are left.
+    ///
+    /// # Safety
+    /// As of [`Weights::add`], of all the groups.
+    #[inline(always)]
+    unsafe fn add_many<S: Simd>(
+        _s: S,
+        _ready: &Self::Ready<S>,
+        at: At<Self::Acts<S>>,
+        groups: usize,
+    ) -> (At<Self::Acts<S>>, usize) {
+        (at, groups)
+    }
+
     /// Parts the sums of each group by tokens.
     ///
     /// # Safety
@@ -245,6 +260,16 @@ impl<Q: Quants> Weights for Packed<Q> {
     ) -> At<Self::Acts<S>> {
         // SAFETY: as the caller promises.
         unsafe { S::Several::add::<Q, T>(s, ready, at) }
+    }
+    #[inline(always)]
+    unsafe fn add_many<S: Simd>(
+        s: S,
+        ready: &Self::Ready<S>,
+        at: At<Self::Acts<S>>,
+        groups: usize,
+    ) -> (At<Self::Acts<S>>, usize) {
+        // SAFETY: as the caller promises.
+        unsafe { S::Several::add_many::<Q>(s, ready, at, groups) }
     }
     #[inline(always)]
     unsafe fn unweave<S: Simd>(s: S, sums: *mut f32, groups: usize) {

@@ -5,31 +5,61 @@
 #![allow(unsafe_code, clippy::indexing_slicing)]
 
 use core::arch::x86_64::*;
+use core::marker::PhantomData;
 
+use super::amx::Tiles;
 use super::avx_vnni::Acts;
 use super::avx2::has;
 use super::dots::{Steps, dots};
 use super::isa::Op;
 use super::quants::{Int4, Int8};
-use super::several::Each;
+use super::several::{Each, Several};
 use super::simd::{MOST_PARTS, Simd};
 
-/// Proof of AVX-512 F, BW, VL and VNNI: made by [`enter`] alone.
+/// Proof of AVX-512 F, BW, VL and VNNI, and of what `G` adds: made by
+/// [`enter`] and [`enter_amx`] alone.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(());
+pub(crate) struct Avx512<G>(PhantomData<G>);
+
+/// What one generation of CPUs has besides; a value of the type is proof of it.
+pub(crate) trait Generation: Copy {
+    /// As [`Simd::Several`]
+    type Several: Several<Avx512<Self>>;
+}
+
+/// Vectors alone.
+#[derive(Clone, Copy)]
+pub(crate) struct Vectors;
+
+impl Generation for Vectors {
+    type Several = Each;
+}
+
+impl Generation for Tiles {
+    type Several = Self;
+}
 
 /// Runs an operation with these registers.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn enter<O: Op>(op: O) -> O::Out {
-    op.run(Avx512(()))
+    op.run(Avx512::<Vectors>(PhantomData))
 }
 
-// SAFETY: `Avx512` exists only inside `enter`, which only runs where the features are.
-unsafe impl Simd for Avx512 {
+/// The same with AMX.
+///
+/// # Safety
+/// The CPU has AMX for int8, and the system lets this process use it.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
+pub(super) unsafe fn enter_amx<O: Op>(op: O) -> O::Out {
+    op.run(Avx512::<Tiles>(PhantomData))
+}
+
+// SAFETY: `Avx512` exists only inside the functions above, which only run where the features are.
+unsafe impl<G: Generation> Simd for Avx512<G> {
     const LANES: usize = 16;
     const I8_OFFSET: i32 = 128;
     const MATMUL_TOKENS: usize = 8;
-    type Several = Each;
+    type Several = G::Several;
 
     type F = __m512;
     type I = __m512i;
@@ -212,7 +242,7 @@ unsafe impl Simd for Avx512 {
     }
 }
 
-impl Steps for Avx512 {
+impl<G: Generation> Steps for Avx512<G> {
     type Z4 = __m512i;
     type Z8 = __m512i;
 
