@@ -195,6 +195,17 @@ fn products_of_every_shape() {
     }
 }
 
+/// Enough of them for what takes 16 or 64 at a time, and for what is left then.
+#[test]
+fn products_of_many_tokens() {
+    let mut random = Random::new(24);
+    for kind in WeightType::ALL {
+        for n in [15, 16, 17, 31, 33, 63, 64, 65, 81, 129, 147] {
+            check(kind, 33, &tokens(n, 70, &mut random), &[&Serial]);
+        }
+    }
+}
+
 #[test]
 fn products_split_between_threads() {
     let mut random = Random::new(22);
@@ -220,7 +231,8 @@ fn extreme_blocks_do_not_saturate() {
         for sign in [1.0, -1.0] {
             let x = vec![sign; 64];
             check(kind, 18, std::slice::from_ref(&x), &[&Serial]);
-            check(kind, 18, &[x.clone(), x.clone(), x], &[&Serial]);
+            check(kind, 18, &[x.clone(), x.clone(), x.clone()], &[&Serial]);
+            check(kind, 18, &vec![x; 80], &[&Serial]);
         }
     }
 }

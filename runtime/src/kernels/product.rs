@@ -248,8 +248,8 @@ fn several_tokens<S: Simd, W: Weights>(
     for sums in &mut sums[..tiles.len()] {
         sums.0[..groups * W::woven::<S>() * TILE_ROWS].fill(MaybeUninit::new(0.0));
     }
-    // The more tokens, the longer a block takes, and the first cache is full without it.
-    let ahead = (PREFETCH / tokens.len().max(1)).max(W::KIND.block_bytes());
+    // The more tokens, the longer a block takes, but by tile registers it is soon done.
+    let ahead = (PREFETCH / tokens.len().max(1)).max(3 * W::KIND.block_bytes());
     for b in 0..product.lines.blocks {
         // SAFETY: `check` saw the inputs.
         unsafe { ready_acts::<S, W>(s, product.lines, tokens.clone(), b, &mut acts) };
