@@ -26,9 +26,6 @@ type Amx = Avx512<Tiles>;
 
 /// Tokens that a tile register holds.
 const TOKENS: usize = 16;
-/// Tile registers of tokens that meet the same weights: their products are under way while those
-/// before are scaled.
-const TOGETHER: usize = 4;
 
 /// Activations of a token as they lie in a row of a tile register, in a line of the cache.
 #[derive(Clone, Copy)]
@@ -52,13 +49,13 @@ pub(crate) struct Ready {
     minima: __m512,
 }
 
-/// Products of 16 tokens with 16 rows, of some registers of tokens.
+/// Products of 16 tokens with 16 rows.
 #[repr(align(64))]
-struct Products([i32; TOGETHER * TOKENS * TILE_ROWS]);
+struct Products([i32; TOKENS * TILE_ROWS]);
 
 /// What tile registers look like (Intel 64 and IA-32 Architectures Software Developer's Manual,
-/// volume 1, chapter 18): 0 to 3 hold sums (16 tokens, 16 rows), 4 and 5 activations (16 tokens,
-/// 32 columns), 6 weights (8 groups, 16 rows, 4 columns).
+/// volume 1, chapter 18): 0 holds sums (16 tokens, 16 rows), 1 activations (16 tokens, 32 columns),
+/// 2 weights (8 groups, 16 rows, 4 columns).
 #[repr(C, align(64))]
 struct Shapes {
     palette: u8,
@@ -70,18 +67,12 @@ struct Shapes {
 }
 
 static SHAPES: Shapes = {
-    const SUMS: u16 = LINE as u16;
-    const ACTS: u16 = BLOCK_COLS as u16;
-    const WEIGHTS: u16 = LINE as u16;
-    const N: u8 = TOKENS as u8;
-    const G: u8 = GROUPS as u8;
-    Shapes {
-        palette: 1,
-        start_row: 0,
-        reserved: [0; 14],
-        row_bytes: [SUMS, SUMS, SUMS, SUMS, ACTS, ACTS, WEIGHTS, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        rows: [N, N, N, N, N, N, G, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-    }
+    let mut shapes =
+        Shapes { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
+    (shapes.rows[0], shapes.row_bytes[0]) = (TOKENS as u8, LINE as u16);
+    (shapes.rows[1], shapes.row_bytes[1]) = (TOKENS as u8, BLOCK_COLS as u16);
+    (shapes.rows[2], shapes.row_bytes[2]) = (GROUPS as u8, LINE as u16);
+    shapes
 };
 
 impl Several<Amx> for Tiles {
@@ -154,20 +145,14 @@ impl Several<Amx> for Tiles {
         s: Amx,
         ready: &Ready,
         mut at: At<Row>,
-        mut tokens: usize,
+        tokens: usize,
     ) -> (At<Row>, usize) {
-        // SAFETY: `begin` came before, and as many tokens are left.
-        unsafe {
-            while tokens >= TOGETHER * TOKENS {
-                at = add_tiles::<Q, TOGETHER>(s, ready, at);
-                tokens -= TOGETHER * TOKENS;
-            }
-            while tokens >= TOKENS {
-                at = add_tiles::<Q, 1>(s, ready, at);
-                tokens -= TOKENS;
-            }
+        let registers = tokens / TOKENS;
+        if registers > 0 {
+            // SAFETY: `begin` came before, and there are as many tokens.
+            at = unsafe { add_tiles::<Q>(s, ready, at, registers) };
         }
-        (at, tokens)
+        (at, tokens % TOKENS)
     }
 
     #[inline(always)]
@@ -193,96 +178,82 @@ unsafe fn signed(s: Amx, block: *const u8, zero: u8) -> [__m512i; GROUPS] {
     bytes
 }
 
-/// Adds the products of a block with `M` · 16 tokens to their sums.
+/// Adds the products of a block with `registers` · 16 tokens to their sums: each is begun before
+/// the one before it is added, since what a tile register stores can be read much later.
 ///
 /// # Safety
 /// [`Several::begin`] came before; so many activations and sums are there.
 #[inline(always)]
-unsafe fn add_tiles<Q: Quants, const M: usize>(
+unsafe fn add_tiles<Q: Quants>(
     s: Amx,
     ready: &Ready,
     (from, sums): At<Row>,
+    registers: usize,
 ) -> At<Row> {
-    let bytes = match Q::KIND {
+    let weights = match Q::KIND {
         WeightType::Int8 => ready.block,
         _ => ready.bytes.0.as_ptr().cast(),
     };
-    let mut products = MaybeUninit::<Products>::uninit();
-    // SAFETY: no more than an address is taken.
-    let to = unsafe { &raw mut (*products.as_mut_ptr()).0 }.cast::<i32>();
+    let mut products = MaybeUninit::<[Products; 2]>::uninit();
+    let to = products.as_mut_ptr().cast::<Products>();
+    let tokens = |register: usize| from.wrapping_add(register * TOKENS);
     // SAFETY: an int8 block begins with its weights; the rest is as the caller promises.
-    unsafe {
-        if M == TOGETHER { multiply_four(from, bytes, to) } else { multiply(from, bytes, to) }
-    };
-    for t in 0..M * TOKENS {
+    unsafe { multiply(tokens(0), weights, to) };
+    for register in 0..registers {
+        if register + 1 < registers {
+            let to = to.wrapping_add((register + 1) % 2);
+            // SAFETY: as above.
+            unsafe { multiply(tokens(register + 1), weights, to) };
+        }
+        let sums = sums.wrapping_add(register * TOKENS * TILE_ROWS);
+        // SAFETY: as above, and these products were written.
+        unsafe { add_products::<Q>(s, &*to.add(register % 2), ready, (tokens(register), sums)) };
+    }
+    (tokens(registers), sums.wrapping_add(registers * TOKENS * TILE_ROWS))
+}
+
+/// Adds the products with 16 tokens to their sums.
+///
+/// # Safety
+/// So many activations and sums are there.
+#[inline(always)]
+unsafe fn add_products<Q: Quants>(
+    s: Amx,
+    products: &Products,
+    ready: &Ready,
+    (from, sums): At<Row>,
+) {
+    for t in 0..TOKENS {
         let sums = sums.wrapping_add(t * TILE_ROWS);
         // SAFETY: as many products were written, and there are as many activations and sums.
         unsafe {
-            let dots = _mm512_load_si512(to.add(t * TILE_ROWS).cast());
+            let dots = _mm512_load_si512(products.0.as_ptr().add(t * TILE_ROWS).cast());
             let (acts, weights) = (&*from.add(t), (ready.scales, ready.minima));
             let acts = (acts.scale, acts.sum);
             s.store(sums, rescaled::<Amx, Q>(s, dots, acts, weights, s.load(sums)));
         }
     }
-    (from.wrapping_add(M * TOKENS), sums.wrapping_add(M * TOKENS * TILE_ROWS))
 }
 
 /// The products of 16 tokens with the weights at `bytes`.
 ///
 /// # Safety
-/// [`Several::begin`] came before; 16 tokens, 512 weights, and room for 256 products are there.
+/// [`Several::begin`] came before; 16 tokens, 512 weights, and room for the products are there.
 #[inline(always)]
-unsafe fn multiply(from: *const Row, bytes: *const u8, to: *mut i32) {
+unsafe fn multiply(from: *const Row, bytes: *const u8, to: *mut Products) {
     // SAFETY: as the caller promises.
     unsafe {
         asm!(
-            "tileloadd tmm6, [{bytes} + {line}]",
-            "tileloadd tmm4, [{from} + {line}]",
+            "tileloadd tmm2, [{bytes} + {line}]",
+            "tileloadd tmm1, [{from} + {line}]",
             "tilezero tmm0",
-            "tdpbssd tmm0, tmm4, tmm6",
+            "tdpbssd tmm0, tmm1, tmm2",
             "tilestored [{to} + {line}], tmm0",
             line = in(reg) LINE,
             from = in(reg) from,
             bytes = in(reg) bytes,
             to = in(reg) to,
-            out("tmm0") _, out("tmm4") _, out("tmm6") _,
-            options(nostack, preserves_flags),
-        );
-    }
-}
-
-/// The products of four times 16 tokens, which wait for each other less.
-///
-/// # Safety
-/// As of [`multiply`], of four times as many tokens and products.
-#[inline(always)]
-unsafe fn multiply_four(from: *const Row, bytes: *const u8, to: *mut i32) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        asm!(
-            "tileloadd tmm6, [{bytes} + {line}]",
-            "tileloadd tmm4, [{from} + {line}]",
-            "tilezero tmm0",
-            "tdpbssd tmm0, tmm4, tmm6",
-            "tileloadd tmm5, [{from} + {line} + 0x400]",
-            "tilezero tmm1",
-            "tdpbssd tmm1, tmm5, tmm6",
-            "tileloadd tmm4, [{from} + {line} + 0x800]",
-            "tilezero tmm2",
-            "tdpbssd tmm2, tmm4, tmm6",
-            "tileloadd tmm5, [{from} + {line} + 0xc00]",
-            "tilezero tmm3",
-            "tdpbssd tmm3, tmm5, tmm6",
-            "tilestored [{to} + {line}], tmm0",
-            "tilestored [{to} + {line} + 0x400], tmm1",
-            "tilestored [{to} + {line} + 0x800], tmm2",
-            "tilestored [{to} + {line} + 0xc00], tmm3",
-            line = in(reg) LINE,
-            from = in(reg) from,
-            bytes = in(reg) bytes,
-            to = in(reg) to,
-            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-            out("tmm4") _, out("tmm5") _, out("tmm6") _,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _,
             options(nostack, preserves_flags),
         );
     }
