@@ -38,7 +38,9 @@ pub use queries::{Queries, QueriesMut};
 
 /// Queries that share every load of a value: their sums for 16 dimensions are as many registers
 /// as keep the multipliers of all of these CPUs busy, and leave room for what is multiplied.
-const MOST_TOGETHER: usize = 6;
+const TOGETHER: usize = 6;
+/// The same where one register holds 16 dimensions.
+const MOST_TOGETHER: usize = 12;
 /// Queries that share every load of a key, whose products want more registers.
 const TOGETHER_FOR_SCORES: usize = 3;
 
@@ -159,7 +161,8 @@ impl<C: Cache> Op for Attend<'_, '_, C> {
                     self.same(query, tile)
                 };
                 let together = match same {
-                    MOST_TOGETHER.. => MOST_TOGETHER,
+                    MOST_TOGETHER.. if S::PARTS == 1 => MOST_TOGETHER,
+                    TOGETHER.. => TOGETHER,
                     TOGETHER_FOR_SCORES.. => TOGETHER_FOR_SCORES,
                     few => few,
                 };
@@ -168,7 +171,10 @@ impl<C: Cache> Op for Attend<'_, '_, C> {
                         1 => step::<S, C, 1>(s, &mut self, tile, query, seen),
                         2 => step::<S, C, 2>(s, &mut self, tile, query, seen),
                         TOGETHER_FOR_SCORES => step::<S, C, 3>(s, &mut self, tile, query, seen),
-                        _ => step::<S, C, MOST_TOGETHER>(s, &mut self, tile, query, seen),
+                        MOST_TOGETHER if S::PARTS == 1 => {
+                            step::<S, C, MOST_TOGETHER>(s, &mut self, tile, query, seen);
+                        }
+                        _ => step::<S, C, TOGETHER>(s, &mut self, tile, query, seen),
                     }
                 }
                 query += together;
@@ -189,7 +195,7 @@ fn step<S: Simd, C: Cache, const Q: usize>(
     let (number, tile, rows) = (tile, all.tile(tile), all.rows(query));
     let mut weights: Scores<Q> = [[0.0; TILE_KEYS]; Q];
     let mut rescale = [0.0; Q];
-    if Q == MOST_TOGETHER {
+    if Q >= TOGETHER {
         let parts = weights.as_chunks_mut::<TOGETHER_FOR_SCORES>().0.iter_mut().enumerate();
         for (i, part) in parts {
             let rows = all.rows(query + i * TOGETHER_FOR_SCORES);

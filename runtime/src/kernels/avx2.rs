@@ -157,6 +157,24 @@ unsafe impl<D: Dot> Simd for Avx2<D> {
         })
     }
     #[inline(always)]
+    fn sums16(self, a: [__m256; MOST_PARTS], b: [__m256; MOST_PARTS]) -> [f32; 2] {
+        has!({
+            let (a, b) = (_mm256_add_ps(a[0], a[1]), _mm256_add_ps(b[0], b[1]));
+            let low = _mm256_permute2f128_ps::<0b10_0000>(a, b);
+            let v = _mm256_add_ps(low, _mm256_permute2f128_ps::<0b11_0001>(a, b));
+            let v = _mm256_add_ps(v, _mm256_permute_ps::<0b01_00_11_10>(v));
+            let v = _mm256_add_ps(v, _mm256_permute_ps::<0b10_11_00_01>(v));
+            [_mm256_cvtss_f32(v), _mm_cvtss_f32(_mm256_extractf128_ps::<1>(v))]
+        })
+    }
+    #[inline(always)]
+    fn any_above(self, parts: [__m256; MOST_PARTS], m: f32) -> bool {
+        has!({
+            let larger = _mm256_max_ps(parts[0], parts[1]);
+            _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(larger, _mm256_set1_ps(m))) != 0
+        })
+    }
+    #[inline(always)]
     fn max16(self, parts: [__m256; MOST_PARTS]) -> f32 {
         has!({
             let v = _mm256_max_ps(parts[0], parts[1]);

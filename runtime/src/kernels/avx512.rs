@@ -153,6 +153,23 @@ unsafe impl<G: Generation> Simd for Avx512<G> {
         })
     }
     #[inline(always)]
+    fn sums16(self, a: [__m512; MOST_PARTS], b: [__m512; MOST_PARTS]) -> [f32; 2] {
+        has!({
+            // The halves of both, then lanes 4, 2 and 1 apart within each.
+            let low = _mm512_shuffle_f32x4::<0b01_00_01_00>(a[0], b[0]);
+            let high = _mm512_shuffle_f32x4::<0b11_10_11_10>(a[0], b[0]);
+            let v = _mm512_add_ps(low, high);
+            let v = _mm512_add_ps(v, _mm512_shuffle_f32x4::<0b10_11_00_01>(v, v));
+            let v = _mm512_add_ps(v, _mm512_permute_ps::<0b01_00_11_10>(v));
+            let v = _mm512_add_ps(v, _mm512_permute_ps::<0b10_11_00_01>(v));
+            [_mm512_cvtss_f32(v), _mm_cvtss_f32(_mm512_extractf32x4_ps::<2>(v))]
+        })
+    }
+    #[inline(always)]
+    fn any_above(self, parts: [__m512; MOST_PARTS], m: f32) -> bool {
+        has!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(parts[0], _mm512_set1_ps(m)) != 0)
+    }
+    #[inline(always)]
     fn max16(self, parts: [__m512; MOST_PARTS]) -> f32 {
         has!({
             let (low, high) = halves(parts[0]);

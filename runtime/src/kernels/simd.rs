@@ -99,12 +99,22 @@ pub(crate) unsafe trait Simd: Copy {
     /// The bits of `t` shifted left by 23, plus those of 1.0: 2^n if `t` is 1.5·2^23 + n.
     fn exp2_magic(self, t: Self::F) -> Self::F;
 
-    // Across lanes. Both take the first [`Simd::PARTS`] registers as 16 lanes.
+    // Across lanes. All take the first [`Simd::PARTS`] registers as 16 lanes.
 
     /// Adds lanes 8 apart, then 4, 2 and 1.
     fn sum16(self, parts: [Self::F; MOST_PARTS]) -> f32;
+    /// [`Simd::sum16`] of two times 16 lanes.
+    #[inline(always)]
+    fn sums16(self, a: [Self::F; MOST_PARTS], b: [Self::F; MOST_PARTS]) -> [f32; 2] {
+        [self.sum16(a), self.sum16(b)]
+    }
     /// The largest of 16 lanes.
     fn max16(self, parts: [Self::F; MOST_PARTS]) -> f32;
+    /// Whether any of 16 lanes is larger than `m`.
+    #[inline(always)]
+    fn any_above(self, parts: [Self::F; MOST_PARTS], m: f32) -> bool {
+        self.max16(parts) > m
+    }
 
     // Integers, lane by lane.
 

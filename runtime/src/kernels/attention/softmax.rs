@@ -33,18 +33,30 @@ pub(super) unsafe fn softmax<S: Simd, C: Cache, const Q: usize>(
         Seen { start: seen.start as f32, end: seen.end as f32, all: seen.len() == TILE_KEYS };
     let mut rescale = [1.0; Q];
     for q in 0..Q {
-        let of_tile = largest(s, &scores[q], seen);
+        let lanes = largest(s, &scores[q], seen);
+        // Most tiles bring nothing larger, and exp(0) is 1.
+        if sum[q] != 0.0 && !s.any_above(lanes, max[q]) {
+            continue;
+        }
+        let of_tile = s.max16(lanes);
         let before = if sum[q] == 0.0 { of_tile } else { max[q] };
         max[q] = if before > of_tile { before } else { of_tile };
-        // Most tiles bring nothing larger, and exp(0) is 1.
         if before != max[q] {
             rescale[q] = exp_one(s, before - max[q]);
         }
     }
     let mut sums = [0.0; Q];
-    for q in 0..Q {
+    for q in (0..Q).step_by(2) {
         // SAFETY: as the caller promises.
-        sums[q] = unsafe { weights::<S, C>(s, &mut scores[q], value_scales, seen, max[q]) };
+        let first = unsafe { weights::<S, C>(s, &mut scores[q], value_scales, seen, max[q]) };
+        if q + 1 == Q {
+            sums[q] = s.sum16(first);
+            break;
+        }
+        // SAFETY: as the caller promises.
+        let second =
+            unsafe { weights::<S, C>(s, &mut scores[q + 1], value_scales, seen, max[q + 1]) };
+        [sums[q], sums[q + 1]] = s.sums16(first, second);
     }
     for q in 0..Q {
         sum[q] = first_lane(s, s.fma(s.splat(sum[q]), s.splat(rescale[q]), s.splat(sums[q])));
@@ -52,9 +64,9 @@ pub(super) unsafe fn softmax<S: Simd, C: Cache, const Q: usize>(
     rescale
 }
 
-/// The largest score of a key that is seen.
+/// Sixteen scores, the largest of all keys that are seen among them.
 #[inline(always)]
-fn largest<S: Simd>(s: S, scores: &[f32; TILE_KEYS], seen: Seen) -> f32 {
+fn largest<S: Simd>(s: S, scores: &[f32; TILE_KEYS], seen: Seen) -> [S::F; MOST_PARTS] {
     let mut largest = [s.splat(f32::NEG_INFINITY); MOST_PARTS];
     for at in (0..TILE_KEYS).step_by(S::LANES) {
         let part = at / S::LANES % S::PARTS;
@@ -62,10 +74,10 @@ fn largest<S: Simd>(s: S, scores: &[f32; TILE_KEYS], seen: Seen) -> f32 {
         let v = unsafe { s.load(scores.as_ptr().add(at)) };
         largest[part] = s.max(largest[part], seen.only(s, at, v, f32::NEG_INFINITY));
     }
-    s.max16(largest)
+    largest
 }
 
-/// Puts weights in place of a query's scores, and gives the sum of the exponentials.
+/// Puts weights in place of a query's scores, and gives 16 partial sums of the exponentials.
 ///
 /// # Safety
 /// For int8, `value_scales` points to 32.
@@ -76,7 +88,7 @@ unsafe fn weights<S: Simd, C: Cache>(
     value_scales: *const f32,
     seen: Seen,
     max: f32,
-) -> f32 {
+) -> [S::F; MOST_PARTS] {
     let mut sums = [s.splat(0.0); MOST_PARTS];
     for at in (0..TILE_KEYS).step_by(S::LANES) {
         let part = at / S::LANES % S::PARTS;
@@ -93,7 +105,7 @@ unsafe fn weights<S: Simd, C: Cache>(
             s.store(scores.as_mut_ptr().add(at), weight);
         }
     }
-    s.sum16(sums)
+    sums
 }
 
 /// The keys of a tile that a query sees.
