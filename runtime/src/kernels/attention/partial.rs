@@ -146,7 +146,10 @@ impl Op for Finish<'_, '_> {
         let Some(((&max, &sum), acc)) = query else { return };
         // However far above the scores it is, exp ends at e⁸⁸, which as many exponentials of at
         // most 1 as there may be tokens do not bring to infinity.
-        let sum = self.sink.map_or(sum, |sink| sum + exp_one(s, sink - max));
+        let sum = match self.sink {
+            Some(sink) => sum + exp_one(s, sink - max),
+            None => sum,
+        };
         let sum = s.splat(sum);
         for (out, acc) in self.out.chunks_mut(WIDE).zip(acc.chunks(WIDE)) {
             let mut values = load_wide(s, acc);
