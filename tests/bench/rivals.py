@@ -14,10 +14,11 @@ COMMON = """-G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DLLAMA_
  -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF""".split()
 AVX2 = """-DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON
  -DGGML_AVX512=OFF -DGGML_AVX_VNNI=OFF -DGGML_AMX_INT8=OFF -DGGML_AMX_TILE=OFF""".split()
-# With GCC 12 the AMX path crashes in prefill, so the native build does without (docs/performance.md).
-NATIVE = ["-DGGML_NATIVE=ON", "-DGGML_AMX_INT8=OFF", "-DGGML_AMX_TILE=OFF"]
+HERE = pathlib.Path(__file__).resolve().parent
+# Without the header its AMX path crashes, where there is AMX and the compiler is GCC 12.
+NATIVE = ["-DGGML_NATIVE=ON", f"-DCMAKE_CXX_FLAGS=-include {HERE / 'tile_loadconfig.h'}"]
 TOOLS = ["llama-bench", "llama-quantize", "llama-completion"]
-CANDLE = pathlib.Path(__file__).with_name("candle")
+CANDLE = HERE / "candle"
 
 
 def do(*command, cwd, env=None):
