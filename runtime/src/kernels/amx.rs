@@ -36,6 +36,8 @@ pub(crate) struct Row {
     sum: f32,
 }
 
+const _: () = assert!(size_of::<Row>() == LINE, "`multiply` steps by it");
+
 /// The weights of a block as signed bytes, `(groups, rows, 4)`.
 #[repr(align(64))]
 struct Bytes([__m512i; GROUPS]);
