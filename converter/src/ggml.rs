@@ -21,14 +21,19 @@ pub fn decode(dtype: Dtype, block: &[u8], out: &mut [f32]) {
         Dtype::Q6K => q6_k(block, out),
         Dtype::Iq4Nl => iq4_nl(block, out),
         Dtype::Iq4Xs => iq4_xs(block, out),
+        Dtype::Mxfp4 => mxfp4(block, out),
         Dtype::F32 | Dtype::F16 | Dtype::Bf16 | Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4_1 => {
             unreachable!("{dtype:?} is read as it is")
         }
+        Dtype::U8 => unreachable!("bytes are no numbers"),
     }
 }
 
 /// The levels of IQ4_NL and IQ4_XS.
 const LEVELS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
+/// Twice the levels of MXFP4 (E2M1: no infinity, no NaN).
+const DOUBLED: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 /// A field of `width` bits: bytes lie in stripes, the first fields of a stripe in the lowest
 /// bits of its bytes, the next above them.
@@ -56,6 +61,18 @@ fn fill(
             *out = scale * f32::from(quant(g * group + i)) - minimum;
         }
     }
+}
+
+/// A scale (E8M0: a biased exponent, of which 255 is NaN), 32 nibbles.
+fn mxfp4(block: &[u8], out: &mut [f32]) {
+    // Half of 2^(e − 127), by its bits: of the least two a subnormal number.
+    let half_scale = match u32::from(block[0]) {
+        e @ 0..2 => f32::from_bits(1 << (21 + e)),
+        255 => f32::NAN,
+        e => f32::from_bits((e - 1) << 23),
+    };
+    let quant = |i| DOUBLED[field(&block[1..], i, 4, 16) as usize];
+    fill(out, 32, |_| (half_scale, 0.0), quant);
 }
 
 /// `d` (f16), 32 high bits, 32 nibbles.

@@ -169,7 +169,6 @@ fn type_name(kind: u32) -> String {
         29 => "IQ1_M",
         34 => "TQ1_0",
         35 => "TQ2_0",
-        39 => "MXFP4",
         _ => return format!("{kind}"),
     };
     name.into()

@@ -20,6 +20,7 @@ pub mod image;
 mod importance;
 mod lambda;
 mod map;
+mod mxfp4;
 mod names;
 mod output;
 mod pack;

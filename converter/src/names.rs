@@ -45,6 +45,10 @@ pub enum Stacks {
     Apart,
     /// In one, of each expert the gate's rows first.
     Halves,
+    /// In one, rows of gate and up in turns; all matrices of experts are stored as columns.
+    Woven,
+    /// As [`Stacks::Woven`], but stored as rows, 32 numbers in 16 bytes and their scales apart.
+    Blocks,
 }
 
 impl Names {
@@ -408,7 +412,36 @@ pub const MIXTRAL_HF: Names = Names {
     ..Names::NONE
 };
 
-/// What transformers 5 calls the experts of all these while it runs them, and in files where it
+/// gpt-oss.
+pub const GPT_OSS_HF: Names = Names {
+    roles: &[
+        (Role::Router, "model.layers.{}.mlp.router.weight"),
+        (Role::RouterBias, "model.layers.{}.mlp.router.bias"),
+        (Role::ExpertGate, "model.layers.{}.mlp.experts.gate_up_proj"),
+        (Role::ExpertGateBias, "model.layers.{}.mlp.experts.gate_up_proj_bias"),
+        (Role::ExpertUp, "model.layers.{}.mlp.experts.gate_up_proj"),
+        (Role::ExpertUpBias, "model.layers.{}.mlp.experts.gate_up_proj_bias"),
+        (Role::ExpertDown, "model.layers.{}.mlp.experts.down_proj"),
+        (Role::ExpertDownBias, "model.layers.{}.mlp.experts.down_proj_bias"),
+    ],
+    base: Some(&LLAMA_HF),
+    stacks: Stacks::Woven,
+    others: Some(&MXFP4_HF),
+    ..Names::NONE
+};
+
+/// gpt-oss as it was published.
+const MXFP4_HF: Names = Names {
+    roles: &[
+        (Role::ExpertGate, "model.layers.{}.mlp.experts.gate_up_proj_blocks"),
+        (Role::ExpertUp, "model.layers.{}.mlp.experts.gate_up_proj_blocks"),
+        (Role::ExpertDown, "model.layers.{}.mlp.experts.down_proj_blocks"),
+    ],
+    stacks: Stacks::Blocks,
+    ..Names::NONE
+};
+
+/// What transformers 5 calls the experts of Mixtral, Qwen and OLMoE while it runs them, and in files where it
 /// was told not to write the names of old.
 const STACKED_HF: Names = Names {
     roles: &[
@@ -450,11 +483,20 @@ pub const LLAMA_GGUF: Names = Names {
         (Role::Down, "blk.{}.ffn_down.weight"),
         (Role::DownBias, "blk.{}.ffn_down.bias"),
         (Role::FfnAfterNorm, "blk.{}.post_ffw_norm.weight"),
+        (Role::Router, "blk.{}.ffn_gate_inp.weight"),
+        (Role::ExpertGate, "blk.{}.ffn_gate_exps.weight"),
+        (Role::ExpertUp, "blk.{}.ffn_up_exps.weight"),
+        (Role::ExpertDown, "blk.{}.ffn_down_exps.weight"),
+        (Role::SharedRouter, "blk.{}.ffn_gate_inp_shexp.weight"),
+        (Role::SharedGate, "blk.{}.ffn_gate_shexp.weight"),
+        (Role::SharedUp, "blk.{}.ffn_up_shexp.weight"),
+        (Role::SharedDown, "blk.{}.ffn_down_shexp.weight"),
         (Role::OutputNorm, "output_norm.weight"),
         (Role::OutputNormBias, "output_norm.bias"),
         (Role::Output, "output.weight"),
         (Role::OutputBias, "output.bias"),
     ],
+    others: Some(&APART_GGUF),
     // Read with the config: what each rotary frequency is divided by.
     harmless: &[ROPE_FREQS],
     ..Names::NONE
@@ -502,6 +544,16 @@ pub const FALCON_TWO_GGUF: Names = Names {
     ],
     base: Some(&QKV_GGUF),
     qkv: Qkv::Stacked,
+    ..Names::NONE
+};
+
+/// Experts in the first files of Mixtral.
+const APART_GGUF: Names = Names {
+    roles: &[
+        (Role::ExpertGate, "blk.{}.ffn_gate.{}.weight"),
+        (Role::ExpertUp, "blk.{}.ffn_up.{}.weight"),
+        (Role::ExpertDown, "blk.{}.ffn_down.{}.weight"),
+    ],
     ..Names::NONE
 };
 

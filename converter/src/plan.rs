@@ -11,6 +11,7 @@ use oarlock::layout::WeightType;
 use crate::config::{Description, Gains};
 use crate::error::{Error, Result};
 use crate::lambda;
+use crate::mxfp4::Mxfp4;
 use crate::names::{LAMBDA_HF, Names, Qkv};
 use crate::source::{Dtype, Raw, Tensors, decode};
 use crate::write::Spec;
@@ -25,10 +26,10 @@ pub enum Weights {
 }
 
 impl Weights {
-    fn of(self, raw: &Raw<'_>) -> Option<WeightType> {
+    fn of(self, dtype: Dtype) -> Option<WeightType> {
         match self {
             Self::As(kind) => Some(kind),
-            Self::Keep => raw.dtype.keep(),
+            Self::Keep => dtype.keep(),
         }
     }
 }
@@ -63,6 +64,8 @@ pub enum Origin<'t, 'm> {
     Columns(&'t Raw<'m>),
     /// A tensor of the source for each expert.
     Apart(Vec<&'t Raw<'m>>),
+    /// A matrix in blocks of 32 numbers, whose scales are in a tensor of their own.
+    Mxfp4(Mxfp4<'t, 'm>),
     /// The numbers of a vector.
     Values(Vec<f32>),
 }
@@ -74,6 +77,7 @@ impl<'m> Planned<'_, 'm> {
             _ if self.pool.heads > 1 => Dtype::F32,
             Origin::Tensor(raw) | Origin::Columns(raw) => raw.dtype,
             Origin::Apart(raws) => raws[0].dtype,
+            Origin::Mxfp4(_) => Dtype::Mxfp4,
             Origin::Values(_) => Dtype::F32,
         }
     }
@@ -104,6 +108,7 @@ impl<'m> Planned<'_, 'm> {
             Origin::Tensor(raw) => raw.row(of(row), self.cols).into(),
             Origin::Columns(raw) => raw.column(of(row)).into(),
             Origin::Apart(raws) => raws[row / self.rows].row(of(row % self.rows), self.cols).into(),
+            Origin::Mxfp4(blocks) => blocks.row(of(row)).into(),
             Origin::Values(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
         }
     }
@@ -308,7 +313,7 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
             let todo = "get the model in f32, f16 or bf16";
             return Err(Error::new(&name, "quantized along what are rows here", todo));
         }
-        let kind = self.kind(role, &name, raw)?;
+        let kind = self.kind(role, &name, raw.dtype)?;
         let spec = Spec { name, role, layer: layer.map(|i| i as u32), kind };
         let from = if transposed { Origin::Columns(raw) } else { Origin::Tensor(raw) };
         let less_one = role.is_norm() && self.model.gains == Gains::LessOne;
@@ -317,8 +322,17 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
         Ok(Planned { spec, from, experts: 1, rows, cols, order, pool, add })
     }
 
-    /// The source's tensor of this name and shape.
+    /// The source's tensor of this name and shape, which holds numbers.
     fn raw(&self, name: &str, wanted: &[usize]) -> Result<&'t Raw<'m>> {
+        let raw = self.shaped(name, wanted)?;
+        if raw.dtype == Dtype::U8 {
+            let todo = "get the model in f32, f16 or bf16";
+            return Err(Error::new(name, "bytes, which are no weights by themselves", todo));
+        }
+        Ok(raw)
+    }
+
+    fn shaped(&self, name: &str, wanted: &[usize]) -> Result<&'t Raw<'m>> {
         let raw = self.any(name)?;
         if raw.shape != wanted {
             let what = format!("a shape of {:?}, where the config wants {wanted:?}", raw.shape);
@@ -383,17 +397,17 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
     }
 
     /// How the tensor is stored.
-    fn kind(&self, role: Role, name: &str, raw: &Raw<'_>) -> Result<TensorType> {
+    fn kind(&self, role: Role, name: &str, dtype: Dtype) -> Result<TensorType> {
         if role.is_vector() {
             return Ok(TensorType::Vector);
         }
         let (option, choice) = self.choice(role);
-        if choice == Weights::Keep && raw.dtype.block() > 1 && self.pool(role).heads > 1 {
-            let what = format!("the mean of heads in {} is not exact in it", raw.dtype.name());
+        if choice == Weights::Keep && dtype.block() > 1 && self.pool(role).heads > 1 {
+            let what = format!("the mean of heads in {} is not exact in it", dtype.name());
             return Err(Error::new(name, what, format!("give {option} beside --kv-heads")));
         }
-        let kind = choice.of(raw).ok_or_else(|| {
-            let what = format!("no type here holds {} exactly", raw.dtype.name());
+        let kind = choice.of(dtype).ok_or_else(|| {
+            let what = format!("no type here holds {} exactly", dtype.name());
             Error::new(name, what, format!("give {option} int8, int4a, int4 or f32"))
         })?;
         Ok(TensorType::Matrix(kind))

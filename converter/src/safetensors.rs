@@ -125,6 +125,7 @@ fn tensor<'m>(info: &Value, data: &'m [u8]) -> std::result::Result<(Raw<'m>, usi
         "F32" => Dtype::F32,
         "F16" => Dtype::F16,
         "BF16" => Dtype::Bf16,
+        "U8" => Dtype::U8,
         _ => return Err(format!("dtype {name} is not known")),
     };
     let size = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok());

@@ -42,6 +42,10 @@ pub enum Dtype {
     Iq4Nl,
     /// GGUF: 256 of the same levels, scales of 32 each.
     Iq4Xs,
+    /// 32 numbers of 4 bits (E2M1) and a power of two.
+    Mxfp4,
+    /// Safetensors: bytes, of which something else is made.
+    U8,
 }
 
 /// The types of GGUF that are read, by code and name.
@@ -61,6 +65,7 @@ const OF_GGUF: &[(u32, &str, Dtype)] = &[
     (20, "IQ4_NL", Dtype::Iq4Nl),
     (23, "IQ4_XS", Dtype::Iq4Xs),
     (30, "BF16", Dtype::Bf16),
+    (39, "MXFP4", Dtype::Mxfp4),
 ];
 
 impl Dtype {
@@ -82,10 +87,9 @@ impl Dtype {
     /// Values that share a block.
     pub const fn block(self) -> usize {
         match self {
-            Self::F32 | Self::F16 | Self::Bf16 => 1,
-            Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Iq4Nl => {
-                BLOCK_COLS
-            }
+            Self::F32 | Self::F16 | Self::Bf16 | Self::U8 => 1,
+            Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 => BLOCK_COLS,
+            Self::Iq4Nl | Self::Mxfp4 => BLOCK_COLS,
             Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::Iq4Xs => 256,
         }
     }
@@ -95,6 +99,8 @@ impl Dtype {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
+            Self::U8 => 1,
+            Self::Mxfp4 => 17,
             Self::Q8_0 => 34,
             Self::Q4_0 | Self::Iq4Nl => 18,
             Self::Q4_1 => 20,
@@ -156,10 +162,14 @@ impl<'m> Raw<'m> {
         &self.data[row * len..(row + 1) * len]
     }
 
-    /// Bytes of column `col` of a matrix of a type without blocks.
+    /// Bytes of column `col` of a matrix of a type without blocks; the columns of several are
+    /// counted one after another.
     pub fn column(&self, col: usize) -> Vec<u8> {
         let (len, cols) = (self.dtype.block_bytes(), self.shape.last().copied().unwrap_or(1));
-        let rows = self.data.chunks_exact((cols * len).max(1));
+        let before = self.shape.len().saturating_sub(2);
+        let bytes = self.shape[before..].iter().product::<usize>() * len;
+        let (matrix, col) = (col / cols, col % cols);
+        let rows = self.data[matrix * bytes..][..bytes].chunks_exact((cols * len).max(1));
         rows.flat_map(|row| &row[col * len..(col + 1) * len]).copied().collect()
     }
 

@@ -46,6 +46,10 @@ fn an_absent_key_is_as_the_default_of_its_class() {
         ("qwen2-moe", "norm_topk_prob", json!(false)),
         ("qwen3-moe", "rms_norm_eps", json!(1e-6)),
         ("olmoe", "rms_norm_eps", json!(1e-5)),
+        ("gpt-oss", "rms_norm_eps", json!(1e-5)),
+        ("gpt-oss", "swiglu_alpha", json!(1.702)),
+        ("gpt-oss", "swiglu_limit", json!(7.0)),
+        ("gpt-oss", "attention_bias", json!(true)),
     ];
     for (name, key, value) in cases {
         assert_eq!(made(name, key, None), made(name, key, Some(&value)), "{name}, {key}");

@@ -42,6 +42,9 @@ fn gguf_gives_the_tensors_of_the_directory_it_was_made_from() {
         "nemotron",
         "glm",
         "glm4",
+        "qwen2-moe",
+        "qwen3-moe",
+        "olmoe",
     ] {
         same_by_both_roads(&Source::of(family));
     }
@@ -49,6 +52,9 @@ fn gguf_gives_the_tensors_of_the_directory_it_was_made_from() {
     let gemma2 = Source::of("gemma2");
     gemma2.set("query_pre_attn_scalar", json!(16));
     same_by_both_roads(&gemma2);
+    let mixtral = Source::of("mixtral");
+    mixtral.set("sliding_window", json!(null));
+    same_by_both_roads(&mixtral);
     let starcoder2 = Source::of("starcoder2");
     starcoder2.set("sliding_window", json!(null));
     same_by_both_roads(&starcoder2);
@@ -73,6 +79,7 @@ fn same_by_both_roads(source: &Source) {
     for i in 0..a.config().n_layers {
         let (a, b) = (a.layer(i), b.layer(i));
         assert_eq!((a.local, a.no_rope), (b.local, b.no_rope), "layer {i}");
+        assert_eq!(a.sparse, b.sparse, "layer {i}");
     }
     assert_eq!(a.n_tensors(), b.n_tensors());
     for (a, b) in a.tensors().zip(b.tensors()) {

@@ -38,6 +38,14 @@ const PLAIN: Layout = Layout {
 };
 const WINDOW: (&str, &str) = ("attention.sliding_window", "sliding_window");
 const LOGIT_CAP: (&str, &str) = ("final_logit_softcapping", "final_logit_softcapping");
+/// What is not in a model's config is not in its file.
+const EXPERTS: &[(&str, &str)] = &[
+    ("expert_count", "num_local_experts"),
+    ("expert_count", "num_experts"),
+    ("expert_used_count", "num_experts_per_tok"),
+    ("expert_feed_forward_length", "moe_intermediate_size"),
+    ("expert_shared_feed_forward_length", "shared_expert_intermediate_size"),
+];
 /// One name for two things.
 const AFTER: &[(&str, &str)] = &[
     ("post_attention_layernorm", "post_attention_norm"),
@@ -48,6 +56,10 @@ fn layout(model_type: &str) -> Layout {
     match model_type {
         "llama" => Layout { arch: "llama", permuted: true, ..PLAIN },
         "qwen2" => Layout { arch: "qwen2", ..PLAIN },
+        "mixtral" => Layout { arch: "llama", permuted: true, own: EXPERTS, ..PLAIN },
+        "qwen2_moe" => Layout { arch: "qwen2moe", own: EXPERTS, ..PLAIN },
+        "qwen3_moe" => Layout { arch: "qwen3moe", own: EXPERTS, ..PLAIN },
+        "olmoe" => Layout { arch: "olmoe", own: EXPERTS, ..PLAIN },
         "qwen3" => Layout { arch: "qwen3", ..PLAIN },
         "stablelm" => Layout { arch: "stablelm", ..PLAIN },
         "granite" => Layout {
@@ -150,10 +162,39 @@ pub fn from_directory(source: &Source) -> Builder {
     keys(&mut b, &layout, &sizes, &config);
     rope(&mut b, &layout, &sizes, &config);
     tokenizer(&mut b, &read("tokenizer.json"));
-    for (name, (dtype, shape, bytes)) in source.tensors() {
+    for (name, (dtype, shape, bytes)) in stacked(source.tensors()) {
         tensor(&mut b, &layout, &sizes, &name, shape, floats(&dtype, &bytes));
     }
     b
+}
+
+type Tensors = Vec<(String, (String, Vec<usize>, Vec<u8>))>;
+
+/// All experts in one tensor, in the order of their numbers.
+fn stacked(tensors: Tensors) -> Tensors {
+    let mut out = Tensors::new();
+    let (experts, others): (Tensors, Tensors) =
+        tensors.into_iter().partition(|(name, _)| name.contains(".experts."));
+    let mut experts: Vec<_> = experts
+        .into_iter()
+        .map(|(name, tensor)| {
+            let (before, rest) = name.split_once(".experts.").unwrap();
+            let (expert, after) = rest.split_once('.').unwrap();
+            (format!("{before}.experts.{after}"), expert.parse::<usize>().unwrap(), tensor)
+        })
+        .collect();
+    experts.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    for (name, _, (dtype, shape, bytes)) in experts {
+        match out.last_mut() {
+            Some((last, (_, all, data))) if *last == name => {
+                all[0] += 1;
+                data.extend(bytes);
+            }
+            _ => out.push((name, (dtype, [&[1], &shape[..]].concat(), bytes))),
+        }
+    }
+    out.extend(others);
+    out
 }
 
 fn keys(b: &mut Builder, layout: &Layout, sizes: &Sizes, config: &Value) {
@@ -345,6 +386,18 @@ fn rename(name: &str, layout: &Layout) -> String {
         ("attn.c_proj", "attn_output"),
         ("self_attn.q_norm", "attn_q_norm"),
         ("self_attn.k_norm", "attn_k_norm"),
+        ("block_sparse_moe.gate", "ffn_gate_inp"),
+        ("block_sparse_moe.experts.w1", "ffn_gate_exps"),
+        ("block_sparse_moe.experts.w2", "ffn_down_exps"),
+        ("block_sparse_moe.experts.w3", "ffn_up_exps"),
+        ("mlp.experts.gate_proj", "ffn_gate_exps"),
+        ("mlp.experts.up_proj", "ffn_up_exps"),
+        ("mlp.experts.down_proj", "ffn_down_exps"),
+        ("mlp.shared_expert_gate", "ffn_gate_inp_shexp"),
+        ("mlp.shared_expert.gate_proj", "ffn_gate_shexp"),
+        ("mlp.shared_expert.up_proj", "ffn_up_shexp"),
+        ("mlp.shared_expert.down_proj", "ffn_down_shexp"),
+        ("mlp.gate.", "ffn_gate_inp."),
         ("mlp.gate_up_proj", "ffn_up"),
         ("mlp.gate_proj", "ffn_gate"),
         ("mlp.up_proj", "ffn_up"),

@@ -116,6 +116,13 @@ fn options_inside_a_family_are_refused() {
         ("qwen2-moe", "mlp_only_layers", json!(["1"]), "not a list of layers"),
         ("qwen2-moe", "decoder_sparse_step", json!(1), "layers.0.mlp.gate.weight"),
         ("qwen3-moe", "moe_intermediate_size", json!(24), "wants [24, 40]"),
+        ("gpt-oss", "experts_per_token", json!(3), "experts_per_token differ"),
+        ("gpt-oss", "rope_parameters", json!(null), "rope_scaling is missing"),
+        ("gpt-oss", "swiglu_limit", json!(0.0), "gate_limit"),
+        ("gpt-oss", "intermediate_size", json!(24), "wants [5, 48, 48]"),
+        ("gpt-oss-mxfp4", "intermediate_size", json!(64), "wants [4, 128, 2, 16]"),
+        ("gpt-oss-mxfp4", "quantization_config", json!({"quant_method": "awq"}), "quantized"),
+        ("gqa", "quantization_config", json!({"quant_method": "mxfp4"}), "quantized safetensors"),
     ];
     for (name, key, value, part) in cases {
         let source = Source::of(name);
@@ -344,7 +351,10 @@ fn damaged_ggufs_are_refused() {
     type Edit = Box<dyn Fn(&mut gguf::Builder)>;
     let cases: Vec<(&str, Edit)> = vec![
         ("known in GGUF: llama", Box::new(|b| b.str("general.architecture", "gpt-oss"))),
-        ("llama.expert_count", Box::new(|b| b.u32("llama.expert_count", 8))),
+        (
+            "llama.expert_used_count: the key is missing",
+            Box::new(|b| b.u32("llama.expert_count", 8)),
+        ),
         ("llama.logit_scale: unknown key", Box::new(|b| b.f32("llama.logit_scale", 0.5))),
         ("known: none, linear, yarn", Box::new(|b| b.str("llama.rope.scaling.type", "su"))),
         ("scaling.factor: not a positive", Box::new(|b| b.str("llama.rope.scaling.type", "yarn"))),

@@ -25,6 +25,7 @@ TYPES = {
     "Q6_K": [208],
     "IQ4_NL": [0],
     "IQ4_XS": [0],
+    "MXFP4": [],
 }
 VALUES = 512
 
@@ -35,6 +36,9 @@ def blocks(name, rng):
     for at in TYPES[name]:
         scales = (rng.uniform(0.005, 0.02, len(data)) * rng.choice([-1, 1], len(data))).astype("<f2")
         data[:, at : at + 2] = scales.view(np.uint8).reshape(-1, 2)
+    if name == "MXFP4":
+        # Subnormal ones, and some near 1.
+        data[:, 0] = rng.choice([0, 1, 2, *range(118, 134)], len(data))
     return data
 
 

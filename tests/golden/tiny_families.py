@@ -20,7 +20,7 @@ COMMON = dict(
 
 
 def case(note, family, hidden, heads, kv, inter, vocab, theta=10000.0, **more):
-    own = {k: more.pop(k) for k in ("tokens", "dtype", "tok", "merges", "chat", "omit", "stacked") if k in more}
+    own = {k: more.pop(k) for k in ("tokens", "dtype", "tok", "merges", "chat", "omit", "stacked", "mxfp4") if k in more}
     rope = more.pop("rope", {"rope_type": "default"})
     if "rope_type" in rope:
         rope = rope | {"rope_theta": theta}
@@ -59,6 +59,7 @@ def longrope(pairs, original):
 
 
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
+GPT_OSS = dict(dtype="bfloat16", theta=500.0, rope=YARN | {"truncate": False}, swiglu_limit=1.1)
 CASES = {
     "mistral": case("Mistral without a window", "Mistral", 48, 4, 2, 72, 260, head_dim=12, sliding_window=None),
     "qwen2": case("Qwen2: biases of q, k and v", "Qwen2", 48, 4, 2, 72, 264, tie_word_embeddings=True, tok="qwen2"),
@@ -171,6 +172,14 @@ CASES = {
     ),
     "olmoe": case(
         "OLMoE: three experts of eight, q/k norm over all heads", "Olmoe", 48, 4, 2, 24, 261, dtype="bfloat16", num_experts=8, num_experts_per_tok=3,
+    ),
+    "gpt-oss": case(
+        "gpt-oss: two experts of five, cut off gates, biases, heads with sinks, a window of 13 in every other layer", "GptOss", 48, 4, 2, 28, 266,
+        head_dim=16, layers=3, num_local_experts=5, num_experts_per_tok=2, sliding_window=13, **GPT_OSS,
+    ),
+    "gpt-oss-mxfp4": case(
+        "gpt-oss with experts as they were published: blocks of 4 bits, and scales", "GptOss", 64, 4, 1, 32, 267,
+        head_dim=16, num_local_experts=4, num_experts_per_tok=2, sliding_window=9, mxfp4=True, **GPT_OSS,
     ),
 }
 

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
+import mxfp4
 from common import CHATML, FIXTURES, LLAMA3_CHAT, byte_level_bpe, save_tokenizer, write_json
 
 CORPUS = [
@@ -131,8 +132,9 @@ def randomise(model, seed):
             # Gemma multiplies by the square root of the width.
             p.data = noise * (0.2 if model.config.model_type.startswith("gemma") else 0.6)
         else:
-            # Of all experts' matrices the last dimension is what one multiplies.
-            p.data = noise * (1.5 / p.shape[-1 if p.dim() == 3 else 1] ** 0.5)
+            # What a matrix multiplies is its last dimension, but of gpt-oss's experts.
+            inputs = p.shape[1 if model.config.model_type == "gpt_oss" else -1]
+            p.data = noise * (1.5 / inputs**0.5)
 
 
 def spell_as_version_4(path, c):
@@ -191,6 +193,8 @@ def save_model(out, c, seed, build):
         setattr(model.config, key, value)
         setattr(model.generation_config, key, value)
     model.to(getattr(torch, c.get("dtype", "float32")))
+    if c.get("mxfp4"):
+        return mxfp4.save(model, out)
     names = dict(save_original_format=False) if c.get("stacked") else {}
     model.save_pretrained(out, max_shard_size=c.get("shard", "50GB"), **names)
     for file in out.glob("*.safetensors"):
@@ -200,6 +204,8 @@ def save_model(out, c, seed, build):
 
 
 def load(out, c, dtype=torch.float32):
+    if c.get("mxfp4"):
+        return mxfp4.load(out, dtype)
     attention = c.get("attention", "eager")
     # What is the default for experts knows no float64.
     experts = dict(experts_implementation="eager") if any("experts" in key for key in c.get("config", ())) else {}

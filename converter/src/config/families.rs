@@ -12,8 +12,9 @@ use super::keys::Keys;
 use super::{Biases, Gains};
 use crate::error::Result;
 use crate::names::{
-    BIGCODE_HF, BLOOM_HF, DIFFLLAMA_HF, GEMMA2_HF, GLM_HF, GLM4_HF, GPT2_HF, GPTJ_HF, LLAMA_HF,
-    MIXTRAL_HF, MPT_HF, NEOX_HF, Names, OPT_HF, PHI_HF, PHI3_HF, QWEN_MOE_HF, STARCODER2_HF,
+    BIGCODE_HF, BLOOM_HF, DIFFLLAMA_HF, GEMMA2_HF, GLM_HF, GLM4_HF, GPT_OSS_HF, GPT2_HF, GPTJ_HF,
+    LLAMA_HF, MIXTRAL_HF, MPT_HF, NEOX_HF, Names, OPT_HF, PHI_HF, PHI3_HF, QWEN_MOE_HF,
+    STARCODER2_HF,
 };
 
 /// A family, by the name of its class.
@@ -49,6 +50,8 @@ pub(super) struct Family {
     pub rotary_dim: Option<usize>,
     /// Whether elements (2i, 2i + 1) are rotated together, and not (i, i + half).
     pub interleaved: bool,
+    /// The one `quantization_config` that is read, by its method.
+    pub quantization: Option<&'static str>,
     /// Sets the family's options, and reads the keys that it does not share with others.
     pub traits: fn(&Keys<'_>, &mut Config, &mut Vec<String>) -> Result<Traits>,
 }
@@ -128,6 +131,7 @@ const LLAMA: Family = Family {
     partial_rotary: None,
     rotary_dim: None,
     interleaved: false,
+    quantization: None,
     traits: gated::llama,
 };
 
@@ -410,6 +414,17 @@ pub(super) const FAMILIES: &[Family] = &[
         model_type: "olmoe",
         names: &QWEN_MOE_HF,
         traits: sparse::olmoe,
+        ..LLAMA
+    },
+    Family {
+        arch: "GptOssForCausalLM",
+        model_type: "gpt_oss",
+        names: &GPT_OSS_HF,
+        head_dim: Some(64),
+        kv_heads: Some(8),
+        theta: 1.5e5,
+        quantization: Some("mxfp4"),
+        traits: sparse::gpt_oss,
         ..LLAMA
     },
 ];

@@ -77,7 +77,7 @@ pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
         ropes,
         no_rope: traits.no_rope,
         local: traits.local,
-        sparse: Vec::new(),
+        sparse: traits.sparse,
         gains: traits.gains,
         slopes: traits.slopes,
         biases: Biases::Found,
@@ -262,7 +262,7 @@ impl<'m> Keys<'_, 'm> {
         size.map(Some).ok_or_else(wrong)
     }
 
-    fn need(&self, key: &str) -> Result<usize> {
+    pub(super) fn need(&self, key: &str) -> Result<usize> {
         let missing = || Error::new(self.name(key), "the key is missing", AGAIN);
         self.size(key)?.ok_or_else(missing)
     }

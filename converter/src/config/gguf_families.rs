@@ -1,6 +1,7 @@
 //! What sets the architectures of GGUF apart from each other, as far as its keys leave it open.
 
-use oarlock::format::{Activation, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual, Scale};
+use oarlock::format::{Activation, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual};
+use oarlock::format::{Routing, Scale};
 
 use super::factor;
 use super::families::Traits;
@@ -40,9 +41,19 @@ const LOGIT_CAP: &str = "final_logit_softcapping";
 const WINDOW: &str = "attention.sliding_window";
 const PATTERN: &str = "attention.sliding_window_pattern";
 
+const COUNT: &str = "expert_count";
+const USED: &str = "expert_used_count";
+const INNER: &str = "expert_feed_forward_length";
+const SHARED: &str = "expert_shared_feed_forward_length";
+const EXPERTS: &[&str] = &[COUNT, USED];
+const QWEN_EXPERTS: &[&str] = &[COUNT, USED, INNER, SHARED];
+
 /// The architectures that are converted.
 pub(super) const FAMILIES: &[Family] = &[
-    LLAMA,
+    Family { reads: EXPERTS, traits: llama, ..LLAMA },
+    Family { arch: "qwen2moe", reads: QWEN_EXPERTS, traits: qwen2moe, ..HALVES },
+    Family { arch: "qwen3moe", reads: QWEN_EXPERTS, traits: qwen3moe, ..HALVES },
+    Family { arch: "olmoe", reads: EXPERTS, traits: olmoe, ..HALVES },
     Family { arch: "qwen2", ..HALVES },
     Family { arch: "qwen3", traits: qwen3, ..HALVES },
     Family { arch: "smollm3", traits: smollm3, ..LLAMA },
@@ -154,6 +165,43 @@ fn windows(keys: &Keys<'_, '_>, config: &mut Config, every: usize) -> Result<Vec
     }
     config.window = window;
     Ok(local)
+}
+
+/// Experts in the layers that have a router.
+fn experts(keys: &Keys<'_, '_>, config: &mut Config, routing: Routing) -> Result<Traits> {
+    config.n_experts = keys.need(COUNT)?;
+    config.n_experts_used = keys.need(USED)?;
+    config.expert_ffn_dim = keys.size(INNER)?.unwrap_or(config.ffn_dim);
+    config.routing = routing;
+    let is_sparse = |i| keys.has_tensor(&format!("blk.{i}.ffn_gate_inp.weight"));
+    let sparse = (0..config.n_layers.min(Config::MAX_DIM)).map(is_sparse).collect();
+    Ok(Traits { sparse, ..Traits::default() })
+}
+
+/// Mixtral too, whose number of experts tells it apart.
+fn llama(keys: &Keys<'_, '_>, config: &mut Config) -> Result<Traits> {
+    match keys.size(COUNT)? {
+        None | Some(0) => Ok(Traits::default()),
+        Some(_) => experts(keys, config, Routing::Chosen),
+    }
+}
+
+/// Weights are not normalised, as in those that were published: GGUF does not say.
+fn qwen2moe(keys: &Keys<'_, '_>, config: &mut Config) -> Result<Traits> {
+    config.shared_ffn_dim = keys.need(SHARED)?;
+    experts(keys, config, Routing::All)
+}
+
+/// Weights are normalised, as in those that were published: GGUF does not say.
+fn qwen3moe(keys: &Keys<'_, '_>, config: &mut Config) -> Result<Traits> {
+    config.qk_norm = QkNorm::Head;
+    experts(keys, config, Routing::Chosen)
+}
+
+/// As in the one that was published: GGUF does not say.
+fn olmoe(keys: &Keys<'_, '_>, config: &mut Config) -> Result<Traits> {
+    config.qk_norm = QkNorm::Whole;
+    experts(keys, config, Routing::All)
 }
 
 fn qwen3(_: &Keys<'_, '_>, config: &mut Config) -> Result<Traits> {

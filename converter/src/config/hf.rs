@@ -110,7 +110,7 @@ pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description
     let (mut ropes, mut model) = dimensions(&keys, family)?;
     let mut warnings = ropes.warnings;
     let traits = (family.traits)(&keys, &mut model, &mut warnings)?;
-    neutral(&keys)?;
+    neutral(&keys, family)?;
     if ropes.local && !model.local_rope {
         ropes.tables.remove(1);
     }
@@ -227,8 +227,11 @@ fn family(keys: &Keys<'_>) -> Result<&'static Family> {
 }
 
 /// Keys that exist in the family's config class and must have the value that changes nothing.
-fn neutral(keys: &Keys<'_>) -> Result<()> {
-    if keys.get("quantization_config").is_some() {
+fn neutral(keys: &Keys<'_>, family: &Family) -> Result<()> {
+    let method = |v: &'_ Value| v.get("quant_method").and_then(Value::as_str).map(str::to_owned);
+    let quantized = keys.get("quantization_config").map(method);
+    if quantized.is_some_and(|method| method.is_none() || method.as_deref() != family.quantization)
+    {
         let todo = "get the model in f32, f16 or bf16";
         return Err(Error::new(FILE, "quantization_config: quantized safetensors", todo));
     }

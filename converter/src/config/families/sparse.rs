@@ -1,6 +1,6 @@
 //! Families with experts.
 
-use oarlock::format::{Config, QkNorm, Routing};
+use oarlock::format::{Clamped, Config, QkNorm, Routing};
 use serde_json::Value;
 
 use super::super::Biases;
@@ -78,6 +78,32 @@ pub(super) fn olmoe(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -
     // It would cut off behind the norm, where OLMo does it before.
     keys.must_be("clip_qkv", &[Value::Null])?;
     Ok(Traits { biases: announced(keys)?, sparse: everywhere(config), ..Traits::default() })
+}
+
+/// arXiv 2508.10925: gates that are cut off, biases everywhere, a window in every other layer, and
+/// heads that may attend to nothing.
+pub(super) fn gpt_oss(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
+    rms(keys, config, 1e-5)?;
+    let ffn_dim = config.ffn_dim;
+    experts(keys, config, ffn_dim, true)?;
+    if keys.size("experts_per_token")?.is_some_and(|n| n != config.n_experts_used) {
+        let what = "num_experts_per_tok and experts_per_token differ";
+        return Err(Error::new(FILE, what, AGAIN));
+    }
+    // Said again where frequencies are stretched.
+    keys.get("initial_context_length");
+    if keys.get("rope_parameters").or(keys.get("rope_scaling")).is_none() {
+        let todo = "the class stretches frequencies by YaRN then: give it the published ones";
+        return Err(Error::new(FILE, "rope_scaling is missing", todo));
+    }
+    let number = |key, default| keys.float(key).map(|v| v.unwrap_or(default) as f32);
+    let (slope, limit) = (number("swiglu_alpha", 1.702)?, number("swiglu_limit", 7.0)?);
+    config.clamped = Some(Clamped { slope, limit });
+    config.sink_logits = true;
+    let attention = keys.bool("attention_bias")?.unwrap_or(true);
+    let biases = Biases::Announced { qkv: attention, o: attention, mlp: true, norm: false };
+    let local = windows(keys, config, |layer| layer.is_multiple_of(2))?;
+    Ok(Traits { biases, local, sparse: everywhere(config), ..Traits::default() })
 }
 
 fn qwen_experts(keys: &Keys<'_>, config: &mut Config) -> Result<()> {
