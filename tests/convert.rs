@@ -1,5 +1,7 @@
 //! The converter: what it takes over exactly, what it refuses, and what it leaves behind.
 
+#[path = "convert/authors.rs"]
+mod authors;
 #[path = "convert/command_line.rs"]
 mod command_line;
 #[path = "convert/defaults.rs"]

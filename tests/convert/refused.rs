@@ -116,6 +116,9 @@ fn options_inside_a_family_are_refused() {
         ("qwen2-moe", "mlp_only_layers", json!(["1"]), "not a list of layers"),
         ("qwen2-moe", "decoder_sparse_step", json!(1), "layers.0.mlp.gate.weight"),
         ("qwen3-moe", "moe_intermediate_size", json!(24), "wants [24, 40]"),
+        ("qwen3-moe", "use_qk_norm", json!(false), "use_qk_norm is false"),
+        ("qwen3-moe", "qkv_bias", json!(true), "qkv_bias is true"),
+        ("qwen3-moe", "shared_expert_intermediate_size", json!(20), "only 0 is supported"),
         ("gpt-oss", "experts_per_token", json!(3), "experts_per_token differ"),
         ("gpt-oss", "rope_parameters", json!(null), "rope_scaling is missing"),
         ("gpt-oss", "swiglu_limit", json!(0.0), "gate_limit"),
@@ -148,6 +151,9 @@ fn keys_of_published_files_are_known() {
         ("gpt2", "predict_special_tokens", json!(true)),
         ("gptj", "gradient_checkpointing", json!(false)),
         ("mpt", "architectures", json!(["MPTForCausalLM"])),
+        ("qwen3-moe", "use_qk_norm", json!(true)),
+        ("qwen3-moe", "qkv_bias", json!(false)),
+        ("qwen3-moe", "shared_expert_intermediate_size", json!(0)),
     ];
     for (name, key, value) in cases {
         let source = Source::of(name);

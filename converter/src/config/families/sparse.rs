@@ -1,7 +1,7 @@
 //! Families with experts.
 
 use oarlock::format::{Clamped, Config, QkNorm, Routing};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::Biases;
 use super::super::hf::FILE;
@@ -62,6 +62,10 @@ pub(super) fn qwen3_moe(
     qwen_experts(keys, config)?;
     config.qk_norm = QkNorm::Head;
     keys.get("max_window_layers");
+    // Qwen3-Coder says that it has nothing of Qwen2-MoE, whose words these are.
+    keys.must_be("use_qk_norm", &[json!(true)])?;
+    keys.must_be("qkv_bias", &[json!(false)])?;
+    keys.must_be("shared_expert_intermediate_size", &[json!(0)])?;
     let used = keys.bool("use_sliding_window")?.unwrap_or(false);
     let local = all_or_none(keys, config, used)?;
     let sparse = some_layers(keys, config)?;
