@@ -29,7 +29,7 @@ pub(crate) fn mixture(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>
         input.rows(step.machine, rows, matrices)
     };
     choice.make(step.machine, config, experts, &input);
-    sum.fill(0.0);
+    sum.get_mut(..n * shape.dim).unwrap_or_default().fill(0.0);
     let mut from = 0;
     while let Some(expert) = choice.next(from) {
         from = expert + 1;
