@@ -17,7 +17,8 @@ use crate::plan::Planned;
 /// may be wrong.
 const LEAST: f64 = 1e-3;
 
-/// The importance of each column of `tensor`, in a stack of that of one expert, 1 on average; empty where nothing tells.
+/// The importance of each column of `tensor`, in a stack of that of one expert, 1 on average;
+/// empty where nothing tells.
 pub(crate) fn of_columns(
     tensor: &Planned<'_, '_>,
     expert: usize,

@@ -441,8 +441,8 @@ const MXFP4_HF: Names = Names {
     ..Names::NONE
 };
 
-/// What transformers 5 calls the experts of Mixtral, Qwen and OLMoE while it runs them, and in files where it
-/// was told not to write the names of old.
+/// What transformers 5 calls the experts of Mixtral, Qwen and OLMoE while it runs them, and in
+/// files where it was told not to write the names of old.
 const STACKED_HF: Names = Names {
     roles: &[
         (Role::Router, "model.layers.{}.mlp.gate.weight"),

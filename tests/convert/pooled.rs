@@ -101,6 +101,7 @@ fn heads_that_do_not_pool_are_refused() {
         ("gqa", 3, "2 key and value heads do not pool into 3"),
         ("diffllama", 1, "DiffLlamaForCausalLM takes one half of its heads off the other"),
         ("olmo2", 1, "Olmo2ForCausalLM normalises the keys of all heads as one vector"),
+        ("olmoe", 1, "OlmoeForCausalLM normalises the keys of all heads as one vector"),
     ];
     for (name, heads, part) in cases {
         let line = refusal(Source::of(name).path(), &pooled(heads));
