@@ -282,6 +282,9 @@ impl Config {
     pub const ARCH_LEN: usize = field::ARCH.end - field::ARCH.start;
     /// No dimension is larger, so that sizes of activations cannot overflow.
     pub const MAX_DIM: usize = 1 << 24;
+    /// A layer has no more experts, so that a token is soon told which are its own: several times
+    /// what any model has that was published.
+    pub const MAX_EXPERTS: usize = 1 << 11;
 
     /// Query heads that share a key and value head.
     pub const fn group(&self) -> usize {
@@ -473,7 +476,7 @@ impl Config {
             require(self.shared_ffn_dim == 0, Field::SharedFfnDim)?;
             return require(self.routing == Routing::All, Field::Routing);
         }
-        require(self.n_experts <= Self::MAX_DIM, Field::NExperts)?;
+        require(self.n_experts <= Self::MAX_EXPERTS, Field::NExperts)?;
         require((1..=self.n_experts).contains(&self.n_experts_used), Field::NExpertsUsed)?;
         require((1..=Self::MAX_DIM).contains(&self.expert_ffn_dim), Field::ExpertFfnDim)?;
         require(self.shared_ffn_dim <= Self::MAX_DIM, Field::SharedFfnDim)?;

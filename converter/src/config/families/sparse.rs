@@ -1,5 +1,7 @@
 //! Families with experts.
 
+use std::collections::BTreeSet;
+
 use oarlock::format::{Clamped, Config, QkNorm, Routing};
 use serde_json::{Value, json};
 
@@ -123,8 +125,8 @@ fn everywhere(config: &Config) -> Vec<bool> {
 /// Every `decoder_sparse_step`th layer has experts, but for those that the config names.
 fn some_layers(keys: &Keys<'_>, config: &mut Config) -> Result<Vec<bool>> {
     let step = keys.size("decoder_sparse_step")?.unwrap_or(1);
-    let dense: Vec<usize> = match keys.get("mlp_only_layers") {
-        None => Vec::new(),
+    let dense: BTreeSet<usize> = match keys.get("mlp_only_layers") {
+        None => BTreeSet::new(),
         Some(list) => serde_json::from_value(list.clone()).map_err(|_| {
             Error::new(FILE, format!("mlp_only_layers is {list}, not a list of layers"), AGAIN)
         })?,
