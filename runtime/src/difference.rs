@@ -15,11 +15,13 @@ use crate::work::{Buffers, Step};
 pub(crate) fn difference(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
     let Buffers { shape, q, attended, .. } = work;
     let (config, n, isa) = (step.model.config(), step.span.tokens, step.machine.isa);
-    let (cols, head_dim) = (config.n_heads * config.head_dim, config.head_dim.max(1));
+    let (cols, head_dim) = (config.n_heads * config.head_dim, config.head_dim);
     let each = share(step.machine, n);
     let q = Block::new(q, n, shape.q).split_cols(cols).0.strips(each);
     let attended = Block::new(attended, n, 2 * cols).strips(each);
     run(step.machine, n, q.zip(attended), |(mut q, mut attended)| {
+        // Said where it is needed, since a compiler does not look into what a closure takes along.
+        let head_dim = head_dim.max(1);
         for token in 0..q.rows() {
             let out = q.row(token);
             for (value, all) in attended.row(token).chunks_exact(cols.max(1)).enumerate() {

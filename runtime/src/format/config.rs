@@ -522,7 +522,7 @@ impl Config {
             (field::ROUTING, self.routing as usize),
         ];
         for (range, v) in sizes {
-            put(out, range, |b| LittleEndian::write_u32(b, v as u32));
+            put_u32(out, range, v as u32);
         }
         let floats = [
             (field::NORM_EPS, self.norm_eps),
@@ -537,11 +537,20 @@ impl Config {
             (field::GATE_LIMIT, self.clamped.map_or(0.0, |c| c.limit)),
         ];
         for (range, v) in floats {
-            put(out, range, |b| LittleEndian::write_f32(b, v));
+            put_u32(out, range, v.to_bits());
         }
         let name = out.get_mut(field::ARCH).unwrap_or_default();
         name.iter_mut().zip(arch.bytes()).for_each(|(out, b)| *out = b);
     }
+}
+
+/// Of a range of four bytes.
+fn put_u32(out: &mut [u8; Config::LEN], range: core::ops::Range<usize>, v: u32) {
+    put(out, range, |bytes| {
+        if let Some(bytes) = bytes.first_chunk_mut::<4>() {
+            LittleEndian::write_u32(bytes, v);
+        }
+    });
 }
 
 const NORMS: [Norms; 3] = [Norms::Before, Norms::After, Norms::Both];

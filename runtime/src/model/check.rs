@@ -39,7 +39,7 @@ fn rope(config: &Config, section: &[u8]) -> Result<(), OpenError> {
     if section.len() != len * config.rope_tables() {
         return Err(OpenError::SectionLength(Section::Rope));
     }
-    for table in section.chunks_exact(len) {
+    for table in section.chunks_exact(len.max(1)) {
         RopeHeader::read(table)?;
     }
     Ok(())
