@@ -205,7 +205,7 @@ fn is_restless(c: char) -> bool {
 /// What a character that looks otherwise becomes, decomposed; nothing if it is none.
 fn compatible(c: char) -> &'static [u32] {
     let c = u32::from(c);
-    if c < 0xA0 {
+    if cfg!(not(feature = "nfkc")) || c < 0xA0 {
         return &[];
     }
     let found = tables::COMPATIBLE.binary_search_by_key(&c, |&(c, ..)| c);

@@ -70,9 +70,9 @@ pub const PREPEND_FIRST: u32 = 1 << 17;
 pub const STRIP: u32 = 1 << 24;
 /// With [`STRIP`]: so are all others there.
 pub const STRIP_ALL: u32 = 1 << 25;
-/// All rules there are.
+/// All rules that this build knows.
 pub const RULES: u32 = COMPOSE
-    | COMPAT
+    | if cfg!(feature = "nfkc") { COMPAT } else { 0 }
     | LOWERCASE
     | PREPEND
     | SPACE_MARK
