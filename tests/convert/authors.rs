@@ -1,4 +1,5 @@
-//! `config.json` word for word as authors published it, but for the sizes of a tiny model.
+//! The keys of published `config.json` files of models with experts, written down as they are
+//! remembered (the files themselves were not at hand), with the sizes of a tiny model.
 
 use oarlock::format::{Config, Routing};
 use oarlock::layout::WeightType;

@@ -55,7 +55,7 @@ pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
     isa.run(Add { x, y });
 }
 
-/// `x = x + y · factor`, rounded once, both of one length.
+/// `x = x + y · factor`, rounded once; as many as the shorter has.
 pub fn add_scaled(isa: Isa, x: &mut [f32], y: &[f32], factor: f32) {
     isa.run(AddScaled { x, y, factor });
 }
