@@ -164,6 +164,16 @@ fn options_of_families_leave_no_trace() {
             ..experts
         },
         Config { norms: Norms::After, mlp: Mlp::Plain, n_experts_used: 1, ..experts },
+        // All of gpt-oss together; its second layer sees everything.
+        Config {
+            routing: Routing::Chosen,
+            clamped: Some(Clamped { slope: 1.702, limit: 1.2 }),
+            sink_logits: true,
+            window: 9,
+            ..experts
+        },
+        // OLMoE.
+        Config { qk_norm: QkNorm::Whole, qkv_limit: Some(0.7), ..experts },
     ];
     for (config, kind) in
         families.into_iter().zip([WeightType::Int4, WeightType::F32].iter().cycle())

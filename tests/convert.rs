@@ -10,6 +10,8 @@ mod defaults;
 mod exact;
 #[path = "convert/gguf.rs"]
 mod gguf;
+#[path = "convert/gpt_oss.rs"]
+mod gpt_oss;
 #[path = "convert/kept.rs"]
 mod kept;
 #[path = "convert/pooled.rs"]

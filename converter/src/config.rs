@@ -23,6 +23,9 @@ pub use hf::from_hf;
 /// Why an unknown key is refused.
 const UNKNOWN: &str = "this converter does not know what it changes, so it cannot ignore it";
 
+/// What DeepSeek has since its second version.
+const LATENT: &str = "latent attention, which is not supported";
+
 /// A model, but for its weights and its tokenizer.
 #[derive(Debug)]
 pub struct Description {

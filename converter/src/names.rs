@@ -547,6 +547,21 @@ pub const FALCON_TWO_GGUF: Names = Names {
     ..Names::NONE
 };
 
+/// gpt-oss.
+pub const GPT_OSS_GGUF: Names = Names {
+    roles: &[
+        // It stands before the next part, in spite of its name.
+        (Role::FfnNorm, "blk.{}.post_attention_norm.weight"),
+        (Role::SinkLogits, "blk.{}.attn_sinks.weight"),
+        (Role::RouterBias, "blk.{}.ffn_gate_inp.bias"),
+        (Role::ExpertGateBias, "blk.{}.ffn_gate_exps.bias"),
+        (Role::ExpertUpBias, "blk.{}.ffn_up_exps.bias"),
+        (Role::ExpertDownBias, "blk.{}.ffn_down_exps.bias"),
+    ],
+    base: Some(&LLAMA_GGUF),
+    ..Names::NONE
+};
+
 /// Experts in the first files of Mixtral.
 const APART_GGUF: Names = Names {
     roles: &[

@@ -41,11 +41,11 @@ pub(crate) fn block(
     if config.residual == Residual::ParallelTwoNorms {
         inner(step, layer, work);
     }
-    if let Some(most) = config.qkv_limit {
-        limit(step, most, work);
-    }
     if config.qk_norm != QkNorm::None {
         qk_norm(step, layer, work);
+    }
+    if let Some(most) = config.qkv_limit {
+        limit(step, most, work);
     }
     attend(step, kept, layer, caches, work);
     if config.differential {

@@ -9,6 +9,7 @@ pub const Q4_0: u32 = 2;
 pub const Q4_1: u32 = 3;
 pub const Q8_0: u32 = 8;
 pub const BF16: u32 = 30;
+pub const MXFP4: u32 = 39;
 
 /// A GGUF file in the making.
 #[derive(Clone, Default)]

@@ -7,6 +7,7 @@ use oarlock::math::f16_to_f32;
 use serde_json::Value;
 
 use crate::gguf::{Builder, F32};
+use crate::gpt_oss;
 use crate::source::Source;
 
 /// What is particular about a family there.
@@ -60,6 +61,9 @@ fn layout(model_type: &str) -> Layout {
         "qwen2_moe" => Layout { arch: "qwen2moe", own: EXPERTS, ..PLAIN },
         "qwen3_moe" => Layout { arch: "qwen3moe", own: EXPERTS, ..PLAIN },
         "olmoe" => Layout { arch: "olmoe", own: EXPERTS, ..PLAIN },
+        "gpt_oss" => {
+            Layout { arch: "gpt-oss", own: gpt_oss::KEYS, renamed: gpt_oss::NAMES, ..PLAIN }
+        }
         "qwen3" => Layout { arch: "qwen3", ..PLAIN },
         "stablelm" => Layout { arch: "stablelm", ..PLAIN },
         "granite" => Layout {
@@ -162,13 +166,18 @@ pub fn from_directory(source: &Source) -> Builder {
     keys(&mut b, &layout, &sizes, &config);
     rope(&mut b, &layout, &sizes, &config);
     tokenizer(&mut b, &read("tokenizer.json"));
-    for (name, (dtype, shape, bytes)) in stacked(source.tensors()) {
+    let mut tensors = source.tensors();
+    if layout.arch == "gpt-oss" {
+        tensors = gpt_oss::experts(&mut b, tensors);
+    }
+    for (name, (dtype, shape, bytes)) in stacked(tensors) {
         tensor(&mut b, &layout, &sizes, &name, shape, floats(&dtype, &bytes));
     }
     b
 }
 
-type Tensors = Vec<(String, (String, Vec<usize>, Vec<u8>))>;
+/// Name, type, shape and bytes of tensors of a directory.
+pub type Tensors = Vec<(String, (String, Vec<usize>, Vec<u8>))>;
 
 /// All experts in one tensor, in the order of their numbers.
 fn stacked(tensors: Tensors) -> Tensors {
@@ -264,6 +273,12 @@ fn rope(b: &mut Builder, layout: &Layout, sizes: &Sizes, config: &Value) {
     b.f32(&format!("{arch}.rope.freq_base"), theta as f32);
     let rotated = rope["partial_rotary_factor"].as_f64().unwrap_or(1.0) * sizes.head_dim as f64;
     b.u32(&format!("{arch}.rope.dimension_count"), rotated as u32);
+    if rope["rope_type"] == "yarn" {
+        b.str(&format!("{arch}.rope.scaling.type"), "yarn");
+        b.f32(&format!("{arch}.rope.scaling.factor"), rope["factor"].as_f64().unwrap() as f32);
+        let original = rope["original_max_position_embeddings"].as_u64().unwrap();
+        b.u32(&format!("{arch}.rope.scaling.original_context_length"), original as u32);
+    }
     if rope["rope_type"] == "longrope" {
         let original = rope["original_max_position_embeddings"].as_u64().unwrap();
         b.u32(&format!("{arch}.rope.scaling.original_context_length"), original as u32);
@@ -279,7 +294,7 @@ fn rope(b: &mut Builder, layout: &Layout, sizes: &Sizes, config: &Value) {
     }
 }
 
-fn floats(dtype: &str, bytes: &[u8]) -> Vec<f32> {
+pub fn floats(dtype: &str, bytes: &[u8]) -> Vec<f32> {
     let halves = bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b));
     match dtype {
         "F32" => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),

@@ -111,7 +111,7 @@ fn options_inside_a_family_are_refused() {
         ("mixtral", "num_local_experts", json!(4), "gate.weight: a shape of [5, 48]"),
         ("mixtral", "num_experts_per_tok", json!(6), "n_experts_used"),
         ("mixtral-stacked", "intermediate_size", json!(20), "wants [4, 40, 48]"),
-        ("olmoe", "clip_qkv", json!(8.0), "clip_qkv is 8.0"),
+        ("olmoe", "clip_qkv", json!(-8.0), "clip_qkv is -8"),
         ("qwen2-moe", "mlp_only_layers", json!([0, 1, 2, 3]), "no layer has experts"),
         ("qwen2-moe", "mlp_only_layers", json!(["1"]), "not a list of layers"),
         ("qwen2-moe", "decoder_sparse_step", json!(1), "layers.0.mlp.gate.weight"),
@@ -356,7 +356,11 @@ fn damaged_ggufs_are_refused() {
     let path = folder.join("m.gguf");
     type Edit = Box<dyn Fn(&mut gguf::Builder)>;
     let cases: Vec<(&str, Edit)> = vec![
-        ("known in GGUF: llama", Box::new(|b| b.str("general.architecture", "gpt-oss"))),
+        ("known in GGUF: llama", Box::new(|b| b.str("general.architecture", "minimax-m2"))),
+        (
+            "architecture deepseek2 has latent attention, which is not supported",
+            Box::new(|b| b.str("general.architecture", "deepseek2")),
+        ),
         (
             "llama.expert_used_count: the key is missing",
             Box::new(|b| b.u32("llama.expert_count", 8)),

@@ -173,6 +173,10 @@ CASES = {
     "olmoe": case(
         "OLMoE: three experts of eight, q/k norm over all heads", "Olmoe", 48, 4, 2, 24, 261, dtype="bfloat16", num_experts=8, num_experts_per_tok=3,
     ),
+    "olmoe-clipped": case(
+        "OLMoE: queries, keys and values cut off behind their norm", "Olmoe", 48, 4, 2, 20, 262, dtype="bfloat16", num_experts=3, num_experts_per_tok=2,
+        clip_qkv=0.6,
+    ),
     "gpt-oss": case(
         "gpt-oss: two experts of five, cut off gates, biases, heads with sinks, a window of 13 in every other layer", "GptOss", 48, 4, 2, 28, 266,
         head_dim=16, layers=3, num_local_experts=5, num_experts_per_tok=2, sliding_window=13, **GPT_OSS,

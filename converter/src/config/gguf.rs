@@ -4,7 +4,8 @@ use oarlock::Sampling;
 use oarlock::format::Config;
 
 use super::gguf_families::{FAMILIES, Family};
-use super::{Biases, Description, Rotary, UNKNOWN, check, check_rope, in_range, score_scale};
+use super::{Biases, Description, LATENT, Rotary, UNKNOWN};
+use super::{check, check_rope, in_range, score_scale};
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, Metadata, Value};
 use crate::names::{LLAMA_GGUF, ROPE_FREQS, ROPE_LONG, ROPE_SHORT};
@@ -30,8 +31,13 @@ const READ: &[&str] = &[
     "rope.scaling.finetuned",
     "rope.scaling.original_context_length",
     "rope.scaling.type",
+    "rope.scaling.yarn_beta_fast",
+    "rope.scaling.yarn_beta_slow",
     "vocab_size",
 ];
+
+/// Architectures that are known not to be one of these decoders, and what they have beyond it.
+const NOT_YET: &[(&str, &str)] = &[("deepseek2", LATENT), ("deepseek32", LATENT)];
 
 /// Keys that must have the value that changes nothing.
 const NEUTRAL: &[(&str, Neutral)] = &[
@@ -39,6 +45,8 @@ const NEUTRAL: &[(&str, Neutral)] = &[
     ("expert_count", Neutral::Number(0.0)),
     ("expert_used_count", Neutral::Number(0.0)),
     ("rope.scaling.attn_factor", Neutral::Number(1.0)),
+    ("rope.scaling.yarn_attn_factor", Neutral::Number(1.0)),
+    ("rope.scaling.yarn_ext_factor", Neutral::Number(1.0)),
     ("rope.scale_linear", Neutral::Number(1.0)),
     ("tensor_data_layout", Neutral::Str("")),
     ("use_parallel_residual", Neutral::Bool(false)),
@@ -59,14 +67,15 @@ pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
         Error::new("general.architecture", "the GGUF file does not say", known.clone())
     })?;
     let family = FAMILIES.iter().find(|family| family.arch == arch).ok_or_else(|| {
-        let what = format!("architecture {arch} is not known");
-        Error::new("general.architecture", what, known)
+        let why = NOT_YET.iter().find(|(other, _)| *other == arch);
+        let why = why.map_or("is not known".into(), |(_, why)| format!("has {why}"));
+        Error::new("general.architecture", format!("architecture {arch} {why}"), known)
     })?;
     let keys = Keys { arch, file };
     keys.refuse_unknown(family)?;
     let mut config = config(&keys, file)?;
     let traits = (family.traits)(&keys, &mut config)?;
-    let ropes = ropes(&keys, file, &mut config)?;
+    let ropes = ropes(&keys, file, family, &mut config)?;
     check("GGUF metadata", &config)?;
     let [apart, fused] = family.names;
     let names = if keys.has_tensor("blk.0.attn_qkv.weight") { fused } else { apart };
@@ -91,7 +100,12 @@ pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
 }
 
 /// The tables of rotary frequencies, in the order of [`Description::ropes`].
-fn ropes(keys: &Keys<'_, '_>, file: &Gguf<'_>, config: &mut Config) -> Result<Vec<Rotary>> {
+fn ropes(
+    keys: &Keys<'_, '_>,
+    file: &Gguf<'_>,
+    family: &Family,
+    config: &mut Config,
+) -> Result<Vec<Rotary>> {
     let rot_dim = config.rot_dim;
     let base = |key| -> Result<f64> {
         let theta = keys.float(key)?.unwrap_or(10000.0);
@@ -102,7 +116,7 @@ fn ropes(keys: &Keys<'_, '_>, file: &Gguf<'_>, config: &mut Config) -> Result<Ve
     if keys.has_tensor(ROPE_SHORT) {
         return longrope(keys, file, theta, config);
     }
-    let (scaling, attention_factor) = scaling(keys, file, theta, rot_dim)?;
+    let (scaling, attention_factor) = scaling(keys, file, theta, rot_dim, family.truncated)?;
     let mut ropes = vec![Rotary { theta, scaling, attention_factor }];
     if config.local_rope {
         let theta = base("rope.freq_base_swa")?;
@@ -170,6 +184,7 @@ fn scaling(
     file: &Gguf<'_>,
     theta: f64,
     rot_dim: usize,
+    truncated: bool,
 ) -> Result<(Scaling, f32)> {
     let number = |key: &str| {
         let name = keys.name(&format!("rope.scaling.{key}"));
@@ -187,7 +202,10 @@ fn scaling(
         Some("linear") => Ok((Scaling::Divisors(vec![number("factor")?; rot_dim / 2]), 1.0)),
         Some("yarn") => {
             let (factor, original) = (number("factor")?, number("original_context_length")?);
-            let made = yarn(theta, rot_dim, factor, [32.0, 1.0], original, true);
+            let turns = |key, default| Ok(keys.float(key)?.unwrap_or(default));
+            let fast = turns("rope.scaling.yarn_beta_fast", 32.0)?;
+            let slow = turns("rope.scaling.yarn_beta_slow", 1.0)?;
+            let made = yarn(theta, rot_dim, factor, [fast, slow], original, truncated);
             let what = "no frequencies can be made of its numbers";
             let (divisors, mscale) =
                 made.ok_or_else(|| Error::new(keys.name("rope.scaling"), what, AGAIN))?;
@@ -249,6 +267,14 @@ impl<'m> Keys<'_, 'm> {
 
     pub(super) fn has_tensor(&self, name: &str) -> bool {
         self.file.tensors.contains_key(name)
+    }
+
+    /// The layers that have a tensor of this name.
+    pub(super) fn layers_with(&self, name: &str) -> impl Iterator<Item = usize> {
+        self.file
+            .tensors
+            .keys()
+            .filter_map(move |tensor| tensor.strip_prefix("blk.")?.strip_suffix(name)?.parse().ok())
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Value<'m>> {

@@ -1,6 +1,6 @@
 //! What sets the architectures of GGUF apart from each other, as far as its keys leave it open.
 
-use oarlock::format::{Activation, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual};
+use oarlock::format::{Activation, Clamped, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual};
 use oarlock::format::{Routing, Scale};
 
 use super::factor;
@@ -8,7 +8,9 @@ use super::families::Traits;
 use super::families::shared::linear_biases;
 use super::gguf::Keys;
 use crate::error::{Error, Result};
-use crate::names::{FALCON_TWO_GGUF, GATE_UP_GGUF, LLAMA_GGUF, Names, QKV_GATE_UP_GGUF, QKV_GGUF};
+use crate::names::{
+    FALCON_TWO_GGUF, GATE_UP_GGUF, GPT_OSS_GGUF, LLAMA_GGUF, Names, QKV_GATE_UP_GGUF, QKV_GGUF,
+};
 
 /// A family, by its name in GGUF.
 pub(super) struct Family {
@@ -20,6 +22,8 @@ pub(super) struct Family {
     pub interleaved: bool,
     /// What its tensors are called where q, k and v are apart, and where they are one.
     pub names: [&'static Names; 2],
+    /// Whether YaRN's ramp begins and ends at whole numbers of frequencies.
+    pub truncated: bool,
     /// What the file does not say of published models, and the user should know.
     pub warning: Option<&'static str>,
     /// Sets the family's options.
@@ -31,6 +35,7 @@ const LLAMA: Family = Family {
     reads: &[],
     interleaved: true,
     names: [&LLAMA_GGUF, &QKV_GGUF],
+    truncated: true,
     warning: None,
     traits: |_, _| Ok(Traits::default()),
 };
@@ -54,6 +59,14 @@ pub(super) const FAMILIES: &[Family] = &[
     Family { arch: "qwen2moe", reads: QWEN_EXPERTS, traits: qwen2moe, ..HALVES },
     Family { arch: "qwen3moe", reads: QWEN_EXPERTS, traits: qwen3moe, ..HALVES },
     Family { arch: "olmoe", reads: EXPERTS, traits: olmoe, ..HALVES },
+    Family {
+        arch: "gpt-oss",
+        reads: &[COUNT, USED, INNER, WINDOW, PATTERN],
+        names: [&GPT_OSS_GGUF, &GPT_OSS_GGUF],
+        truncated: false,
+        traits: gpt_oss,
+        ..HALVES
+    },
     Family { arch: "qwen2", ..HALVES },
     Family { arch: "qwen3", traits: qwen3, ..HALVES },
     Family { arch: "smollm3", traits: smollm3, ..LLAMA },
@@ -173,8 +186,13 @@ fn experts(keys: &Keys<'_, '_>, config: &mut Config, routing: Routing) -> Result
     config.n_experts_used = keys.need(USED)?;
     config.expert_ffn_dim = keys.size(INNER)?.unwrap_or(config.ffn_dim);
     config.routing = routing;
-    let is_sparse = |i| keys.has_tensor(&format!("blk.{i}.ffn_gate_inp.weight"));
-    let sparse = (0..config.n_layers.min(Config::MAX_DIM)).map(is_sparse).collect();
+    let mut sparse = vec![false; config.n_layers.min(Config::MAX_DIM)];
+    // As many names are looked at as there are tensors, whatever the number of layers says.
+    for layer in keys.layers_with(".ffn_gate_inp.weight") {
+        if let Some(is_sparse) = sparse.get_mut(layer) {
+            *is_sparse = true;
+        }
+    }
     Ok(Traits { sparse, ..Traits::default() })
 }
 
@@ -202,6 +220,14 @@ fn qwen3moe(keys: &Keys<'_, '_>, config: &mut Config) -> Result<Traits> {
 fn olmoe(keys: &Keys<'_, '_>, config: &mut Config) -> Result<Traits> {
     config.qk_norm = QkNorm::Whole;
     experts(keys, config, Routing::All)
+}
+
+/// Gates are cut off as in those that were published: GGUF does not say.
+fn gpt_oss(keys: &Keys<'_, '_>, config: &mut Config) -> Result<Traits> {
+    config.clamped = Some(Clamped { slope: 1.702, limit: 7.0 });
+    config.sink_logits = true;
+    let local = windows(keys, config, 2)?;
+    Ok(Traits { local, ..experts(keys, config, Routing::Chosen)? })
 }
 
 fn qwen3(_: &Keys<'_, '_>, config: &mut Config) -> Result<Traits> {

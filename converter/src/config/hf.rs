@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::families::{FAMILIES, Family};
 use super::keys::{AGAIN, Keys};
 use super::rope::{Ropes, ropes};
-use super::{Description, check, in_range, score_scale};
+use super::{Description, LATENT, check, in_range, score_scale};
 use crate::error::{Error, Result};
 
 pub(super) const FILE: &str = "config.json";
@@ -202,7 +202,6 @@ fn activation(keys: &Keys<'_>, family: &Family) -> Result<Activation> {
 /// Families that are known not to be one of these decoders, and what they have beyond it.
 const NOT_YET: &[(&str, &str)] =
     &[("DeepseekV2ForCausalLM", LATENT), ("DeepseekV3ForCausalLM", LATENT)];
-const LATENT: &str = "latent attention, which is not supported";
 
 fn family(keys: &Keys<'_>) -> Result<&'static Family> {
     let found = match keys.get("architectures") {

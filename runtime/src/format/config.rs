@@ -229,7 +229,7 @@ pub struct Config {
     pub window: usize,
     /// How the order of tokens is known.
     pub positions: Positions,
-    /// What queries, keys and values are cut off at, before anything else is done to them.
+    /// What queries, keys and values are cut off at, behind their norm and before they are rotated.
     pub qkv_limit: Option<f32>,
     /// Sessions with a longer context have other rotary frequencies; 0 if there are none.
     pub long_context: usize,

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use oarlock::format::{Clamped, Config, QkNorm, Routing};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::Biases;
 use super::super::hf::FILE;
 use super::super::keys::{AGAIN, Keys};
 use super::Traits;
-use super::shared::{all_or_none, announced, one_window, rms, windows};
+use super::shared::{all_or_none, announced, cap, one_window, rms, windows};
 use crate::error::{Error, Result};
 
 /// What all of them have in the same words. The experts of a token are weighed by a softmax over
@@ -81,8 +81,7 @@ pub(super) fn olmoe(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -
     let ffn_dim = config.ffn_dim;
     experts(keys, config, ffn_dim, normalised)?;
     config.qk_norm = QkNorm::Whole;
-    // It would cut off behind the norm, where OLMo does it before.
-    keys.must_be("clip_qkv", &[Value::Null])?;
+    config.qkv_limit = cap(keys, "clip_qkv", None)?;
     Ok(Traits { biases: announced(keys)?, sparse: everywhere(config), ..Traits::default() })
 }
 
