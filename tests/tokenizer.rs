@@ -161,6 +161,8 @@ fn every_character_has_the_class_that_hugging_face_gives_it() {
         assert_eq!(joins(c, '\n'), is_in(&classes["space"], c), "{c:?}");
         let alone = Splitter::SmolLm.word_end(&format!("{c}{c}"), 0) == c.len_utf8();
         assert_eq!(alone, is_in(&classes["digit"], c), "{c:?}");
+        let joined = Splitter::Falcon.word_end(&format!("!{c}"), 0) > 1;
+        assert_eq!(joined, is_in(&classes["punctuation"], c), "{c:?}");
     }
 }
 
@@ -215,6 +217,19 @@ fn long_words_are_no_trouble() {
         let text = unit.repeat(1_000_000 / unit.len()) + "x";
         let (ids, dropped) = encode(&tokenizer, &text, Special::All);
         assert!(dropped == 0 && decode(&tokenizer, &ids) == text, "{unit:?}");
+    }
+}
+
+/// Of such text, GPT-2's words are long and Falcon's short.
+#[test]
+fn words_within_words_are_no_trouble() {
+    for unit in ["ò", "1", "²1234", "!", "Ｚ"] {
+        let (text, mut at) = (unit.repeat(1_000_000 / unit.len()), 0);
+        while at < text.len() {
+            let end = Splitter::Falcon.word_end(&text, at);
+            assert!(end > at);
+            at = end;
+        }
     }
 }
 
@@ -348,7 +363,17 @@ fn added_tokens_take_spaces_as_hugging_face_does() {
 fn what_is_not_done_exactly_is_refused_by_name() {
     let bytes = json!({"type": "ByteLevel", "add_prefix_space": true, "use_regex": true});
     let split = json!({"type": "Split", "pattern": {"Regex": "x"}, "behavior": "Isolated", "invert": false});
+    let falcon = |behavior: &str, individual: bool, digits: &str| {
+        let punctuation = json!({"type": "Punctuation", "behavior": behavior});
+        let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "use_regex": true});
+        let numbers = json!({"type": "Digits", "individual_digits": individual});
+        let split = json!({"type": "Split", "pattern": {"Regex": digits}, "behavior": "Isolated", "invert": false});
+        json!({"type": "Sequence", "pretokenizers": [punctuation, bytes, numbers, split]})
+    };
     let cases = [
+        ("/pre_tokenizer", falcon("Isolated", false, "[0-9][0-9][0-9]"), "Punctuation"),
+        ("/pre_tokenizer", falcon("Contiguous", true, "[0-9][0-9][0-9]"), "unsupported"),
+        ("/pre_tokenizer", falcon("Contiguous", false, "[0-9][0-9]"), "unsupported pre_tokenizer"),
         ("/model/type", json!("WordPiece"), "unsupported model: WordPiece"),
         ("/model/end_of_word_suffix", json!("</w>"), "end_of_word_suffix"),
         ("/model/dropout", json!(0.1), "dropout"),
@@ -425,7 +450,7 @@ fn other_ggufs_are_refused_by_name() {
             GgufTokenizer { model: "llama", tokens: vec!["a"], ..source.clone() },
             "tokenizer.ggml.scores: not as many",
         ),
-        (GgufTokenizer { pre: Some("falcon"), ..source.clone() }, "tokenizer.ggml.pre: falcon"),
+        (GgufTokenizer { pre: Some("falcon3"), ..source.clone() }, "tokenizer.ggml.pre: falcon3"),
         (GgufTokenizer { pre: None, ..source.clone() }, "tokenizer.ggml.pre: none"),
         (GgufTokenizer { add_space_prefix: Some(true), ..source.clone() }, "add_space_prefix"),
         (GgufTokenizer { tokens: vec!["a", "a"], ..source.clone() }, "the same token twice"),

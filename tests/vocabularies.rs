@@ -5,7 +5,7 @@ use std::path::Path;
 
 use oarlock::tokenizer::{Special, Tokenizer, Utf8Stream};
 use oarlock_convert::tokenizer::{GgufTokenizer, from_gguf, from_json};
-use oarlock_tests::{Room, fixture, vocabulary};
+use oarlock_tests::{Package, Room, fixture};
 use serde_json::Value;
 
 fn read(path: &str) -> Value {
@@ -13,8 +13,10 @@ fn read(path: &str) -> Value {
     serde_json::from_str(&text).expect(path)
 }
 
-fn strings() -> Vec<String> {
-    let lists = ["tokenizer/strings.json", "vocabularies/strings.json"].map(read);
+/// Those that all are compared on, and some vocabularies' own.
+fn strings(more: Option<&str>) -> Vec<String> {
+    let mut lists = ["tokenizer/strings.json", "vocabularies/strings.json"].map(read).to_vec();
+    lists.extend(more.map(|more| read(&format!("vocabularies/{more}.json"))));
     let strings = lists.iter().flat_map(|list| list.as_array().expect("a list"));
     strings.map(|string| string.as_str().expect("a string").to_owned()).collect()
 }
@@ -57,16 +59,52 @@ fn check(name: &str) {
     let file = if golden["package"].is_null() {
         std::fs::read(fixture(&format!("vocabularies/{name}/tokenizer.json"))).ok()
     } else {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        vocabulary(text("package"), text("version"), folder)
+        let (name, version) = (text("package"), text("version"));
+        let package = Package { name, version, path: golden["path"].as_str() };
+        package.vocabulary(Path::new(env!("CARGO_TARGET_TMPDIR")))
     };
     let Some(file) = file else { return };
     assert_eq!(format!("{:016x}", fnv1a(file.iter().copied())), text("file"), "another file");
     let compiled = from_json(&file, None, &[]).unwrap_or_else(|why| panic!("{name}: {why}"));
-    compare(name, &compiled.section, text("hashes"));
+    let strings = strings(golden["more"].as_str());
+    compare(name, &compiled.section, &strings, text("hashes"));
     if name == "llama2" {
-        compare("llama2 as GGUF", &as_gguf(&file), text("hashes"));
+        compare("llama2 as GGUF", &as_gguf(&file), &strings, text("hashes"));
     }
+    if name.ends_with("falcon") {
+        let gguf = bytes_as_gguf(&file, "falcon");
+        compare(&format!("{name} as GGUF"), &gguf, &strings, text("hashes"));
+    }
+}
+
+/// A byte-level tokenizer all of whose added tokens are special, as llama.cpp's converter writes it.
+fn bytes_as_gguf(file: &[u8], pre: &str) -> Vec<u8> {
+    let json: Value = serde_json::from_slice(file).expect("JSON");
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let vocab = json["model"]["vocab"].as_object().expect("a vocabulary");
+    let mut tokens: Vec<(u64, String, i32)> =
+        vocab.iter().map(|(text, id)| (id.as_u64().expect("an id"), text.clone(), 1)).collect();
+    for added in json["added_tokens"].as_array().expect("a list") {
+        let id = added["id"].as_u64().expect("an id");
+        tokens.retain(|token| token.0 != id);
+        tokens.push((id, text(&added["content"]), 3));
+    }
+    tokens.sort();
+    let merge = |merge: &Value| match merge.as_array() {
+        Some(pair) => format!("{} {}", text(&pair[0]), text(&pair[1])),
+        None => text(merge),
+    };
+    let merges = json["model"]["merges"].as_array().expect("a list").iter().map(merge);
+    let merges: Vec<String> = merges.collect();
+    let source = GgufTokenizer {
+        model: "gpt2",
+        pre: Some(pre),
+        token_types: tokens.iter().map(|token| token.2).collect(),
+        tokens: tokens.iter().map(|token| token.1.as_str()).collect(),
+        merges: merges.iter().map(String::as_str).collect(),
+        ..GgufTokenizer::default()
+    };
+    from_gguf(&source).expect("a tokenizer that converts").section
 }
 
 /// Mistral's own vocabulary, from which this `tokenizer.json` was made: pieces and scores, which
@@ -101,9 +139,8 @@ fn as_gguf(file: &[u8]) -> Vec<u8> {
     from_gguf(&source).expect("a tokenizer that converts").section
 }
 
-fn compare(name: &str, section: &[u8], hashes: &str) {
+fn compare(name: &str, section: &[u8], strings: &[String], hashes: &str) {
     let tokenizer = Tokenizer::new(section).expect("a section");
-    let strings = strings();
     assert!(strings.len() > 2_000 && hashes.len() == 8 * strings.len());
     let expected = hashes.as_bytes().chunks(8);
     let wrong: Vec<_> = strings
@@ -126,6 +163,7 @@ fn small_ones() {
         "nfc",
         "nfkc",
         "bloom",
+        "falcon",
         "o200k",
         "tekken",
         "llama",
@@ -139,6 +177,11 @@ fn small_ones() {
     ] {
         check(&format!("small_{name}"));
     }
+}
+
+#[test]
+fn falcon() {
+    check("falcon");
 }
 
 #[test]

@@ -208,3 +208,40 @@ def harder(count, seed):
             out.append(rng.choice(["", "", " ", "\n", hard_character(rng), hard_character(rng) * rng.randrange(1, 4)]))
         hand.append("".join(out))
     return list(dict.fromkeys(hand))
+
+
+NUMBERED = [  # bytes B2 B3 B9 BC BD BE, which are written \u00b2\u00b3\u00b9\u00bc\u00bd\u00be, and digits and punctuation beside them
+    "\u00f2", "\u00b2", "\u00b3", "\u00b9", "\u00bc", "\u00bd", "\u00be", "\u04b2", "\u00f2\u00f2\u00f2", "\u00b2\u00b3\u00b9\u00bc\u00bd\u00be", "1\u00b22", "\u00b212", "\u00b2123", "\u00b21234", "12\u00b2", "123\u00b2", "1234\u00b2123", "x\u00b2+y\u00b3=z\u2074", "\u00f2123", "\u00f2 12", "per\u00f2 pi\u00f9 citt\u00e0",
+    *("1234567890"[:n] for n in range(1, 11)), *(" " + "9876543210"[:n] for n in range(1, 11)), *("a" + "0" * n + "b" for n in range(1, 11)), "  1", "   12", "    123", "1 22  333   4444", "1,234,567.89", "12:34:56", "(1)(22)(333)(4444)", "v1.22.333-rc4444", "0x1F 1e10 3.14159",
+    "!", "!!", "!?", " !", "  !", "   !!", "! ", "!  ", "!\n", "\n!", "\n\n!\n\n", "a!b", "a !b", "a! b", "a ! b", "a  !  b", "a\t!", "a\u00a0!", "don't", "'s", "x's y't z're", "$5", "5$", "$ 5", "+1", "a+b", "a = b", "\u20ac5 \u00a35", "\u20ac!\u20ac", " \u20ac", "!\u20ac !", "\u00bfqu\u00e9?", "\u00ab a \u00bb", "\u2014a\u2014 \u2014", "\u201ca\u201d", "\u3001\u3002!", "\u55ae !", "~`^|<>",
+    "\uff10\uff11\uff12\uff13", "\uff3b\uff3d", "\u0662\u0663\u0669", "\u0e52\u0e53", "\u2082\u2083", "\u2460\u2461\u2462", "\u2160\u2161", "\U0001d7ce\U0001d7cf", "\u2153\u00bd\u215b", "\u4e00\u4e8c\u4e09", "\u5fb3\u5f3c\u5f3d\u5f3e", "\u30bc\u30bd\u30be\u30f2\u30f3", "\u043d\u0432\u04bc\u04bd\u04be", "\u0432 1 \u0432 12 \u0432 123", "\U0001f3bc\U0001f3bd\U0001f3be\U0001f9b2", "\ufb50\ufbb2\ufbb3", "\u2028\u2029 \u2003!", "\u00b7\u0387\u05be\u066a", "a\u0301\u0332\u033c1\u0339", "\u00b21\u00b212\u00b2123\u00b21234",
+    ">>TITLE<<", ">>QUESTION<<12>>ANSWER<<\u00f2", "1<|endoftext|>23", "!<|endoftext|>!",
+]
+
+
+def numbered(count, seed):
+    """By hand, then by chance: characters whose bytes are written as numbers, digits, punctuation."""
+    rng, hand = random.Random(seed), list(dict.fromkeys(NUMBERED))
+    ends = [0xB2, 0xB3, 0xB9, 0xBC, 0xBD, 0xBE]
+
+    def inside():
+        while True:
+            c = chr((rng.randrange(0x80, 0x3000) if rng.random() < 0.7 else rng.randrange(0x3000, 0x20000)) & ~0x3F | rng.choice(ends) & 0x3F)
+            if unicodedata.category(c) not in ("Cs", "Cn"):
+                return c
+
+    def piece():
+        kind = rng.randrange(8)
+        if kind < 3:
+            return "".join(inside() for _ in range(rng.randrange(1, 5)))
+        if kind == 3:
+            return "".join(rng.choice("0123456789") for _ in range(rng.randrange(1, 11)))
+        if kind == 4:
+            return "".join(rng.choice("!?.,'$+=\u20ac\u00bf\u2014\u3001\u00ab") for _ in range(rng.randrange(1, 4)))
+        if kind == 5:
+            return "".join(rng.choice("   \n\t\u00a0\u3000") for _ in range(rng.randrange(1, 4)))
+        return rng.choice(["a", "th", "\u00e9", "\u00f2", "\u4e00", any_character(rng), rng.choice("\u00b2\u00b3\u00b9\u00bc\u00bd\u00be") * rng.randrange(1, 4)])
+
+    for _ in range(count):
+        hand.append("".join(piece() for _ in range(rng.randrange(1, 8))))
+    return list(dict.fromkeys(hand))

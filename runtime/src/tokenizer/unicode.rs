@@ -127,6 +127,18 @@ pub(super) fn is_digit(c: char, class: Class) -> bool {
     }
 }
 
+/// Whether `Punctuation` takes the character for one.
+pub(super) fn is_punctuation(c: char) -> bool {
+    // Ranges are their first character, and in the lower byte how many follow.
+    let is_in = || {
+        let c = u32::from(c);
+        let after = tables::PUNCTUATION.partition_point(|range| range >> 8 <= c);
+        let range = after.checked_sub(1).and_then(|at| tables::PUNCTUATION.get(at));
+        range.is_some_and(|range| c - (range >> 8) <= range & 0xFF)
+    };
+    if c.is_ascii() { c.is_ascii_punctuation() } else { is_in() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
