@@ -8,9 +8,9 @@ use oarlock_tests::{Aligned, Room, fixture, real_model};
 use serde_json::{Value, json};
 
 /// Templates that derive.
-const DERIVABLE: [&str; 10] = [
+const DERIVABLE: [&str; 11] = [
     "smollm2", "qwen2", "qwen3", "llama2", "llama3", "llama31", "gemma", "mistral", "phi3",
-    "zephyr",
+    "zephyr", "gpt_oss",
 ];
 
 fn specials() -> Vec<(String, String)> {
@@ -56,7 +56,7 @@ fn written(chat: &Chat<'_>, messages: &[(Step, &str)], last: Step) -> Result<Str
 fn programs_write_what_transformers_renders() {
     for name in DERIVABLE {
         let section = program(name).unwrap_or_else(|why| panic!("{name}: {}", why.0));
-        let chat = Chat::new(&section).expect("a program");
+        let chat = Chat::new(&section).expect("a program").dated(Some("2026-01-31"));
         let rendered = read("chat/rendered.json");
         let cases = rendered.as_array().expect("a list").iter();
         let mut compared = 0;
@@ -173,6 +173,14 @@ fn templates_of_another_form_are_refused_with_a_reason() {
         ("{% for m in messages %}{{ m.content | upper }}:{% endfor %}", "same around"),
         ("{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}", "same around"),
         ("{% for m in messages %}{{ loop.index }}{{ m.content }}{% endfor %}", "past one"),
+        (
+            "{% for m in messages %}{% if m.role == 'user' %}{{ strftime_now('%Y-%m-%d') }}{% endif %}\n{{ m.content }}\n{% endfor %}",
+            "date elsewhere",
+        ),
+        (
+            "{{ strftime_now('%A') }}\n{% for m in messages %}{{ m.content }}{% endfor %}",
+            "as \"%A\"",
+        ),
     ];
     for (template, reason) in reasons {
         let why = derive(template, &specials()).expect_err(template).0;
@@ -232,7 +240,11 @@ fn the_system_turn_ends_before_the_first_message_begins() {
 
 #[test]
 fn damaged_sections_are_harmless() {
-    let section = program("qwen2").expect("a program");
+    ["qwen2", "gpt_oss"].into_iter().for_each(damaged);
+}
+
+fn damaged(name: &str) {
+    let section = program(name).expect("a program");
     for len in 0..section.len() {
         exercise(&section[..len]);
     }
@@ -246,6 +258,7 @@ fn damaged_sections_are_harmless() {
 /// Any answer will do.
 fn exercise(section: &[u8]) {
     if let Ok(chat) = Chat::new(section) {
+        let (_, chat) = (chat.mark(), chat.dated(Some("2026-01-31")));
         let _ = chat.first_turn(Some(" "), "x");
         let _ = chat.next_turn("y");
         let _ = (chat.system_turn(Some("z")), chat.system_turn(None));

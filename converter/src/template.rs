@@ -12,18 +12,31 @@ use oarlock::chat::Step;
 use serde_json::Value;
 
 use program::Program;
-use render::{Message, Template};
+use render::{CLOCK, Clock, Message, Template};
 
 /// Why no chat program could be derived, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Underivable(pub String);
 
 /// Derives and checks the chat section of `template`, in which `specials` (`bos_token`, …)
-/// have their text.
+/// have their text. One that can do without a clock gets none.
 pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
-    let template = Template::new(template, specials)?;
+    let derived = derive_with(template, specials, Clock::None);
+    match derived {
+        Err(_) if template.contains(CLOCK) => derive_with(template, specials, Clock::Date),
+        derived => derived,
+    }
+}
+
+fn derive_with(
+    template: &str,
+    specials: &[(String, String)],
+    clock: Clock,
+) -> Result<Vec<u8>, Underivable> {
+    let template = Template::new(template, specials, clock)?;
     let mut program = Program::default();
     gaps(&template, &mut program)?;
+    program.find_date()?;
     if check::refuses_system(&template) {
         program.merge_system();
     }
@@ -60,15 +73,18 @@ fn gaps(template: &Template, program: &mut Program) -> Result<(), Underivable> {
     use Step::{Assistant, End, Generation, Start, System, User};
     learn(template, program, &[User, Assistant, User, Generation])?;
     let (past, new) = (program.gap(User, Assistant), program.gap(User, Generation));
-    // Some write a space before a past answer that a model writes itself.
+    // Some write a space before a past answer that a model writes itself; and one that thinks in a
+    // message of its own writes itself what its answer begins with.
     let more = past.zip(new).and_then(|(past, new)| past.strip_prefix(new));
-    if more.is_none_or(|more| !more.trim().is_empty()) {
+    let marks = more.is_some_and(is_mark);
+    if more.is_none_or(|more| !(marks || more.trim().is_empty())) {
         return Err(Underivable(format!(
             "the template writes {:?} before a new answer, but {:?} before a past one",
             new.unwrap_or_default(),
             past.unwrap_or_default()
         )));
     }
+    program.marks_answers = marks;
     for steps in [
         [System, User, Assistant, User].as_slice(),
         &[User, End],
@@ -84,6 +100,14 @@ fn gaps(template: &Template, program: &mut Program) -> Result<(), Underivable> {
         Some(_) => Ok(()),
         None => Err(Underivable("the template writes nothing before a message".into())),
     }
+}
+
+/// Whether an answer that follows this is a message of its own, behind those of what the model
+/// thought: in the format called harmony.
+fn is_mark(text: &str) -> bool {
+    let channel =
+        text.strip_prefix("<|channel|>").and_then(|text| text.strip_suffix("<|message|>"));
+    channel.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase()))
 }
 
 /// Learns the gaps between these steps, of which `Start` is not named and `End` may be left out.

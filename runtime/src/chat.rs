@@ -13,8 +13,15 @@
 //! not to be trusted. Adjacent pieces are one text to the tokenizer, except that an
 //! answer is the ids that were generated. What closes an answer is the beginning of
 //! the next gap, so an answer that was cut short is closed like any other.
+//!
+//! Some models think before they answer, and write a mark themselves where they begin to: see
+//! [`Listener`]. Some templates ask for the date, which the board knows or does not.
+
+mod listener;
 
 use heapless::Vec;
+
+pub use listener::{Heard, Listener};
 
 /// A place in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +52,7 @@ pub struct Piece<'a> {
 }
 
 /// The pieces of one turn, to be concatenated.
-pub type Pieces<'a> = Vec<Piece<'a>, 5>;
+pub type Pieces<'a> = Vec<Piece<'a>, 7>;
 
 /// The template writes nothing for this order of steps, or refuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +77,8 @@ pub enum ChatUnavailable<'m> {
 pub const VERSION: u32 = 1;
 /// Version of a section with a flag that version 1 did not know.
 pub const VERSION_AFTER_SYSTEM: u32 = 2;
+/// Version of a section with a flag that version 2 did not know.
+pub const VERSION_THINKING: u32 = 3;
 /// Flag: there is a program; without it the text is the reason why not.
 pub const PROGRAM: u32 = 1;
 /// Flag: an empty system message is to the template as none.
@@ -80,10 +89,20 @@ pub const TRIMS_SYSTEM: u32 = 4;
 /// Flag: a message right behind a system message, which it is one text with to the template, is
 /// trimmed at its end only.
 pub const TRIMS_END_AFTER_SYSTEM: u32 = 32;
+/// Flag: the model thinks before it answers. The gap before a past answer is that before a new
+/// one and then the mark behind which the model itself writes what is meant to be read.
+pub const MARKS_ANSWERS: u32 = 64;
+/// Flag: [`DATE`] stands in gaps at the beginning.
+pub const ASKS_DATE: u32 = 128;
+/// Stands for the date, of a form like 2026-01-31. Where there is none, its line is left out.
+pub const DATE: char = '\u{E002}';
 /// Steps, each of which has a row and a column in the table of gaps.
 pub const STEPS: usize = 6;
 /// Length of a gap that there is not.
 pub const NO_GAP: u32 = u32::MAX;
+
+/// Whether sections of [`VERSION_THINKING`] are read.
+const THINKING: bool = cfg!(feature = "thinking");
 
 /// A chat program over a section of the model file.
 ///
@@ -92,6 +111,7 @@ pub const NO_GAP: u32 = u32::MAX;
 /// the text that these speak of.
 #[derive(Clone, Copy, Debug)]
 pub struct Chat<'m> {
+    date: Option<&'m str>,
     flags: u32,
     gaps: &'m [[u8; 8]],
     text: &'m [u8],
@@ -119,13 +139,26 @@ impl<'m> Chat<'m> {
             VERSION_AFTER_SYSTEM => {
                 flags & TRIMS_END_AFTER_SYSTEM != 0 && flags < 2 * TRIMS_END_AFTER_SYSTEM
             }
+            VERSION_THINKING if THINKING => (MARKS_ANSWERS..2 * ASKS_DATE).contains(&flags),
             _ => false,
         };
-        known.then_some(Self { flags, gaps: gaps.as_chunks().0, text })
+        known.then_some(Self { date: None, flags, gaps: gaps.as_chunks().0, text })
+    }
+
+    /// The same with a date, for templates that ask for it.
+    pub fn dated(self, date: Option<&'m str>) -> Self {
+        Self { date, ..self }
+    }
+
+    /// What stands before the text of an answer, if the model thinks before it answers.
+    pub fn mark(&self) -> Option<&'m str> {
+        let past = self.find_gap(Step::User, Step::Assistant)?;
+        let new = self.find_gap(Step::User, Step::Generation)?;
+        past.strip_prefix(new).filter(|_| self.flags & MARKS_ANSWERS != 0)
     }
 
     /// The text that the template writes between two steps that follow each other.
-    pub fn gap(&self, from: Step, to: Step) -> Result<&'m str, NoSuchTurn> {
+    fn gap(&self, from: Step, to: Step) -> Result<&'m str, NoSuchTurn> {
         self.find_gap(from, to).ok_or(NoSuchTurn { from, to })
     }
 
@@ -135,6 +168,22 @@ impl<'m> Chat<'m> {
         let end = (start as usize).checked_add(len as usize)?;
         let text = self.text.get(start as usize..end).filter(|_| len != NO_GAP)?;
         core::str::from_utf8(text).ok()
+    }
+
+    /// A gap, with the date or without its line.
+    fn write(&self, gap: &'m str, out: &mut dyn FnMut(Piece<'m>)) {
+        let mut out = |text| out(Piece { text, trusted: true });
+        if !THINKING || self.flags & ASKS_DATE == 0 {
+            return out(gap);
+        }
+        let Some((before, after)) = gap.split_once(DATE) else { return out(gap) };
+        let Some(date) = self.date else {
+            let before = before.rsplit_once('\n').map_or("", |(lines, _)| lines);
+            // The end of the line before stays, and that of this one goes.
+            out(before);
+            return out(after.find('\n').and_then(|end| after.get(end..)).unwrap_or_default());
+        };
+        [before, date, after].into_iter().for_each(out);
     }
 
     /// A message's text as the template writes it: trimmed, if it trims this role.
@@ -177,11 +226,11 @@ impl<'m> Chat<'m> {
             if role == Step::System && text.is_empty() && self.ignores_empty_system() {
                 continue;
             }
-            out(Piece { text: self.gap(from, role)?, trusted: true });
+            self.write(self.gap(from, role)?, out);
             out(Piece { text, trusted: false });
             from = role;
         }
-        out(Piece { text: self.gap(from, last)?, trusted: true });
+        self.write(self.gap(from, last)?, out);
         Ok(())
     }
 
@@ -209,19 +258,25 @@ impl<'m> Chat<'m> {
     where
         'm: 'a,
     {
-        let trusted = |text| Piece { text, trusted: true };
+        let mut pieces = Pieces::new();
+        let mut out = |piece| {
+            let _ = pieces.push(piece); // Five at most: they fit.
+        };
         let text = system.map(|text| self.content(Step::System, text));
         let Some(text) = text.filter(|text| !(text.is_empty() && self.ignores_empty_system()))
         else {
-            return Ok([trusted(self.gap(Step::Start, Step::User)?)].into_iter().collect());
+            self.write(self.gap(Step::Start, Step::User)?, &mut out);
+            return Ok(pieces);
         };
         let before = self.gap(Step::Start, Step::System)?;
         // What closes it is also where a conversation of nothing else ends.
         let after = self.gap(Step::System, Step::User)?;
         let end = self.find_gap(Step::System, Step::End);
         let after = end.filter(|end| after.starts_with(end)).unwrap_or(after);
-        let text = Piece { text, trusted: false };
-        Ok([trusted(before), text, trusted(after)].into_iter().collect())
+        self.write(before, &mut out);
+        out(Piece { text, trusted: false });
+        self.write(after, &mut out);
+        Ok(pieces)
     }
 
     /// A later turn: closes the answer before it, which may have been cut short, and goes

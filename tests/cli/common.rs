@@ -26,9 +26,14 @@ impl Tiny {
 
     /// Converts this one of the tiny models.
     pub fn family(name: &str, weights: &str) -> Self {
+        Self::made_of(&fixture("tiny").join(name), weights)
+    }
+
+    /// Converts the model in a directory.
+    pub fn made_of(directory: &Path, weights: &str) -> Self {
         let tiny = Self { folder: TempDir::new() };
         let mut convert = Command::new(bin("oarlock-convert"));
-        convert.arg(fixture("tiny").join(name)).args(["--weights", weights, "-o"]);
+        convert.arg(directory).args(["--weights", weights, "-o"]);
         run(convert.arg(tiny.model()), 60).ok();
         tiny
     }

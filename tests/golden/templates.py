@@ -5,8 +5,11 @@
 Writes `tests/fixtures/chat/rendered.json`, a list of `{template, open, messages, text}` for
 the templates beside it; `text` is null where the template refuses. A system message that it
 refuses is put before the first message, as the authors of Gemma and Mistral do. `bos_token` is `<s>` and
-`eos_token` `</s>`. The date that llama31 asks for is the one that it falls back to.
+`eos_token` `</s>`. The date that llama31 asks for is the one that it falls back to; gpt_oss, which
+falls back to none, gets a last day of January.
 """
+
+import datetime
 
 import jinja2
 from transformers.utils.chat_template_utils import _compile_jinja_template
@@ -29,7 +32,8 @@ def conversations():
 
 
 def rendered(template, messages, open_turn):
-    given = {"bos_token": "<s>", "eos_token": "</s>", "date_string": "26 Jul 2024", "tools": None, "documents": None}
+    given = {"strftime_now": datetime.date(2026, 1, 31).strftime} if template.asks_date else {}
+    given |= {"bos_token": "<s>", "eos_token": "</s>", "date_string": "26 Jul 2024", "tools": None, "documents": None}
     try:
         return template.render(messages=messages, add_generation_prompt=open_turn, **given)
     except jinja2.exceptions.TemplateError:
@@ -49,6 +53,7 @@ def main():
     out = []
     for path in sorted(OUT.glob("*.jinja")):
         template = _compile_jinja_template(path.read_text())
+        template.asks_date = path.stem == "gpt_oss"
         for i, messages in enumerate(conversations()):
             open_turn = i % 4 != 3
             text = rendered(template, messages, open_turn)

@@ -1,5 +1,6 @@
 //! The loop that every answer comes from: feed, sample, show, until something ends it.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
@@ -8,10 +9,10 @@ use oarlock::sampler::Sampler;
 use oarlock::tokenizer::Tokenizer;
 use oarlock::{Drafts, Machine, Session};
 
-use crate::console;
 use crate::engine::feed_fault;
 use crate::errors::Outcome;
-use crate::text_stream::TextStream;
+use crate::note;
+use crate::voice::Voice;
 
 /// A session that answers.
 pub struct Speaker<'a> {
@@ -30,6 +31,11 @@ pub struct Speaker<'a> {
     pub unfed: Vec<u32>,
     /// The tokens of the answers since this was emptied, if they are wanted.
     pub heard: Option<Vec<u32>>,
+    /// What stands before the text of an answer, if the model thinks before it answers.
+    pub mark: Option<&'a str>,
+    /// The session as it was before the last answer, if that is wanted: empty if that has not
+    /// begun.
+    pub before: Option<Vec<u8>>,
 }
 
 /// When an answer ends, other than by the model's wish or a stop string.
@@ -68,10 +74,12 @@ impl Speaker<'_> {
     /// Feeds `ids` and writes what follows to stdout, without a newline at the end.
     pub fn answer(&mut self, ids: &[u32], limits: &Limits<'_>) -> Outcome<Answer> {
         self.unfed.extend_from_slice(ids);
+        self.before.iter_mut().for_each(Vec::clear);
         let mut answer = Answer { prompt_tokens: self.unfed.len(), ..Answer::default() };
         let (start, drafts) = (Instant::now(), self.session.drafts());
         if self.feed(limits)? {
             answer.prompt_time = start.elapsed();
+            self.remember();
             self.speak(limits, &mut answer)?;
         } else {
             answer.interrupted = true;
@@ -96,6 +104,15 @@ impl Speaker<'_> {
         Ok(true)
     }
 
+    /// Keeps the session as it is, if that is wanted.
+    fn remember(&mut self) {
+        let Some(before) = &mut self.before else { return };
+        let Ok(()) = self.session.save::<Infallible>(&mut |bytes| {
+            before.extend_from_slice(bytes);
+            Ok(())
+        });
+    }
+
     /// Feeds the last token, and drafts those after it that are still wanted.
     fn feed_last(&mut self, wanted: u64) -> Outcome {
         let [token] = self.unfed[..] else { return Ok(()) };
@@ -108,22 +125,25 @@ impl Speaker<'_> {
     /// Samples and shows tokens. The last prompt token has been fed.
     fn speak(&mut self, limits: &Limits<'_>, answer: &mut Answer) -> Outcome {
         let stops = std::mem::take(&mut self.stops);
-        let mut text = TextStream::new(&stops);
+        let mut voice = Voice::new(self.mark, &stops);
         let start = Instant::now();
-        let done = self.speak_into(limits, answer, &mut text);
+        let done = self.speak_into(limits, answer, &mut voice);
         answer.time = start.elapsed();
-        let rest = text.finish();
+        let done = done.and_then(|()| voice.finish());
+        if voice.only_thought() && answer.tokens == limits.tokens {
+            note!("(it thought for all of {} tokens: give more with -n)", limits.tokens);
+        }
         self.stops = stops;
-        done.and_then(|()| show(&rest))
+        done
     }
 
     fn speak_into(
         &mut self,
         limits: &Limits<'_>,
         answer: &mut Answer,
-        text: &mut TextStream<'_>,
+        voice: &mut Voice<'_>,
     ) -> Outcome {
-        while answer.tokens < limits.tokens && !text.stopped() {
+        while answer.tokens < limits.tokens && !voice.stopped() {
             answer.interrupted = (limits.interrupted)();
             // The last token is in the stream only once the next one is wanted.
             if answer.interrupted {
@@ -137,19 +157,10 @@ impl Speaker<'_> {
             answer.tokens += 1;
             self.unfed.push(id);
             self.heard.iter_mut().for_each(|heard| heard.push(id));
-            if !self.tokenizer.is_special(id) {
-                let first = limits.is_text && answer.tokens == 1;
-                let tokenizer = &self.tokenizer;
-                let bytes = if first { tokenizer.first_bytes(id) } else { tokenizer.bytes(id) };
-                show(&text.push(bytes))?;
-            }
+            voice.say(&self.tokenizer, id, limits.is_text && answer.tokens == 1)?;
         }
         Ok(())
     }
-}
-
-fn show(text: &str) -> Outcome {
-    if text.is_empty() { Ok(()) } else { console::put(text.as_bytes()) }
 }
 
 impl Answer {

@@ -69,9 +69,29 @@ pub struct Chat {
     #[arg(long, value_name = "FILE")]
     pub session: Option<PathBuf>,
     #[command(flatten)]
+    pub day: Day,
+    #[command(flatten)]
     pub sampling: Sampling,
     #[command(flatten)]
     pub run: Run,
+}
+
+/// What chat templates are told of the day.
+#[derive(Args, Debug)]
+pub struct Day {
+    /// Date for templates that write one [default: today, in UTC]
+    #[arg(long, value_name = "YYYY-MM-DD|none", value_parser = day)]
+    pub date: Option<String>,
+}
+
+/// `--date none`.
+pub const NO_DATE: &str = "none";
+
+fn day(text: &str) -> Result<String, String> {
+    let known = text == NO_DATE || crate::today::is_day(text);
+    known
+        .then(|| text.to_owned())
+        .ok_or_else(|| "it takes a day like 2026-01-31, or none".to_owned())
 }
 
 /// What of a conversation is kept for ever, if the sinks are fewer.
@@ -109,6 +129,8 @@ pub struct Generate {
     /// Put the text into the model's chat template, as a user's message
     #[arg(long)]
     pub chat: bool,
+    #[command(flatten)]
+    pub day: Day,
     /// Tokens drafted at a time where the text repeats itself; 0 for none
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = lookup())]
     pub lookup: u16,
@@ -149,6 +171,8 @@ pub struct Tokenize {
     /// Take what looks like a special token as text
     #[arg(long)]
     pub plain: bool,
+    #[command(flatten)]
+    pub day: Day,
     #[command(flatten)]
     pub model: Model,
 }

@@ -6,10 +6,25 @@ use oarlock::chat::{Chat, ChatUnavailable, NoSuchTurn, Pieces};
 use crate::errors::{Outcome, Stop, fault};
 use crate::model_file::ModelFile;
 use crate::words::Words;
+use crate::{args, today};
 
-/// The model's chat program.
-pub fn program<'m>(file: &ModelFile, model: &Model<'m>) -> Outcome<Chat<'m>> {
-    Chat::new(model.chat_section()).map_err(|why| match why {
+/// The date for the chat template, if it is known.
+pub fn date(day: &args::Day) -> Option<String> {
+    match day.date.as_deref() {
+        Some(args::NO_DATE) => None,
+        Some(date) => Some(date.to_owned()),
+        None => today::today(),
+    }
+}
+
+/// The model's chat program, for this date.
+pub fn program<'m>(
+    file: &ModelFile,
+    model: &Model<'m>,
+    date: Option<&'m str>,
+) -> Outcome<Chat<'m>> {
+    let chat = Chat::new(model.chat_section()).map(|chat| chat.dated(date));
+    chat.map_err(|why| match why {
         ChatUnavailable::Reason(reason) => fault(
             file.path().display(),
             format!("this model cannot chat: {reason}"),

@@ -42,6 +42,8 @@ mod scratch;
 mod signals;
 mod text_stream;
 mod texts;
+mod today;
+mod voice;
 mod words;
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]

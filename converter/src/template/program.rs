@@ -1,10 +1,11 @@
 //! The chat program as it is derived, and its section.
 
 use oarlock::chat::{
-    Chat, IGNORES_EMPTY_SYSTEM, NO_GAP, NoSuchTurn, PROGRAM, STEPS, Step, TRIMS_END_AFTER_SYSTEM,
-    TRIMS_SYSTEM, VERSION, VERSION_AFTER_SYSTEM,
+    ASKS_DATE, Chat, DATE, IGNORES_EMPTY_SYSTEM, MARKS_ANSWERS, NO_GAP, NoSuchTurn, PROGRAM, STEPS,
+    Step, TRIMS_END_AFTER_SYSTEM, TRIMS_SYSTEM, VERSION, VERSION_AFTER_SYSTEM, VERSION_THINKING,
 };
 
+use super::Underivable;
 use super::render::Message;
 
 /// A table of gaps and two habits.
@@ -19,6 +20,10 @@ pub(super) struct Program {
     pub trims_end_after_system: bool,
     /// Whether a system message is written as the beginning of the first message.
     pub merges_system: bool,
+    /// Whether the model writes a mark before its answer.
+    pub marks_answers: bool,
+    /// Whether gaps at the beginning have a place for the date.
+    pub asks_date: bool,
 }
 
 /// What is written between a system message and the message that it is merged into.
@@ -43,6 +48,23 @@ impl Program {
         self.gaps[from as usize][to as usize] = Some(text.to_owned());
     }
 
+    /// Finds out whether the date is asked for: once, on a line of its own, at the beginning.
+    pub fn find_date(&mut self) -> Result<(), Underivable> {
+        let dated = |gap: &&Option<String>| gap.as_ref().is_some_and(|gap| gap.contains(DATE));
+        let [first, later @ ..] = &self.gaps;
+        self.asks_date = first.iter().any(|gap| dated(&gap));
+        let on_its_line = |gap: &String| match gap.split_once(DATE) {
+            None => true,
+            Some((a, b)) => a.contains('\n') && b.contains('\n') && !b.contains(DATE),
+        };
+        if later.iter().flatten().any(|gap| dated(&gap)) || !first.iter().flatten().all(on_its_line)
+        {
+            let what = "the template writes the date elsewhere than on one line at the beginning";
+            return Err(Underivable(what.into()));
+        }
+        Ok(())
+    }
+
     /// The section, of the form that [`Chat`] documents.
     pub fn section(&self) -> Vec<u8> {
         let trims = [Step::System, Step::User, Step::Assistant].into_iter();
@@ -50,6 +72,8 @@ impl Program {
         let trims = trims.map(|role| TRIMS_SYSTEM << (role as u32 - Step::System as u32));
         let empty = if self.ignores_empty_system { IGNORES_EMPTY_SYSTEM } else { 0 };
         let end = if self.trims_end_after_system { TRIMS_END_AFTER_SYSTEM } else { 0 };
+        let marks = if self.marks_answers { MARKS_ANSWERS } else { 0 };
+        let date = if self.asks_date { ASKS_DATE } else { 0 };
         let mut text = String::new();
         let gaps = self.gaps.iter().flatten().map(|gap| match gap {
             Some(gap) => {
@@ -59,13 +83,16 @@ impl Program {
             None => [0, NO_GAP],
         });
         let gaps: Vec<[u32; 2]> = gaps.collect();
-        section(trims.fold(PROGRAM | empty | end, |flags, flag| flags | flag), &gaps, &text)
+        let flags = PROGRAM | empty | end | marks | date;
+        section(trims.fold(flags, |flags, flag| flags | flag), &gaps, &text)
     }
 
-    /// What the runtime writes for a conversation.
+    /// What the runtime writes for a conversation, with [`DATE`] for the date.
     pub fn write(&self, messages: &[Message], open: bool) -> Result<String, NoSuchTurn> {
         let section = self.section();
-        let chat = Chat::new(&section).expect("a section just written is read");
+        let mut date = [0; 4];
+        let date = DATE.encode_utf8(&mut date);
+        let chat = Chat::new(&section).expect("a section just written is read").dated(Some(date));
         let last = if open { Step::Generation } else { Step::End };
         let mut text = String::new();
         let messages = messages.iter().map(|message| (message.role, message.content.as_str()));
@@ -80,7 +107,11 @@ pub(super) fn unavailable(reason: &str) -> Vec<u8> {
 }
 
 fn section(flags: u32, gaps: &[[u32; 2]], text: &str) -> Vec<u8> {
-    let version = if flags & TRIMS_END_AFTER_SYSTEM == 0 { VERSION } else { VERSION_AFTER_SYSTEM };
+    let version = match flags {
+        _ if flags & (MARKS_ANSWERS | ASKS_DATE) != 0 => VERSION_THINKING,
+        _ if flags & TRIMS_END_AFTER_SYSTEM != 0 => VERSION_AFTER_SYSTEM,
+        _ => VERSION,
+    };
     let numbers = [version, flags].into_iter().chain(gaps.iter().flatten().copied());
     let mut section: Vec<u8> = numbers.flat_map(u32::to_le_bytes).collect();
     section.extend(text.as_bytes());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, merge_maps};
 use minijinja::{Environment, Error, ErrorKind, context};
-use oarlock::chat::Step;
+use oarlock::chat::{DATE, Step};
 
 use super::Underivable;
 
@@ -27,6 +27,19 @@ impl Message {
     }
 }
 
+/// What templates call the clock.
+pub(super) const CLOCK: &str = "strftime_now";
+
+/// What a template gets as the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// None, so that those that ask whether it is there write the date that they fall back to.
+    None,
+    /// One that gives a place for the date to be put, so that a file does not depend on the day
+    /// of its conversion.
+    Date,
+}
+
 /// A template, ready to be rendered.
 pub(super) struct Template<'t> {
     environment: Environment<'t>,
@@ -36,10 +49,11 @@ pub(super) struct Template<'t> {
 
 impl<'t> Template<'t> {
     /// Compiles the template.
-    ///
-    /// `strftime_now` stays undefined, so that a file does not depend on the day of its
-    /// conversion: templates that ask whether it is there write the date they fall back to.
-    pub fn new(source: &'t str, specials: &[(String, String)]) -> Result<Self, Underivable> {
+    pub fn new(
+        source: &'t str,
+        specials: &[(String, String)],
+        clock: Clock,
+    ) -> Result<Self, Underivable> {
         let mut environment = Environment::new();
         let mut syntax = SyntaxConfig::builder();
         syntax.trim_blocks(true).lstrip_blocks(true);
@@ -50,6 +64,15 @@ impl<'t> Template<'t> {
         environment.add_function("raise_exception", |what: String| -> Result<Value, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, what))
         });
+        if clock == Clock::Date {
+            environment.add_function(CLOCK, |format: String| match &*format {
+                "%Y-%m-%d" => Ok(DATE.to_string()),
+                _ => {
+                    let what = format!("it asks for the date as {format:?}, known: \"%Y-%m-%d\"");
+                    Err(Error::new(ErrorKind::InvalidOperation, what))
+                }
+            });
+        }
         let specials: BTreeMap<_, _> = specials.iter().cloned().collect();
         environment.template_from_str(source).map_err(|error| failed(&error))?;
         Ok(Self { environment, source, specials: Value::from(specials) })

@@ -52,7 +52,7 @@ const UNUSED: i32 = 5;
 const BYTE: i32 = 6;
 
 /// Control tokens that end an answer; the metadata names only one or two ids.
-const ENDS: [&str; 7] = [
+const ENDS: [&str; 9] = [
     "<|im_end|>",
     "<|endoftext|>",
     "<|eot_id|>",
@@ -60,7 +60,11 @@ const ENDS: [&str; 7] = [
     "<|end_of_text|>",
     "<|end|>",
     "<end_of_turn>",
+    HARMONY_END,
+    "<|call|>",
 ];
+/// What ends an answer of gpt-oss, whose `<|end|>` ends what it thinks before.
+const HARMONY_END: &str = "<|return|>";
 
 /// Compiles the tokenizer of a GGUF file.
 pub fn from_gguf(source: &GgufTokenizer<'_>) -> Result<Compiled, TokenizerError> {
@@ -131,6 +135,7 @@ fn describe(source: &GgufTokenizer<'_>) -> Result<Description, TokenizerError> {
 /// The tokens, and which of them stands for each byte.
 fn tokens(source: &GgufTokenizer<'_>, types: &[i32]) -> (Vec<Token>, Vec<Option<u32>>) {
     let alphabet = Alphabet::new();
+    let harmony = source.tokens.contains(&HARMONY_END);
     let mut byte_ids = vec![None; 256];
     let mut tokens = Vec::new();
     for ((id, text), &kind) in (0..).zip(&source.tokens).zip(types) {
@@ -141,7 +146,7 @@ fn tokens(source: &GgufTokenizer<'_>, types: &[i32]) -> (Vec<Token>, Vec<Option<
         tokens.push(Token {
             merged: spelled.is_some() && kind == NORMAL,
             bytes: spelled.unwrap_or_else(|| text.as_bytes().to_vec()),
-            end: kind == CONTROL && ENDS.contains(text),
+            end: kind == CONTROL && ENDS.contains(text) && !(harmony && *text == "<|end|>"),
             special: false, // The added tokens say.
         });
     }

@@ -33,7 +33,7 @@ fn command() -> Command {
 }
 
 /// Options of `tokenize` that take the next argument, and those that do not.
-const TOKENIZE_VALUES: [&str; 5] = ["-m", "--model", "-f", "--file", "--messages"];
+const TOKENIZE_VALUES: [&str; 6] = ["-m", "--model", "-f", "--file", "--messages", "--date"];
 const TOKENIZE_FLAGS: [&str; 5] =
     ["--no-generation-prompt", "--no-special", "--plain", "-h", "--help"];
 

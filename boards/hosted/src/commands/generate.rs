@@ -14,8 +14,10 @@ pub fn run(args: &args::Generate) -> Outcome {
     let file = ModelFile::open(&args.run.model)?;
     let model = file.model()?;
     let words = Words::new(file.tokenizer(&model)?);
+    let (date, mut mark) = (chatting::date(&args.day), None);
     let ids = if args.chat {
-        let chat = chatting::program(&file, &model)?;
+        let chat = chatting::program(&file, &model, date.as_deref())?;
+        mark = chat.mark();
         chatting::turn_ids(&words, chat.first_turn(None, &prompt))?
     } else {
         words.prompt(&prompt)?
@@ -28,8 +30,9 @@ pub fn run(args: &args::Generate) -> Outcome {
     let (session, machine) = engine.session(model)?;
     let sampler = sampling::sampler(&args.sampling, &model);
     let tokenizer = words.tokenizer;
-    let (unfed, heard) = (Vec::new(), None);
-    let mut speaker = Speaker { session, machine, sampler, tokenizer, stops, unfed, heard };
+    let (unfed, heard, before) = (Vec::new(), None, None);
+    let mut speaker =
+        Speaker { session, machine, sampler, tokenizer, stops, unfed, heard, mark, before };
     let limits = Limits {
         tokens: args.limit,
         ignore_end: args.ignore_eos,

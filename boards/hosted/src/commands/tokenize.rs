@@ -1,6 +1,6 @@
 //! `oarlock tokenize`: text to ids, as one JSON array.
 
-use oarlock::chat::{Chat, Step};
+use oarlock::chat::Step;
 use oarlock::tokenizer::Special;
 use serde_json::Value;
 
@@ -20,8 +20,14 @@ pub fn run(args: &args::Tokenize) -> Outcome {
     let model = file.model()?;
     let words = Words::new(file.tokenizer(&model)?);
     let ids = if args.messages.is_some() {
-        let chat = chatting::program(&file, &model)?;
-        conversation(&words, &chat, &messages(&text)?, !args.no_generation_prompt)?
+        let date = chatting::date(&args.day);
+        let chat = chatting::program(&file, &model, date.as_deref())?;
+        let last = if args.no_generation_prompt { Step::End } else { Step::Generation };
+        let (messages, mut pieces) = (messages(&text)?, Vec::new());
+        let messages = messages.iter().map(|message| (message.role, message.content.as_str()));
+        chat.conversation(messages, last, &mut |piece| pieces.push((piece.text, piece.trusted)))
+            .map_err(chatting::no_such_turn)?;
+        words.encode_pieces(pieces)?
     } else {
         let special = if args.plain { Special::None } else { Special::All };
         let ids = words.encode(&text, special)?;
@@ -59,26 +65,4 @@ fn malformed(what: String) -> Stop {
 fn bad_message(index: usize) -> Stop {
     let remedy = "give \"role\" (system, user or assistant) and \"content\", both strings";
     fault("--messages", format!("message {index} is not one that chat knows"), remedy)
-}
-
-/// What chat would have fed, had this been the conversation: gaps and contents in turn.
-fn conversation(
-    words: &Words<'_>,
-    chat: &Chat<'_>,
-    messages: &[Message],
-    generation_prompt: bool,
-) -> Outcome<Vec<u32>> {
-    let mut pieces = Vec::new();
-    let mut from = Step::Start;
-    for Message { role, content } in messages {
-        if *role == Step::System && content.is_empty() && chat.ignores_empty_system() {
-            continue;
-        }
-        pieces.push((chat.gap(from, *role).map_err(chatting::no_such_turn)?, true));
-        pieces.push((chat.content_after(from, *role, content), false));
-        from = *role;
-    }
-    let last = if generation_prompt { Step::Generation } else { Step::End };
-    pieces.push((chat.gap(from, last).map_err(chatting::no_such_turn)?, true));
-    words.encode_pieces(pieces)
 }

@@ -1,9 +1,11 @@
 //! The turns of a chat and the stream of tokens that they are.
 
+use std::io::Read;
 use std::path::Path;
 
-use oarlock::chat::Chat;
+use oarlock::chat::{Chat, Heard, Listener};
 use oarlock::sampler::{Sampler, Sampling};
+use oarlock::tokenizer::Special;
 use oarlock::{Machine, Session};
 
 use super::bar::bar;
@@ -66,9 +68,13 @@ impl<'a> Conversation<'a> {
         let sinks = session.options().sinks;
         let tokenizer = talk.words.tokenizer;
         let (sampler, unfed, heard) = (Sampler::new(sampling, 0), Vec::new(), Some(Vec::new()));
+        let mark = talk.chat.mark();
+        let before = mark.map(|_| Vec::new());
+        let speaker =
+            Speaker { session, machine, sampler, tokenizer, stops, unfed, heard, mark, before };
         Self {
             talk,
-            speaker: Speaker { session, machine, sampler, tokenizer, stops, unfed, heard },
+            speaker,
             seed: 0,
             system: None,
             sinks,
@@ -228,9 +234,36 @@ impl<'a> Conversation<'a> {
         let answer = self.speaker.answer(ids, &limits);
         self.speaker.heard.iter_mut().for_each(|heard| self.transcript.ids.append(heard));
         let answer = answer?;
+        self.forget_thoughts()?;
         self.totals += answer;
         self.answers += 1;
         Ok(answer)
+    }
+
+    /// Takes what the model thought out of the stream, once it has answered, as its template leaves
+    /// it out of past answers. The answer itself is read again with the next message.
+    fn forget_thoughts(&mut self) -> Outcome {
+        let Speaker { session, tokenizer, unfed, mark, before, .. } = &mut self.speaker;
+        let (Some(mark), Some(before)) = (*mark, before) else { return Ok(()) };
+        let Some(turn) = self.transcript.turns.last() else { return Ok(()) };
+        let mut listener = Listener::new(Some(mark));
+        let mut hears = |id: u32| listener.hear(tokenizer.bytes(id), tokenizer.is_special(id));
+        let said = self.transcript.ids.get(turn.answer..).unwrap_or_default();
+        let answer = said.iter().copied().filter(|&id| hears(id) == Heard::Answer);
+        let answer: Vec<u32> = answer.collect();
+        let mark = self.talk.words.encode(mark, Special::All)?;
+        let thinks = said.len() > mark.len() + answer.len();
+        if !thinks || answer.is_empty() || before.is_empty() {
+            return Ok(()); // Cut short, what it thought is all that there is.
+        }
+        let mut state = &before[..];
+        let back = session.restore(&mut |place| state.read_exact(place));
+        back.map_err(|error| fault("session", error, "start anew with /clear"))?;
+        self.transcript.ids.truncate(turn.answer);
+        self.transcript.ids.extend(mark.into_iter().chain(answer));
+        let fed = usize::try_from(session.len()).unwrap_or(usize::MAX);
+        *unfed = self.transcript.ids.get(fed..).unwrap_or_default().to_vec();
+        Ok(())
     }
 
     /// Ends the stream after `len` tokens, of which the first `fed` need not be fed again.

@@ -41,7 +41,8 @@ pub fn run(args: &args::Chat) -> Outcome {
     let message = text("--message", args.message.as_deref())?;
     let file = ModelFile::open(&args.run.model)?;
     let model = file.model()?;
-    let chat = chatting::program(&file, &model)?;
+    let date = chatting::date(&args.day);
+    let chat = chatting::program(&file, &model, date.as_deref())?;
     let words = Words::new(file.tokenizer(&model)?);
     let drafts = usize::from(args.lookup);
     let mut engine = Engine::with(&args.run, &model, |options| options.draft = drafts)?;
