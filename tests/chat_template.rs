@@ -191,6 +191,20 @@ fn templates_of_another_form_are_refused_with_a_reason() {
     assert_eq!(Chat::new(&section).expect_err("no program"), ChatUnavailable::Reason(&why.0));
 }
 
+/// Those of gpt-oss that want to see that a model thinks.
+#[test]
+fn an_answer_beside_thoughts_has_a_mark() {
+    let template = "{% for m in messages %}{% if m.role == 'assistant' %}<|start|>assistant\
+                    {% if 'thinking' in m %}<|channel|>final{% endif %}<|message|>\
+                    {% else %}<|start|>user<|message|>{% endif %}{{ m.content }}<|end|>\
+                    {% endfor %}{% if add_generation_prompt %}<|start|>assistant{% endif %}";
+    let section = derive(template, &specials()).expect("a program");
+    let chat = Chat::new(&section).expect("a program");
+    assert_eq!(chat.mark(), Some("<|channel|>final<|message|>"));
+    let without = template.replace("thinking", "thoughts");
+    assert!(derive(&without, &specials()).expect_err("no mark").0.contains("past one"));
+}
+
 #[test]
 fn templates_are_found_where_models_keep_them() {
     let config = br#"{"chat_template": "one"}"#;

@@ -12,7 +12,7 @@ use oarlock::chat::Step;
 use serde_json::Value;
 
 use program::Program;
-use render::{CLOCK, Clock, Message, Template};
+use render::{CLOCK, Given, Message, THOUGHTS, Template};
 
 /// Why no chat program could be derived, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,19 +21,27 @@ pub struct Underivable(pub String);
 /// Derives and checks the chat section of `template`, in which `specials` (`bos_token`, …)
 /// have their text. One that can do without a clock gets none.
 pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
-    let derived = derive_with(template, specials, Clock::None);
-    match derived {
-        Err(_) if template.contains(CLOCK) => derive_with(template, specials, Clock::Date),
-        derived => derived,
-    }
+    let asks = template.contains(CLOCK);
+    let plain = derive_with(template, specials, Given::default());
+    let dated = plain.or_else(|why| match asks {
+        true => derive_with(template, specials, Given { date: true, thoughts: false }),
+        false => Err(why),
+    });
+    dated.or_else(|why| match template.contains(THOUGHTS) {
+        true => {
+            let given = Given { date: asks, thoughts: true };
+            derive_with(template, specials, given).map_err(|_| why)
+        }
+        false => Err(why),
+    })
 }
 
 fn derive_with(
     template: &str,
     specials: &[(String, String)],
-    clock: Clock,
+    given: Given,
 ) -> Result<Vec<u8>, Underivable> {
-    let template = Template::new(template, specials, clock)?;
+    let template = Template::new(template, specials, given)?;
     let mut program = Program::default();
     gaps(&template, &mut program)?;
     program.find_date()?;

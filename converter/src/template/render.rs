@@ -30,14 +30,19 @@ impl Message {
 /// What templates call the clock.
 pub(super) const CLOCK: &str = "strftime_now";
 
-/// What a template gets as the clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Clock {
-    /// None, so that those that ask whether it is there write the date that they fall back to.
-    None,
-    /// One that gives a place for the date to be put, so that a file does not depend on the day
-    /// of its conversion.
-    Date,
+/// What templates call the thoughts beside an answer.
+pub(super) const THOUGHTS: &str = "thinking";
+
+/// What a template gets beside messages: nothing that it can do without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Given {
+    /// A clock that gives a place for the date to be put, so that a file does not depend on the
+    /// day of its conversion. Without it, those that ask whether there is one write the date that
+    /// they fall back to.
+    pub date: bool,
+    /// Thoughts beside past answers, empty ones. Some that leave them out (Unsloth's of gpt-oss)
+    /// take an answer without for one of a model that does not think.
+    pub thoughts: bool,
 }
 
 /// A template, ready to be rendered.
@@ -45,6 +50,7 @@ pub(super) struct Template<'t> {
     environment: Environment<'t>,
     source: &'t str,
     specials: Value,
+    thoughts: bool,
 }
 
 impl<'t> Template<'t> {
@@ -52,7 +58,7 @@ impl<'t> Template<'t> {
     pub fn new(
         source: &'t str,
         specials: &[(String, String)],
-        clock: Clock,
+        given: Given,
     ) -> Result<Self, Underivable> {
         let mut environment = Environment::new();
         let mut syntax = SyntaxConfig::builder();
@@ -64,7 +70,7 @@ impl<'t> Template<'t> {
         environment.add_function("raise_exception", |what: String| -> Result<Value, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, what))
         });
-        if clock == Clock::Date {
+        if given.date {
             environment.add_function(CLOCK, |format: String| match &*format {
                 "%Y-%m-%d" => Ok(DATE.to_string()),
                 _ => {
@@ -75,14 +81,19 @@ impl<'t> Template<'t> {
         }
         let specials: BTreeMap<_, _> = specials.iter().cloned().collect();
         environment.template_from_str(source).map_err(|error| failed(&error))?;
-        Ok(Self { environment, source, specials: Value::from(specials) })
+        let (specials, thoughts) = (Value::from(specials), given.thoughts);
+        Ok(Self { environment, source, specials, thoughts })
     }
 
     /// What the template writes, with the beginning of an answer if `open`.
     pub fn render(&self, messages: &[Message], open: bool) -> Result<String, Underivable> {
-        let messages = messages.iter().map(
-            |message| context! { role => message.name(), content => message.content.as_str() },
-        );
+        let messages = messages.iter().map(|message| {
+            let (role, content) = (message.name(), message.content.as_str());
+            match self.thoughts && message.role == Step::Assistant {
+                true => context! { role, content, thinking => "" },
+                false => context! { role, content },
+            }
+        });
         let given = context! {
             messages => messages.collect::<Vec<_>>(),
             tools => (), documents => (), add_generation_prompt => open,
