@@ -65,9 +65,6 @@ fn show(text: &str) -> Outcome {
     if text.is_empty() { Ok(()) } else { console::put(text.as_bytes()) }
 }
 
-const DIM: &str = "\x1b[2m";
-const PLAIN: &str = "\x1b[0m\n";
-
 /// Thoughts on their way to whoever watches.
 struct Thoughts {
     utf8: Utf8Stream,
@@ -84,15 +81,16 @@ impl Thoughts {
         if !self.watched {
             return;
         }
-        let mut text = String::from(if self.begun { "" } else { DIM });
         self.begun = true;
+        let mut text = String::new();
         self.utf8.push(bytes, &mut |part| text.push_str(part));
-        let _ = io::stderr().write_all(text.as_bytes());
+        // Each piece by itself, so that a program that is ended leaves no dimmed terminal.
+        let _ = io::stderr().write_all(format!("\x1b[2m{text}\x1b[0m").as_bytes());
     }
 
     fn end(&mut self) {
         if std::mem::take(&mut self.begun) {
-            let _ = io::stderr().write_all(PLAIN.as_bytes());
+            let _ = io::stderr().write_all(b"\n");
         }
     }
 }
