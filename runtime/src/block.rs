@@ -6,7 +6,7 @@ use crate::difference::difference;
 use crate::input::Rows;
 use crate::kernels::{Job, Task, matmul};
 use crate::mixture::mixture;
-use crate::mlp::{down, inner, inner_job, mlp};
+use crate::mlp::{down, inner, inner_task, mlp};
 use crate::model::{Layer, QkNorm, Residual};
 use crate::qk_norm::{limit, qk_norm};
 use crate::residual::add_part;
@@ -56,7 +56,7 @@ pub(crate) fn block(
     let (data, stride) = if config.differential { (q, shape.q) } else { (attended, cols) };
     let attended = Rows { n: step.span.tokens, data, cols, stride };
     let input = input.rows(step.machine, attended, [&layer.o]);
-    add_part(step, layer.o, layer.attn_after_norm, &input, [x, branch], shape.dim);
+    add_part(step, layer.o, layer.attn_after_norm, input, [x, branch], shape.dim);
     match config.residual {
         Residual::Sequential if layer.sparse => mixture(step, layer, work),
         Residual::Sequential => mlp(step, layer, work),
@@ -75,17 +75,18 @@ fn project(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
     } else {
         input.rows(step.machine, x, matrices)
     };
+    let feed_forward = inner_task(config, layer.gate, layer.up);
     let mut jobs = [
-        Job { task: Task::Store(layer.q), out: q, stride: shape.q },
-        Job { task: Task::Store(layer.k), out: k, stride: shape.kv },
-        Job { task: Task::Store(layer.v), out: v, stride: shape.kv },
-        inner_job(config, [layer.gate, layer.up], inner, shape.ffn),
+        Job { input, task: Task::Store(layer.q), out: q, stride: shape.q },
+        Job { input, task: Task::Store(layer.k), out: k, stride: shape.kv },
+        Job { input, task: Task::Store(layer.v), out: v, stride: shape.kv },
+        Job { input, task: feed_forward, out: inner, stride: shape.ffn },
     ];
     let jobs = match (config.residual, &mut jobs) {
         (Residual::Parallel, all) => all.as_mut_slice(),
         (_, [attention @ .., _]) => attention,
     };
-    matmul(step.machine, &input, jobs);
+    matmul(step.machine, jobs);
 }
 
 /// Keys and values into the cache; what the queries find there into `attended`.

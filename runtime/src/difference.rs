@@ -19,7 +19,7 @@ pub(crate) fn difference(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<
     let each = share(step.machine, n);
     let q = Block::new(q, n, shape.q).split_cols(cols).0.strips(each);
     let attended = Block::new(attended, n, 2 * cols).strips(each);
-    run(step.machine, n, q.zip(attended), |(mut q, mut attended)| {
+    run(step.machine, [n, 2 * cols], q.zip(attended), |(mut q, mut attended)| {
         // Said where it is needed, since a compiler does not look into what a closure takes along.
         let head_dim = head_dim.max(1);
         for token in 0..q.rows() {

@@ -73,7 +73,7 @@ impl<'a> InputBuffers<'a> {
         let normed = normed.get_mut(..x.n * x.cols).unwrap_or_default();
         let rows = x.chunks(each).zip(normed.chunks_mut((each * x.cols).max(1)));
         let parts = rows.zip(parts(acts.as_mut(), x.n, each));
-        run(machine, x.n, parts, |((x_rows, normed), mut acts)| {
+        run(machine, [x.n, x.cols], parts, |((x_rows, normed), mut acts)| {
             let rows = x_rows.chunks(x.stride.max(1)).zip(normed.chunks_exact_mut(x.cols.max(1)));
             for (token, (row, normed)) in rows.enumerate() {
                 norm_row(machine.isa, config, gain, row.get(..x.cols).unwrap_or_default(), normed);
@@ -96,7 +96,7 @@ impl<'a> InputBuffers<'a> {
         let acts = wanted(matrices).then(|| ActsMut::new(x.n, x.cols, quants, scales, sums));
         let (mut acts, each) = (acts.flatten(), share(machine, x.n));
         let parts = x.chunks(each).zip(parts(acts.as_mut(), x.n, each));
-        run(machine, x.n, parts, |(rows, acts)| {
+        run(machine, [x.n, x.cols], parts, |(rows, acts)| {
             let Some(mut acts) = acts else { return };
             for (token, row) in rows.chunks(x.stride.max(1)).enumerate() {
                 acts.quantize(machine.isa, token, row.get(..x.cols).unwrap_or_default());
@@ -164,12 +164,17 @@ fn parts<'p>(
     })
 }
 
-/// One token is not worth a region.
+/// Elements that take no longer than opening a region does.
+const MOST_ALONE: usize = 8192;
+
+/// One token is not worth a region, nor are a few short ones: what is done takes `n` tokens of
+/// `cols` elements.
 pub(crate) fn run<P: Send>(
     machine: &Machine<'_>,
-    n: usize,
+    [n, cols]: [usize; 2],
     parts: impl Iterator<Item = P>,
     f: impl Fn(P) + Sync,
 ) {
-    if n == 1 { parts.for_each(f) } else { for_each(machine.exec, parts, f) }
+    let few = n == 1 || n * cols <= MOST_ALONE;
+    if few { parts.for_each(f) } else { for_each(machine.exec, parts, f) }
 }

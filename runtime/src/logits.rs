@@ -17,7 +17,7 @@ pub(crate) fn logits(
     let output = model.output();
     let (config, n) = (model.config(), x.n);
     let input = input.norm(machine, config, model.output_norm(), x, [&output]);
-    matmul(machine, &input, &mut [Job { task: Task::Store(output), out, stride }]);
+    matmul(machine, &mut [Job { input, task: Task::Store(output), out, stride }]);
     if config.logit_scale.0 != 1.0 {
         for row in out.chunks_mut(stride.max(1)).take(n) {
             scale(machine.isa, row, config.logit_scale.0);

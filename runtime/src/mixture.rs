@@ -2,21 +2,33 @@
 //! chooses for a token, in ascending order, Σ weight · down(activation(gate(y)) · up(y)); and of
 //! the one that all tokens go through, if there is one, behind them.
 //!
-//! One expert at a time, with all tokens of the chunk that go through it: its weights are read
-//! once, those of experts that nobody goes through not at all, and one token alone gets the
+//! A few experts at a time, each with all tokens of the chunk that go through it: its weights are
+//! read once, those of experts that nobody goes through not at all, and one token alone gets the
 //! same sums.
 
 use crate::exec::Block;
 use crate::input::{InputBuffers, Rows, run};
-use crate::kernels::{Job, Task, add_scaled, matmul};
+use crate::kernels::{Input, Job, Task, add_scaled, matmul};
 use crate::layout::TILE_ROWS;
-use crate::mlp::inner_job;
-use crate::model::{Layer, Linear};
+use crate::mlp::inner_task;
+use crate::model::{Experts, Layer, Linear};
 use crate::residual::join;
+use crate::route::{Group, MOST_EXPERTS};
 use crate::work::{Buffers, Routed, Step, Strides};
 
+/// An expert that runs.
+struct Expert<'m> {
+    gate: Linear<'m>,
+    up: Linear<'m>,
+    down: Linear<'m>,
+    /// How many tokens go through it.
+    n: usize,
+}
+
+type Running<'m> = heapless::Vec<Expert<'m>, MOST_EXPERTS>;
+
 /// Adds the feed-forward part of `layer` to the residual stream.
-pub(crate) fn mixture(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
+pub(crate) fn mixture<'m>(step: &Step<'_>, layer: &Layer<'m>, work: &mut Buffers<'_>) {
     let Buffers { shape, x, branch, inner, input, routed, .. } = work;
     let Routed { choice, sum, input: own } = routed;
     let (n, config, experts) = (step.span.tokens, step.model.config(), &layer.experts);
@@ -28,45 +40,79 @@ pub(crate) fn mixture(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>
     } else {
         input.rows(step.machine, rows, matrices)
     };
-    choice.make(step.machine, config, experts, &input);
+    choice.make(step.machine, config, experts, input);
+    let first = |expert: &Expert<'m>| inner_task(config, expert.gate, expert.up);
     sum.get_mut(..n * shape.dim).unwrap_or_default().fill(0.0);
     let mut from = 0;
-    while let Some(expert) = choice.next(from) {
-        from = expert + 1;
-        let (tokens, weights) = choice.tokens_of(expert);
-        let [gate, up, down] =
-            [experts.gate, experts.up, experts.down].map(|stack| stack.of(expert as usize));
-        let given = match tokens.len() {
-            all if all == n => input,
-            _ => own.gather(&input, tokens, [&gate, &up]),
+    while let Some(group) = choice.group(from) {
+        from = group.experts.last().map_or(u32::MAX, |(last, _)| last + 1);
+        let running = running(experts, &group);
+        // Of one token every expert reads the same.
+        let given = match n {
+            1 => input,
+            _ => own.gather(&input, group.tokens, [&first_gate, &first_up]),
         };
-        matmul(step.machine, &given, &mut [inner_job(config, [gate, up], inner, shape.ffn)]);
-        part(step, down, tokens.len(), own, [inner, branch], *shape);
-        add_weighed(step, tokens, weights, [sum, branch], shape.dim);
+        products(step, &running, &given, inner, shape.ffn, first);
+        second_half(step, &running, own, [inner, branch], *shape);
+        add_weighed(step, group.tokens, group.weights, [sum, branch], shape.dim);
     }
     if config.shared_ffn_dim > 0 {
-        let job = inner_job(config, [layer.gate, layer.up], inner, shape.ffn);
-        matmul(step.machine, &input, &mut [job]);
-        part(step, layer.down, n, own, [inner, branch], *shape);
+        let shared = [Expert { gate: layer.gate, up: layer.up, down: layer.down, n }];
+        products(step, &shared, &input, inner, shape.ffn, first);
+        second_half(step, &shared, own, [inner, branch], *shape);
         let (tokens, weights) = choice.tokens_of_shared();
         add_weighed(step, tokens, weights, [sum, branch], shape.dim);
     }
     join(step, layer.ffn_after_norm, [x, sum], shape.dim);
 }
 
-/// `out = down · inner`, of the first `n` rows.
-fn part(
+fn running<'m>(experts: &Experts<'m>, group: &Group<'_>) -> Running<'m> {
+    let mut running = Running::new();
+    for &(expert, n) in &group.experts {
+        let [gate, up, down] =
+            [experts.gate, experts.up, experts.down].map(|stack| stack.of(expert as usize));
+        drop(running.push(Expert { gate, up, down, n }));
+    }
+    running
+}
+
+/// `out = down · inner` of each expert, for its rows.
+fn second_half(
     step: &Step<'_>,
-    down: Linear<'_>,
-    n: usize,
+    experts: &[Expert<'_>],
     input: &mut InputBuffers<'_>,
     [inner, out]: [&mut [f32]; 2],
     shape: Strides,
 ) {
+    let Some(Expert { down, .. }) = experts.first() else { return };
+    let n = experts.iter().map(|expert| expert.n).sum();
     let inner = Rows { n, data: inner, cols: down.weight.cols(), stride: shape.ffn };
-    let input = input.rows(step.machine, inner, [&down]);
-    let job = Job { task: Task::Store(down), out, stride: shape.dim };
-    matmul(step.machine, &input, &mut [job]);
+    let input = input.rows(step.machine, inner, [down]);
+    products(step, experts, &input, out, shape.dim, |expert| Task::Store(expert.down));
+}
+
+/// What `task` says of each expert, for its rows of the input, or the only one that there is.
+/// `out`: (rows of all), `stride` apart.
+fn products<'m>(
+    step: &Step<'_>,
+    experts: &[Expert<'m>],
+    input: &Input<'_>,
+    out: &mut [f32],
+    stride: usize,
+    task: impl Fn(&Expert<'m>) -> Task<'m>,
+) {
+    let (mut rest, mut row) = (Some(out), 0);
+    let mut jobs = heapless::Vec::<_, MOST_EXPERTS>::new();
+    for expert in experts {
+        let split = rest.take().and_then(|rest| rest.split_at_mut_checked(expert.n * stride));
+        let Some((out, others)) = split else { break };
+        let from = if input.n == 1 { 0 } else { row };
+        let input = input.of(from..from + expert.n);
+        // There is room: no more experts are put into a group.
+        drop(jobs.push(Job { input, task: task(expert), out, stride }));
+        (rest, row) = (Some(others), row + expert.n);
+    }
+    matmul(step.machine, &mut jobs);
 }
 
 /// `sum[token] = sum[token] + weight · part`, for a part and a weight of each of the tokens.
@@ -82,7 +128,7 @@ fn add_weighed(
     let width = dim.div_ceil(step.machine.exec.threads().max(1)).next_multiple_of(TILE_ROWS);
     let sum = Block::new(sum, step.span.tokens, stride).split_cols(dim).0.columns(width);
     let part = Block::new(part, tokens.len(), stride).split_cols(dim).0.columns(width);
-    run(step.machine, tokens.len(), sum.zip(part), |(mut sum, mut part)| {
+    run(step.machine, [tokens.len(), dim], sum.zip(part), |(mut sum, mut part)| {
         for (i, (token, weight)) in tokens.iter().zip(weights).enumerate() {
             add_scaled(isa, sum.row(*token as usize), part.row(i), *weight);
         }

@@ -25,23 +25,17 @@ pub(crate) fn inner(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) 
     } else {
         input.rows(step.machine, x, matrices)
     };
-    let job = inner_job(config, [layer.gate, layer.up], inner, shape.ffn);
-    matmul(step.machine, &input, &mut [job]);
+    let task = inner_task(config, layer.gate, layer.up);
+    matmul(step.machine, &mut [Job { input, task, out: inner, stride: shape.ffn }]);
 }
 
-/// The job whose output, (tokens, ffn_dim), rows `stride` apart, is what `down` takes.
-pub(crate) fn inner_job<'a>(
-    config: &Config,
-    [gate, up]: [Linear<'a>; 2],
-    out: &'a mut [f32],
-    stride: usize,
-) -> Job<'a> {
+/// What gives what `down` takes.
+pub(crate) fn inner_task<'a>(config: &Config, gate: Linear<'a>, up: Linear<'a>) -> Task<'a> {
     let Config { activation, clamped, .. } = *config;
-    let task = match config.mlp {
+    match config.mlp {
         Mlp::Gated => Task::Gated { gate, up, activation, clamped },
         Mlp::Plain => Task::Activated(up, activation),
-    };
-    Job { task, out, stride }
+    }
 }
 
 /// Adds `down` of what is there for it to the residual stream.
@@ -50,5 +44,5 @@ pub(crate) fn down(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
     let (n, cols) = (step.span.tokens, step.model.config().ffn_dim);
     let inner = Rows { n, data: inner, cols, stride: shape.ffn };
     let input = input.rows(step.machine, inner, [&layer.down]);
-    add_part(step, layer.down, layer.ffn_after_norm, &input, [x, branch], shape.dim);
+    add_part(step, layer.down, layer.ffn_after_norm, input, [x, branch], shape.dim);
 }

@@ -15,7 +15,7 @@ pub(crate) fn limit(step: &Step<'_>, most: f32, work: &mut Buffers<'_>) {
     let q = Block::new(q, n, shape.q).strips(each);
     let k = Block::new(k, n, shape.kv).strips(each);
     let v = Block::new(v, n, shape.kv).strips(each);
-    run(step.machine, n, q.zip(k).zip(v), |((mut q, mut k), mut v)| {
+    run(step.machine, [n, shape.q], q.zip(k).zip(v), |((mut q, mut k), mut v)| {
         for token in 0..q.rows() {
             clamp(isa, q.row(token), most);
             clamp(isa, k.row(token), most);
@@ -32,7 +32,7 @@ pub(crate) fn qk_norm(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>
     let each = share(step.machine, n);
     let q = Block::new(q, n, shape.q).split_cols(q_cols).0.strips(each);
     let k = Block::new(k, n, shape.kv).split_cols(kv_cols).0.strips(each);
-    run(step.machine, n, q.zip(k), |(mut q, mut k)| {
+    run(step.machine, [n, q_cols], q.zip(k), |(mut q, mut k)| {
         for token in 0..q.rows() {
             norm_heads(isa, q.row(token), layer.q_norm, config.norm_eps);
             norm_heads(isa, k.row(token), layer.k_norm, config.norm_eps);

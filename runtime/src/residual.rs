@@ -12,17 +12,17 @@ pub(crate) fn add_part(
     step: &Step<'_>,
     linear: Linear<'_>,
     after_norm: &[f32],
-    input: &Input<'_>,
+    input: Input<'_>,
     [x, branch]: [&mut [f32]; 2],
     stride: usize,
 ) {
     let config = step.model.config();
     if !config.norms.after() {
         let task = Task::Add(linear, config.residual_scale.0);
-        return matmul(step.machine, input, &mut [Job { task, out: x, stride }]);
+        return matmul(step.machine, &mut [Job { input, task, out: x, stride }]);
     }
     let task = Task::Store(linear);
-    matmul(step.machine, input, &mut [Job { task, out: branch, stride }]);
+    matmul(step.machine, &mut [Job { input, task, out: branch, stride }]);
     join(step, after_norm, [x, branch], stride);
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn join(step: &Step<'_>, after_norm: &[f32], [x, part]: [&mut [f32]; 
     let each = share(step.machine, n);
     let x = Block::new(x, n, stride).split_cols(config.dim).0.strips(each);
     let part = Block::new(part, n, stride).split_cols(config.dim).0.strips(each);
-    run(step.machine, n, x.zip(part), |(mut x, mut part)| {
+    run(step.machine, [n, config.dim], x.zip(part), |(mut x, mut part)| {
         for token in 0..x.rows() {
             let part = part.row(token);
             if config.norms.after() {

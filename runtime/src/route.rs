@@ -11,6 +11,14 @@ use crate::model::Experts;
 
 /// No expert: there are fewer of them.
 const NONE: u32 = u32::MAX;
+/// Experts that run together: more than a token of most models has, few enough for the stack.
+pub(crate) const MOST_EXPERTS: usize = 16;
+
+/// Tokens that experts which run together have in all: those of a chunk, which may all go through
+/// one, or one token of each of its experts.
+pub(crate) fn most_rows(config: &Config, chunk: usize) -> usize {
+    chunk.max(config.n_experts_used.min(MOST_EXPERTS))
+}
 
 /// What the router has chosen for a chunk of tokens.
 pub(crate) struct Choice<'a> {
@@ -27,14 +35,23 @@ pub(crate) struct Choice<'a> {
     ids: &'a mut [u32],
     /// (chunk, used): what each of them is weighed by
     weights: &'a mut [f32],
-    /// (chunk): the tokens of one expert, and what it is weighed by for each
+    /// (rows): the tokens of each of some experts, and what it is weighed by for each
     tokens: &'a mut [u32],
-    /// (chunk)
+    /// (rows)
     factors: &'a mut [f32],
 }
 
+/// Experts that run together, and the tokens of each one after the other.
+pub(crate) struct Group<'a> {
+    /// An expert and how many tokens it has, ascending.
+    pub(crate) experts: heapless::Vec<(u32, usize), MOST_EXPERTS>,
+    pub(crate) tokens: &'a [u32],
+    /// What the expert is weighed by for each of them.
+    pub(crate) weights: &'a [f32],
+}
+
 impl<'a> Choice<'a> {
-    /// For chunks of up to `chunk` tokens.
+    /// For chunks of up to `chunk` tokens; nothing for none.
     pub(crate) fn carve(
         source: &mut impl Source<'a>,
         config: &Config,
@@ -43,6 +60,7 @@ impl<'a> Choice<'a> {
         let stride = config.n_experts.checked_next_multiple_of(TILE_ROWS)?;
         let shared = if config.shared_ffn_dim > 0 { TILE_ROWS } else { 0 };
         let chosen = chunk.checked_mul(config.n_experts_used);
+        let rows = if chunk > 0 { most_rows(config, chunk) } else { 0 };
         Some(Self {
             n: 0,
             used: config.n_experts_used,
@@ -51,8 +69,8 @@ impl<'a> Choice<'a> {
             shared: source.take(chunk.checked_mul(shared))?,
             ids: source.take(chosen)?,
             weights: source.take(chosen)?,
-            tokens: source.take(Some(chunk))?,
-            factors: source.take(Some(chunk))?,
+            tokens: source.take(Some(rows))?,
+            factors: source.take(Some(rows))?,
         })
     }
 
@@ -62,39 +80,60 @@ impl<'a> Choice<'a> {
         machine: &Machine<'_>,
         config: &Config,
         experts: &Experts<'_>,
-        input: &Input<'_>,
+        input: Input<'_>,
     ) {
         let Self { n, used, scores, stride, shared, ids, weights, .. } = self;
         *n = input.n;
         let mut jobs = [
-            Job { task: Task::Store(experts.router), out: scores, stride: *stride },
-            Job { task: Task::Store(experts.shared_router), out: shared, stride: TILE_ROWS },
+            Job { input, task: Task::Store(experts.router), out: scores, stride: *stride },
+            Job { input, task: Task::Store(experts.shared_router), out: shared, stride: TILE_ROWS },
         ];
         let jobs = match (config.shared_ffn_dim, &mut jobs) {
             (0, [router, _]) => core::slice::from_mut(router),
             (_, both) => both,
         };
-        matmul(machine, input, jobs);
+        matmul(machine, jobs);
         let each = share(machine, *n);
         let scores = Block::new(scores, *n, *stride).split_cols(config.n_experts).0.strips(each);
         let ids = Block::new(ids, *n, *used).strips(each);
         let weights = Block::new(weights, *n, *used).strips(each);
-        run(machine, *n, scores.zip(ids).zip(weights), |((mut scores, mut ids), mut weights)| {
-            for token in 0..scores.rows() {
-                choose(config.routing, scores.row(token), ids.row(token), weights.row(token));
+        let each_of = [*n, config.n_experts * *used];
+        run(
+            machine,
+            each_of,
+            scores.zip(ids).zip(weights),
+            |((mut scores, mut ids), mut weights)| {
+                for token in 0..scores.rows() {
+                    choose(config.routing, scores.row(token), ids.row(token), weights.row(token));
+                }
+            },
+        );
+    }
+
+    /// The first experts from this one on that tokens go through, as many as there is room for
+    /// with all of their tokens; `None` if there are no more.
+    pub(crate) fn group(&mut self, mut from: u32) -> Option<Group<'_>> {
+        let (mut experts, mut rows) = (heapless::Vec::new(), 0);
+        while let Some(expert) = self.next(from) {
+            let Some(count) = self.collect(expert, rows) else { break };
+            if experts.push((expert, count)).is_err() {
+                break;
             }
-        });
+            (from, rows) = (expert + 1, rows + count);
+        }
+        let (tokens, weights) = (self.tokens.get(..rows)?, self.factors.get(..rows)?);
+        (rows > 0).then_some(Group { experts, tokens, weights })
     }
 
     /// The first expert from this one on that a token goes through.
-    pub(crate) fn next(&self, from: u32) -> Option<u32> {
+    fn next(&self, from: u32) -> Option<u32> {
         let chosen = self.ids.get(..self.n * self.used).unwrap_or_default();
         chosen.iter().copied().filter(|&expert| expert >= from).min()
     }
 
-    /// The tokens that go through this expert, in ascending order, and what it is weighed by
-    /// for each.
-    pub(crate) fn tokens_of(&mut self, expert: u32) -> (&[u32], &[f32]) {
+    /// Writes the tokens that go through this expert, in ascending order, and what it is weighed
+    /// by for each, from this row on; gives how many, if there is room for all.
+    fn collect(&mut self, expert: u32, row: usize) -> Option<usize> {
         let Self { n, used, ids, weights, tokens, factors, .. } = self;
         let chosen = ids.chunks((*used).max(1)).zip(weights.chunks((*used).max(1)));
         let of_expert = (0..).zip(chosen).take(*n).filter_map(|(token, (ids, weights))| {
@@ -102,14 +141,15 @@ impl<'a> Choice<'a> {
             Some((token, *weight))
         });
         let mut count = 0;
-        for ((token, factor), found) in tokens.iter_mut().zip(factors.iter_mut()).zip(of_expert) {
-            (*token, *factor) = found;
+        for found in of_expert {
+            let at = row + count;
+            (*tokens.get_mut(at)?, *factors.get_mut(at)?) = found;
             count += 1;
         }
-        (tokens.get(..count).unwrap_or_default(), factors.get(..count).unwrap_or_default())
+        Some(count)
     }
 
-    /// The same of the shared expert, which every token goes through.
+    /// The tokens of the shared expert, which are all, and what it is weighed by for each.
     pub(crate) fn tokens_of_shared(&mut self) -> (&[u32], &[f32]) {
         let Self { n, shared, tokens, factors, .. } = self;
         let scores = shared.chunks(TILE_ROWS).map(|row| row.first().copied().unwrap_or_default());

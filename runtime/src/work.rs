@@ -8,7 +8,7 @@ use crate::kernels::Machine;
 use crate::layout::TILE_ROWS;
 use crate::model::Model;
 use crate::ring::Rings;
-use crate::route::Choice;
+use crate::route::{Choice, most_rows};
 
 /// What goes through the layers: which tokens of the stream, on which machine.
 pub(crate) struct Step<'s> {
@@ -35,7 +35,7 @@ pub(crate) struct Buffers<'a> {
     pub(crate) shape: Strides,
     /// (chunk, dim): the residual stream
     pub(crate) x: &'a mut [f32],
-    /// (chunk, dim): what is normalised or weighed before it joins the stream; else empty
+    /// (rows, dim): what is normalised or weighed before it joins the stream; else empty
     pub(crate) branch: &'a mut [f32],
     /// (chunk, n_heads · head_dim); where attention is differential, its result as well
     pub(crate) q: &'a mut [f32],
@@ -45,7 +45,7 @@ pub(crate) struct Buffers<'a> {
     pub(crate) v: &'a mut [f32],
     /// (chunk, n_heads · head_dim); where attention is differential, (chunk, 2, …)
     pub(crate) attended: &'a mut [f32],
-    /// (chunk, the widest ffn_dim)
+    /// (rows, the widest ffn_dim): rows of a chunk, or of experts that run together
     pub(crate) inner: &'a mut [f32],
     pub(crate) input: InputBuffers<'a>,
     pub(crate) attention: AttentionBuffers<'a>,
@@ -58,7 +58,7 @@ pub(crate) struct Routed<'a> {
     pub(crate) choice: Choice<'a>,
     /// (chunk, dim): what experts give, summed up
     pub(crate) sum: &'a mut [f32],
-    /// What an expert reads: tokens that go through it, then what its last matrix takes.
+    /// (rows): what experts read: tokens that go through them, then what their last matrices take.
     pub(crate) input: InputBuffers<'a>,
 }
 
@@ -83,15 +83,16 @@ impl<'a> Buffers<'a> {
         let values = if config.differential { 2 } else { 1 };
         let widest = config.dim.max(q_cols).max(widest_ffn(model));
         let after = config.norms.after() || config.n_experts > 0;
+        let rows = if config.n_experts > 0 { most_rows(config, chunk) } else { chunk };
         Some(Self {
             shape,
             x: source.take(chunk.checked_mul(shape.dim))?,
-            branch: source.take(if after { chunk.checked_mul(shape.dim) } else { Some(0) })?,
+            branch: source.take(if after { rows.checked_mul(shape.dim) } else { Some(0) })?,
             q: source.take(chunk.checked_mul(shape.q))?,
             k: source.take(chunk.checked_mul(shape.kv))?,
             v: source.take(chunk.checked_mul(shape.kv))?,
             attended: source.take(chunk.checked_mul(q_cols.checked_mul(values)?))?,
-            inner: source.take(chunk.checked_mul(shape.ffn))?,
+            inner: source.take(rows.checked_mul(shape.ffn))?,
             input: InputBuffers::carve(source, chunk.max(logit_rows), config.dim, widest)?,
             attention: AttentionBuffers::carve(source, attention)?,
             routed: Routed::carve(source, config, chunk, shape.dim)?,
@@ -114,12 +115,13 @@ impl<'a> Routed<'a> {
         chunk: usize,
         stride: usize,
     ) -> Option<Self> {
-        let chunk = if config.n_experts > 0 { chunk } else { 0 };
+        let any = config.n_experts > 0;
+        let (chunk, rows) = if any { (chunk, most_rows(config, chunk)) } else { (0, 0) };
         let widest = config.dim.max(config.expert_ffn_dim).max(config.shared_ffn_dim);
         Some(Self {
             choice: Choice::carve(source, config, chunk)?,
             sum: source.take(chunk.checked_mul(stride))?,
-            input: InputBuffers::carve(source, chunk, config.dim, widest)?,
+            input: InputBuffers::carve(source, rows, config.dim, widest)?,
         })
     }
 }

@@ -82,7 +82,7 @@ fn products(machine: &Machine<'_>, kind: WeightType, rows: usize, cols: usize, n
     let input = Input { n, cols, x: &x, stride: cols, acts: Some(acts.view()) };
     let mut out = vec![0.0; n * rows];
     let task = Task::Store(Linear { weight, bias: None });
-    best(|| matmul(machine, &input, &mut [Job { task, out: &mut out, stride: rows }]))
+    best(|| matmul(machine, &mut [Job { input, task, out: &mut out, stride: rows }]))
 }
 
 /// Seconds for which `n` queries of a head of 64 dimensions look at one key, as in a model

@@ -141,7 +141,7 @@ fn check(kind: WeightType, rows: usize, tokens: &[Vec<f32>], executors: &[&dyn E
             let mut outs = [0, 1, 2, 3].map(|_| vec![0.5_f32; tokens.len() * stride]);
             let [stored, added, gated, activated] = &mut outs;
             with_input(isa, tokens, |input| {
-                let job = |task, out| Job { task, out, stride };
+                let job = |task, out| Job { input: *input, task, out, stride };
                 let gate = Task::Gated { gate: plain, up: biased, activation, clamped: None };
                 let mut jobs = [
                     job(Task::Store(plain), stored),
@@ -149,7 +149,7 @@ fn check(kind: WeightType, rows: usize, tokens: &[Vec<f32>], executors: &[&dyn E
                     job(gate, gated),
                     job(Task::Activated(biased, activation), activated),
                 ];
-                matmul(&machine, input, &mut jobs);
+                matmul(&machine, &mut jobs);
             });
             let what = (kind, rows, cols, tokens.len(), isa, exec.threads());
             for (token, (y, z)) in y.iter().zip(&z).enumerate() {

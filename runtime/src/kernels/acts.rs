@@ -3,6 +3,8 @@
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
+use core::ops::Range;
+
 use super::isa::{Isa, Op};
 use super::simd::{MOST_PARTS, Simd};
 use super::vector::{WIDE, load_wide};
@@ -119,6 +121,17 @@ fn copy_row<T: Copy>(len: usize, to: &mut [T], row: usize, from: &[T], source: u
 }
 
 impl Acts<'_> {
+    /// Of these tokens alone; of none, if they are not all there.
+    pub(crate) fn of(&self, tokens: Range<usize>) -> Self {
+        let blocks = blocks(self.cols);
+        let (from, to) = (tokens.start * blocks, tokens.end * blocks);
+        let q = self.q.get(from * BLOCK_COLS..to * BLOCK_COLS).unwrap_or_default();
+        let scale = self.scale.get(from..to).unwrap_or_default();
+        let sum = self.sum.get(from..to).unwrap_or_default();
+        let n = if sum.is_empty() { 0 } else { tokens.len() };
+        Self { n, cols: self.cols, q, scale, sum }
+    }
+
     /// Tokens.
     pub fn n(&self) -> usize {
         self.n

@@ -17,7 +17,7 @@ use crate::exec::{Block, MOST_PIECES, for_each};
 use crate::layout::{TILE_ROWS, WeightType, tiles};
 use crate::matrix::Linear;
 
-/// The inputs of `n` tokens, in the forms that the matrices of a region want.
+/// The inputs of `n` tokens, in the forms that matrices want.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
     /// Tokens.
@@ -30,6 +30,15 @@ pub struct Input<'a> {
     pub stride: usize,
     /// Read by quantized matrices; at least `n` tokens.
     pub acts: Option<Acts<'a>>,
+}
+
+impl Input<'_> {
+    /// Of these tokens alone.
+    pub(crate) fn of(&self, tokens: Range<usize>) -> Self {
+        let x = self.x.get(tokens.start * self.stride..).unwrap_or_default();
+        let acts = self.acts.map(|acts| acts.of(tokens.clone()));
+        Self { n: tokens.len(), x, acts, ..*self }
+    }
 }
 
 /// What is done with a product y = W·x, to which the bias, if any, has been added.
@@ -56,9 +65,11 @@ pub enum Task<'m> {
 
 /// One output of a parallel region.
 pub struct Job<'a> {
+    /// What the matrix is multiplied with.
+    pub input: Input<'a>,
     /// Which matrix, and what becomes of its product.
     pub task: Task<'a>,
-    /// `(n, rows padded to 16)`, rows `stride` apart. The padding becomes 0 (in
+    /// `(n of the input, rows padded to 16)`, rows `stride` apart. The padding becomes 0 (in
     /// [`Task::Add`] it stays as it is).
     pub out: &'a mut [f32],
     /// From one token's output to the next; at least the rows padded to 16.
@@ -122,6 +133,7 @@ impl<'m> Task<'m> {
 
 /// Tiles of one job that one thread computes.
 struct Piece<'a> {
+    input: &'a Input<'a>,
     steps: [Option<Step<'a>>; 2],
     /// Of the job's tiles.
     range: Range<usize>,
@@ -134,40 +146,41 @@ struct Piece<'a> {
 const PIECES_DECODE: usize = 1;
 const PIECES_PREFILL: usize = 4;
 
-/// Computes the jobs in one parallel region. All read the same input and may differ in
-/// weight type.
+/// Computes the jobs in one parallel region. They may differ in input and weight type.
 ///
 /// # Panics
 /// If a matrix, bias, input or output has not the stated shape.
-pub fn matmul(machine: &Machine<'_>, input: &Input<'_>, jobs: &mut [Job<'_>]) {
-    jobs.iter().for_each(|job| check(input, job));
-    if input.n == 0 {
-        return;
-    }
-    let total: usize = jobs.iter().map(|job| tiles(job.task.rows())).sum();
-    let most = if input.n == 1 { PIECES_DECODE } else { PIECES_PREFILL };
+pub fn matmul(machine: &Machine<'_>, jobs: &mut [Job<'_>]) {
+    jobs.iter().for_each(check);
+    let tiles_of = |job: &Job<'_>| tiles(job.task.rows());
+    let work: usize = jobs.iter().map(|job| tiles_of(job) * job.input.n).sum();
+    let decode = jobs.iter().all(|job| job.input.n <= 1);
+    let most = if decode { PIECES_DECODE } else { PIECES_PREFILL };
     // The cut between two jobs may add a piece each.
     let wanted =
         machine.exec.threads().saturating_mul(most).min(MOST_PIECES.saturating_sub(jobs.len()));
-    let each = total.div_ceil(wanted.max(1)).max(1);
-    let pieces = jobs.iter_mut().flat_map(|job| cut(job, input.n, each));
-    for_each(machine.exec, pieces, |piece| compute(machine.isa, input, piece));
+    let each = work.div_ceil(wanted.max(1));
+    let jobs = jobs.iter_mut().filter(|job| job.input.n > 0);
+    let pieces = jobs.flat_map(|job| cut(job, each.div_ceil(job.input.n.max(1))));
+    for_each(machine.exec, pieces, |piece| compute(machine.isa, piece));
 }
 
 /// Cuts a job into pieces of `each` tiles.
-fn cut<'a>(job: &'a mut Job<'_>, n: usize, each: usize) -> impl Iterator<Item = Piece<'a>> {
-    let (steps, all, each) = (job.task.steps(), tiles(job.task.rows()), each.max(1));
-    let mut rest = Some(Block::new(job.out, n, job.stride));
+fn cut<'a>(job: &'a mut Job<'_>, each: usize) -> impl Iterator<Item = Piece<'a>> {
+    let Job { input, task, out, stride } = job;
+    let (steps, all, each) = (task.steps(), tiles(task.rows()), each.max(1));
+    let (input, mut rest) = (&*input, Some(Block::new(out, input.n, *stride)));
     (0..all.div_ceil(each)).filter_map(move |piece| {
         let range = piece * each..all.min((piece + 1) * each);
         let (out, right) = rest.take()?.split_cols(range.len() * TILE_ROWS);
         rest = Some(right);
-        Some(Piece { steps, range, out })
+        Some(Piece { input, steps, range, out })
     })
 }
 
 /// Everything that the kernels rely on.
-fn check(input: &Input<'_>, job: &Job<'_>) {
+fn check(job: &Job<'_>) {
+    let input = &job.input;
     let rows = tiles(job.task.rows()) * TILE_ROWS;
     // As many whole rows as `Block` counts.
     assert!(job.stride >= rows && (job.stride == 0 || job.out.len() / job.stride >= input.n));
@@ -185,8 +198,8 @@ fn check(input: &Input<'_>, job: &Job<'_>) {
     }
 }
 
-fn compute(isa: Isa, input: &Input<'_>, piece: Piece<'_>) {
-    let Piece { steps, range, mut out } = piece;
+fn compute(isa: Isa, piece: Piece<'_>) {
+    let Piece { input, steps, range, mut out } = piece;
     for step in steps.into_iter().flatten() {
         let (range, out, after) = (range.clone(), &mut out, step.after);
         match step.linear.weight.kind() {
