@@ -3,7 +3,7 @@
 
 use oarlock::format::{Activation, Clamped, Config, Mlp, Norm, Norms, Positions, QkNorm};
 use oarlock::format::{Residual, Routing, Scale};
-use oarlock::layout::WeightType;
+use oarlock::layout::{WeightType, matrix_bytes};
 use oarlock::{Isa, KvType, Machine, Model, Options, Session, TruncateError};
 use oarlock_tests::{Aligned, Random, Synthetic, Threads, isas};
 
@@ -190,6 +190,50 @@ fn options_of_families_leave_no_trace() {
             }
         }
     }
+}
+
+/// Of a mixture larger than the memory only the experts that tokens go through have to come in:
+/// whatever lies where the others are makes no difference, and each that is used makes one.
+#[test]
+fn experts_that_no_token_goes_through_are_not_read() {
+    let base = *Model::open(&model(WeightType::Int8).file).expect("a good file").config();
+    let (n_layers, n_experts, n_experts_used, expert_ffn_dim) = (3, 7, 3, 21);
+    let config = Config { n_layers, n_experts, n_experts_used, expert_ffn_dim, ..base };
+    let machine = Machine { isa: isas().pop().unwrap_or(Isa::SCALAR), exec: &Threads(2) };
+    for n in [1, 2] {
+        let logits = |model: &Synthetic| {
+            all_logits(model, options(33, 3, KvType::Int8, 2), machine, &tokens(n))
+        };
+        let good = Synthetic::new(config, WeightType::Int8, 5);
+        let expected = logits(&good);
+        // Of three layers two have experts.
+        for layer in [0, 1] {
+            let same = (0..n_experts).filter(|&expert| {
+                let mut model = Synthetic::new(config, WeightType::Int8, 5);
+                for range in expert_bytes(&good.file, layer, expert) {
+                    model.file[range].fill(0xFF);
+                }
+                logits(&model) == expected
+            });
+            let unused = n_experts - n_experts_used;
+            let same = same.count();
+            let least = n_experts.saturating_sub(n * n_experts_used);
+            assert!((least..=unused).contains(&same), "layer {layer}: {same} of {n_experts}");
+        }
+    }
+}
+
+/// Where the matrices of an expert lie in a file.
+fn expert_bytes(file: &[u8], layer: usize, expert: usize) -> Vec<std::ops::Range<usize>> {
+    let model = Model::open(file).expect("a good file");
+    let stacks = model.tensors().filter(|t| t.experts.is_some() && t.layer == Some(layer));
+    let matrices = stacks.filter(|t| !t.role.is_vector());
+    let range = |t: oarlock::model::Tensor<'_>| {
+        let len = matrix_bytes(WeightType::Int8, t.rows, t.cols).expect("small");
+        let first = t.extent.offset as usize + expert * len.next_multiple_of(64);
+        first..first + len
+    };
+    matrices.map(range).collect()
 }
 
 #[test]

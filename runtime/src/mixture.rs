@@ -52,13 +52,13 @@ pub(crate) fn mixture<'m>(step: &Step<'_>, layer: &Layer<'m>, work: &mut Buffers
             1 => input,
             _ => own.gather(&input, group.tokens, [&first_gate, &first_up]),
         };
-        products(step, &running, &given, inner, shape.ffn, first);
+        products(step, &running, &given, inner, shape.ffn, &first);
         second_half(step, &running, own, [inner, branch], *shape);
         add_weighed(step, group.tokens, group.weights, [sum, branch], shape.dim);
     }
     if config.shared_ffn_dim > 0 {
         let shared = [Expert { gate: layer.gate, up: layer.up, down: layer.down, n }];
-        products(step, &shared, &input, inner, shape.ffn, first);
+        products(step, &shared, &input, inner, shape.ffn, &first);
         second_half(step, &shared, own, [inner, branch], *shape);
         let (tokens, weights) = choice.tokens_of_shared();
         add_weighed(step, tokens, weights, [sum, branch], shape.dim);
@@ -88,7 +88,7 @@ fn second_half(
     let n = experts.iter().map(|expert| expert.n).sum();
     let inner = Rows { n, data: inner, cols: down.weight.cols(), stride: shape.ffn };
     let input = input.rows(step.machine, inner, [down]);
-    products(step, experts, &input, out, shape.dim, |expert| Task::Store(expert.down));
+    products(step, experts, &input, out, shape.dim, &|expert| Task::Store(expert.down));
 }
 
 /// What `task` says of each expert, for its rows of the input, or the only one that there is.
@@ -99,7 +99,7 @@ fn products<'m>(
     input: &Input<'_>,
     out: &mut [f32],
     stride: usize,
-    task: impl Fn(&Expert<'m>) -> Task<'m>,
+    task: &dyn Fn(&Expert<'m>) -> Task<'m>,
 ) {
     let (mut rest, mut row) = (Some(out), 0);
     let mut jobs = heapless::Vec::<_, MOST_EXPERTS>::new();
