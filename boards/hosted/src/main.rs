@@ -21,6 +21,7 @@ mod args;
 mod available;
 mod bandwidth;
 mod carried;
+mod cgroup;
 mod chatting;
 mod commands;
 mod console;

@@ -4,6 +4,8 @@
 use std::fs::File;
 
 use memmap2::{Advice, Mmap, MmapOptions};
+use oarlock::Model;
+use oarlock::format::Extent;
 
 use crate::carried::Place;
 use crate::errors::{Outcome, fault, file_fault};
@@ -15,7 +17,9 @@ use crate::os;
 /// nothing when they are in memory already and lets a cold start read in long runs;
 /// populating the map here would make opening wait for all of it. Of a model larger than the
 /// memory (which can run nevertheless, if most of it are experts that are seldom needed) nothing
-/// is asked for ahead: what comes last would push out what came first.
+/// is asked for ahead: what comes last would push out what came first. Nor is what lies around a
+/// page of an expert, since the next token goes through others: systems read up to megabytes
+/// around, and so pushed out what was needed.
 ///
 /// **If another process truncates the file while it is mapped, touching the lost pages
 /// kills this process with SIGBUS**: no check here could prevent it. Replace a model by
@@ -41,6 +45,11 @@ pub fn model(place: &Place) -> Outcome<Mmap> {
     if os::memory().is_none_or(|memory| map.len() as u64 <= memory) {
         // Advice is only that: a system that does not take it still runs.
         let _ = map.advise(Advice::WillNeed);
+    } else if let Ok(model) = Model::open(&map) {
+        for stack in model.tensors().filter(|tensor| tensor.experts.is_some()) {
+            let Extent { offset, len } = stack.extent;
+            let _ = map.advise_range(Advice::Random, offset as usize, len as usize);
+        }
     }
     Ok(map)
 }

@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use crate::cgroup;
+
 /// Signals to wait for.
 pub struct SignalSet(libc::sigset_t);
 
@@ -111,8 +113,12 @@ pub fn free_space(path: &Path) -> Option<u64> {
     Some((stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64))
 }
 
-/// Bytes of memory that this machine has.
+/// Bytes of memory that this machine has and lets this process use.
 pub fn memory() -> Option<u64> {
+    [machine_memory(), cgroup::memory_limit()].into_iter().flatten().min()
+}
+
+fn machine_memory() -> Option<u64> {
     // SAFETY: the calls take no pointer.
     let [pages, size] =
         unsafe { [libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)] };
