@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use oarlock::Model;
 use oarlock::tokenizer::{
-    Scratch, Special, Splitter, Symbol, Tokenizer, Utf8Stream, rewrite, tables,
+    Charsmap, Scratch, Special, Splitter, Symbol, Tokenizer, Utf8Stream, rewrite, tables,
 };
 use oarlock_convert::tokenizer::{GgufTokenizer, from_gguf, from_json};
 use oarlock_tests::{Aligned, Random, Room, fixture, real_model};
@@ -174,7 +174,7 @@ fn normal_forms_are_those_of_hugging_face() {
         let mut hash = 0xCBF2_9CE4_8422_2325_u64;
         for c in '\u{1}'..=char::MAX {
             let text = format!("a{c}\u{301}\u{323}{c}\u{3099}{c}");
-            rewrite(rules, &text, &mut |piece| {
+            rewrite(rules, Charsmap::default(), &text, &mut |piece| {
                 for byte in piece.bytes() {
                     hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
                 }
@@ -370,7 +370,15 @@ fn what_is_not_done_exactly_is_refused_by_name() {
         let split = json!({"type": "Split", "pattern": {"Regex": digits}, "behavior": "Isolated", "invert": false});
         json!({"type": "Sequence", "pretokenizers": [punctuation, bytes, numbers, split]})
     };
+    let charsmap = |table: &str| json!({"type": "Precompiled", "precompiled_charsmap": table});
+    let both =
+        json!({"type": "Sequence", "normalizers": [{"type": "NFC"}, charsmap(&"A".repeat(400))]});
     let cases = [
+        ("/normalizer", charsmap("AAAAAA=="), "no units"),
+        ("/normalizer", charsmap("BAAAAAAAAAA="), "it leads out of its units"),
+        ("/normalizer", charsmap("BAAAAAA"), "not base64"),
+        ("/normalizer", charsmap("CAAAAAAAAAA="), "shorter than it says"),
+        ("/normalizer", both, "unsupported normalizer: {\"precompiled_charsmap\":\"…\""),
         ("/pre_tokenizer", falcon("Isolated", false, "[0-9][0-9][0-9]"), "Punctuation"),
         ("/pre_tokenizer", falcon("Contiguous", true, "[0-9][0-9][0-9]"), "unsupported"),
         ("/pre_tokenizer", falcon("Contiguous", false, "[0-9][0-9]"), "unsupported pre_tokenizer"),
@@ -453,6 +461,7 @@ fn other_ggufs_are_refused_by_name() {
         (GgufTokenizer { pre: Some("falcon3"), ..source.clone() }, "tokenizer.ggml.pre: falcon3"),
         (GgufTokenizer { pre: None, ..source.clone() }, "tokenizer.ggml.pre: none"),
         (GgufTokenizer { add_space_prefix: Some(true), ..source.clone() }, "add_space_prefix"),
+        (GgufTokenizer { has_charsmap: true, ..source.clone() }, "precompiled_charsmap: a table"),
         (GgufTokenizer { tokens: vec!["a", "a"], ..source.clone() }, "the same token twice"),
         (GgufTokenizer { merges: vec!["ab"], ..source.clone() }, "is no pair"),
     ];

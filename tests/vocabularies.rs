@@ -1,11 +1,12 @@
 //! Vocabularies of every kind, real models' among them, against Hugging Face's tokenizers: the
 //! same ids for hard strings, and the same text back. `tests/golden/vocabularies.py` says what the goldens hold.
 
+use std::ops::Range;
 use std::path::Path;
 
-use oarlock::tokenizer::{Special, Tokenizer, Utf8Stream};
+use oarlock::tokenizer::{Charsmap, Special, Tokenizer, Utf8Stream, rewrite, tables};
 use oarlock_convert::tokenizer::{GgufTokenizer, from_gguf, from_json};
-use oarlock_tests::{Package, Room, fixture};
+use oarlock_tests::{Package, Random, Room, fixture};
 use serde_json::Value;
 
 fn read(path: &str) -> Value {
@@ -65,7 +66,8 @@ fn check(name: &str) {
     };
     let Some(file) = file else { return };
     assert_eq!(format!("{:016x}", fnv1a(file.iter().copied())), text("file"), "another file");
-    let compiled = from_json(&file, None, &[]).unwrap_or_else(|why| panic!("{name}: {why}"));
+    let compiled =
+        from_json(&with_charsmap(&file), None, &[]).unwrap_or_else(|why| panic!("{name}: {why}"));
     let strings = strings(golden["more"].as_str());
     compare(name, &compiled.section, &strings, text("hashes"));
     if name == "llama2" {
@@ -105,6 +107,31 @@ fn bytes_as_gguf(file: &[u8], pre: &str) -> Vec<u8> {
         ..GgufTokenizer::default()
     };
     from_gguf(&source).expect("a tokenizer that converts").section
+}
+
+/// A tokenizer.json with the table whose name it has in the place of one.
+fn with_charsmap(file: &[u8]) -> Vec<u8> {
+    let mut json: Value = serde_json::from_slice(file).expect("JSON");
+    let normalizer = &mut json["normalizer"];
+    let step = match normalizer.get("normalizers").is_some() {
+        true => &mut normalizer["normalizers"][0],
+        false => normalizer,
+    };
+    let Some(name) = step.get("precompiled_charsmap") else { return file.to_vec() };
+    let name = format!("vocabularies/{}.charsmap", name.as_str().expect("a name"));
+    let table = std::fs::read(fixture(&name)).expect("a table");
+    step["precompiled_charsmap"] = base64(&table).into();
+    json.to_string().into_bytes()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let four = |three: &[u8]| {
+        let bits = (0..3).fold(0, |bits, i| bits << 8 | usize::from(*three.get(i).unwrap_or(&0)));
+        let digit = |i: usize| char::from(DIGITS[bits >> (18 - 6 * i) & 63]);
+        (0..4).map(|i| if i <= three.len() { digit(i) } else { '=' }).collect::<String>()
+    };
+    bytes.chunks(3).map(four).collect()
 }
 
 /// Mistral's own vocabulary, from which this `tokenizer.json` was made: pieces and scores, which
@@ -174,8 +201,62 @@ fn small_ones() {
         "unigram",
         "unigram_bytes",
         "unfused",
+        "nmt",
+        "map",
     ] {
         check(&format!("small_{name}"));
+    }
+}
+
+/// Of every character but ideographs and syllables, as every part of a cluster.
+#[test]
+fn tables_of_sentencepiece_make_of_clusters_what_hugging_face_makes() {
+    const CLUSTERS: &str = "x@ @\u{301}\u{302} @x\u{301} ©@\u{200D}™\u{301} @\u{200D}™\u{301} \
+        @\u{94D}\u{958}\u{301} \u{915}@\u{958}\u{301} @\u{1100}\u{301} @\u{1161}\u{301} @\u{11A8}\u{301} \
+        \u{1100}@\u{301} \u{1161}@\u{301} \u{11A8}@\u{301}";
+    const BLOCKS: [Range<u32>; 7] = [
+        1..0x3400,
+        0xA000..0xAC80,
+        0xD780..0xD800,
+        0xF900..0x1_2000,
+        0x1_6D00..0x1_6E00,
+        0x1_E000..0x2_0000,
+        0xE_0000..0xE_1000,
+    ];
+    let golden = read("tokenizer/normal_forms.json");
+    for name in ["nmt_nfkc", "own"] {
+        let table = std::fs::read(fixture(&format!("vocabularies/{name}.charsmap"))).expect(name);
+        let charsmap = Charsmap::new(&table).expect("a table");
+        let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+        for c in BLOCKS.into_iter().flatten().filter_map(char::from_u32) {
+            let text = CLUSTERS.replace('@', c.encode_utf8(&mut [0; 4]));
+            rewrite(tables::CHARSMAP, charsmap, &text, &mut |piece| {
+                for byte in piece.bytes() {
+                    hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+                }
+            });
+        }
+        assert_eq!(golden[name], format!("{hash:016x}"), "{name}");
+    }
+}
+
+/// Each unit of a table leads somewhere, and each text is as long as there is no zero.
+#[test]
+fn damaged_charsmaps_are_harmless() {
+    let table = std::fs::read(fixture("vocabularies/own.charsmap")).expect("a table");
+    let mut random = Random::new(2);
+    let text = "eA x\u{301}\u{302}  Ａ漢\u{200D}\u{915}\u{94D}\u{958}\r\n".repeat(9);
+    for _ in 0..2_000 {
+        let mut damaged = table.clone();
+        for _ in 0..=random.below(40) {
+            damaged[random.below(table.len())] = random.below(256) as u8;
+        }
+        let Some(charsmap) = Charsmap::new(&damaged) else { continue };
+        let mut len = 0;
+        rewrite(tables::CHARSMAP | tables::COLLAPSE, charsmap, &text, &mut |piece| {
+            len += piece.len()
+        });
+        assert!(len <= 255 * text.chars().count());
     }
 }
 

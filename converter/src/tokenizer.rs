@@ -4,6 +4,7 @@
 //! writer. What the runtime does not do exactly is refused by name.
 
 mod alphabet;
+mod charsmap;
 mod description;
 mod gguf;
 mod json;

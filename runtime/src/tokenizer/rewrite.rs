@@ -6,19 +6,36 @@
 
 use core::ops::Range;
 
+use super::charsmap::Charsmap;
 use super::compose::{Form, compose};
-use super::tables::{COMPAT, COMPOSE, LOWERCASE, PREPEND, SPACE_MARK};
+use super::tables::{CHARSMAP, COLLAPSE, COMPAT, COMPOSE, LOWERCASE, PREPEND, SPACE_MARK};
 
 /// What SentencePiece writes for a space.
 const MARK: char = '\u{2581}';
 
-/// Which changes to make: bits of the section's `rules`.
+/// Which changes to make: bits of the section's `rules`, and the table of one of them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rules(pub u32);
+pub(super) struct Rules<'m> {
+    bits: u32,
+    charsmap: Charsmap<'m>,
+}
 
-impl Rules {
-    fn has(self, rule: u32) -> bool {
-        self.0 & rule != 0
+impl<'m> Rules<'m> {
+    pub const fn new(bits: u32, charsmap: Charsmap<'m>) -> Self {
+        Self { bits, charsmap }
+    }
+
+    pub const fn without(self, rule: u32) -> Self {
+        Self { bits: self.bits & !rule, ..self }
+    }
+
+    const fn has(self, rule: u32) -> bool {
+        self.bits & rule != 0
+    }
+
+    /// Whether a text is gone through cluster by cluster.
+    const fn is_mapped(self) -> bool {
+        cfg!(feature = "charsmap") && self.has(CHARSMAP)
     }
 
     /// The normal form that the text gets.
@@ -35,8 +52,12 @@ impl Rules {
     }
 
     /// The parts of a text, from its beginning.
-    fn parts(self, text: &str) -> Parts<'_> {
-        Parts { rules: self, rest: text, begun: !self.has(PREPEND) || text.is_empty() }
+    fn parts<'t>(self, text: &'t str) -> Parts<'t>
+    where
+        'm: 't,
+    {
+        let begun = !self.has(PREPEND) || text.is_empty();
+        Parts { rules: self, rest: text, begun, after_space: false }
     }
 
     /// Gives what a text becomes, in pieces.
@@ -48,11 +69,34 @@ impl Rules {
         match *part {
             Part::Same(text) => put(text),
             Part::Before => put(" "),
+            Part::Cluster(text, after_space) => {
+                self.rewrite_cluster(text, after_space, put);
+            }
             Part::Changed(text) => match self.form() {
                 Some(form) => compose(form, text, &mut |c| self.one(c, put)),
                 None => text.chars().for_each(|c| self.one(c, put)),
             },
         }
+    }
+
+    /// Gives what a cluster becomes, behind a space or not; whether there is one now.
+    fn rewrite_cluster(self, text: &str, mut after_space: bool, put: &mut dyn FnMut(&str)) -> bool {
+        self.charsmap.rewrite(text, &mut |piece| {
+            for c in piece.chars() {
+                let dropped = self.has(COLLAPSE) && after_space && c == ' ';
+                after_space = c == ' ';
+                if !dropped {
+                    self.one(c, put);
+                }
+            }
+        });
+        after_space
+    }
+
+    fn cluster_changes(self, text: &str, after_space: bool) -> bool {
+        (self.has(COLLAPSE) && after_space && text.starts_with(' '))
+            || self.charsmap.changes(text)
+            || text.chars().any(|c| self.may_change(c))
     }
 
     fn one(self, c: char, put: &mut dyn FnMut(&str)) {
@@ -75,12 +119,21 @@ impl Rules {
 
     /// Bytes that a text becomes at most; 0 if it stays as it is.
     pub fn most(self, text: &str) -> usize {
+        if self.is_mapped() {
+            // Parts of it may be asked for as well, in which clusters end elsewhere.
+            let most = |(at, _)| text.get(at..).map_or(0, |rest| self.charsmap.most(rest));
+            let len = text.char_indices().map(most).fold(0, usize::saturating_add);
+            let grown = len.saturating_mul(if self.has(LOWERCASE) { 2 } else { 1 });
+            return grown.saturating_add(usize::from(self.has(PREPEND)));
+        }
         let (mut len, mut same) = (0_usize, true);
         for part in self.parts(text) {
             let more = match part {
                 Part::Same(text) => text.len(),
                 Part::Before => 1,
-                Part::Changed(text) => text.len().saturating_mul(self.growth()),
+                Part::Changed(text) | Part::Cluster(text, _) => {
+                    text.len().saturating_mul(self.growth())
+                }
             };
             same &= matches!(part, Part::Same(_));
             len = len.saturating_add(more);
@@ -90,7 +143,10 @@ impl Rules {
 
     /// What a text becomes, in `buffer` if it changes, and what is left of that; `None` if it
     /// is too short.
-    pub fn apply<'t>(self, text: &'t str, buffer: &'t mut [u8]) -> Option<(&'t str, &'t mut [u8])> {
+    pub fn apply<'t>(self, text: &'t str, buffer: &'t mut [u8]) -> Option<(&'t str, &'t mut [u8])>
+    where
+        'm: 't,
+    {
         let first = self.parts(text).next();
         if first.is_none_or(|first| matches!(first, Part::Same(same) if same.len() == text.len())) {
             return Some((text, buffer));
@@ -115,14 +171,18 @@ enum Part<'t> {
     Before,
     Same(&'t str),
     Changed(&'t str),
+    /// As [`Part::Changed`], but by the charsmap, and whether a space is before it.
+    Cluster(&'t str, bool),
 }
 
 #[derive(Clone, Copy)]
 struct Parts<'t> {
-    rules: Rules,
+    rules: Rules<'t>,
     rest: &'t str,
     /// Whether what is put before the text has been.
     begun: bool,
+    /// Whether what the text became so far ends with a space, where that matters.
+    after_space: bool,
 }
 
 impl<'t> Parts<'t> {
@@ -130,6 +190,25 @@ impl<'t> Parts<'t> {
         let (part, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
         Some(part)
+    }
+
+    /// The next cluster, if it changes, or all before that.
+    fn next_mapped(&mut self) -> Option<Part<'t>> {
+        let (rules, mut len, mut after_space) = (self.rules, 0, self.after_space);
+        while let Some(rest) = self.rest.get(len..).filter(|rest| !rest.is_empty()) {
+            let cluster = Charsmap::cluster(rest);
+            if !rules.cluster_changes(cluster, after_space) {
+                after_space = cluster.ends_with(' ');
+                len += cluster.len();
+            } else if len == 0 {
+                self.after_space = rules.rewrite_cluster(cluster, after_space, &mut |_| {});
+                return self.take(cluster.len()).map(|text| Part::Cluster(text, after_space));
+            } else {
+                break;
+            }
+        }
+        self.after_space = after_space;
+        self.take(len).filter(|text| !text.is_empty()).map(Part::Same)
     }
 }
 
@@ -140,6 +219,9 @@ impl<'t> Iterator for Parts<'t> {
     fn next(&mut self) -> Option<Part<'t>> {
         if !core::mem::replace(&mut self.begun, true) {
             return Some(Part::Before);
+        }
+        if self.rules.is_mapped() {
+            return self.next_mapped();
         }
         let may_change = |c: char| self.rules.may_change(c);
         let found = self.rest.find(may_change).unwrap_or(self.rest.len());
@@ -163,14 +245,14 @@ impl<'t> Iterator for Parts<'t> {
 /// right, give or take a few: each part is gone through once.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'t> {
-    rules: Rules,
+    rules: Rules<'t>,
     parts: Parts<'t>,
     /// Where the next part begins in what the text became, and in the text.
     at: (usize, usize),
 }
 
 impl<'t> Source<'t> {
-    pub fn new(rules: Rules, text: &'t str) -> Self {
+    pub fn new(rules: Rules<'t>, text: &'t str) -> Self {
         Self { rules, parts: rules.parts(text), at: (0, 0) }
     }
 
@@ -191,7 +273,7 @@ impl<'t> Source<'t> {
             self.rules.rewrite_part(&part, &mut |piece| len += piece.len());
             let own = match part {
                 Part::Before => 0,
-                Part::Same(text) | Part::Changed(text) => text.len(),
+                Part::Same(text) | Part::Changed(text) | Part::Cluster(text, _) => text.len(),
             };
             let past = target.saturating_sub(to);
             if past < len || (is_end && past == len) {

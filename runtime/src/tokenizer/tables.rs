@@ -14,6 +14,7 @@
 //! prefix        ids u32, to put before a text
 //! suffix        ids u32, to put after it
 //! scores        f64 for each token, if there are any
+//! charsmap      bytes, if there is one
 //! token flags   tokens × u8
 //! blob          bytes of the tokens, then texts of the added tokens
 //! ```
@@ -22,6 +23,7 @@
 //! the home slot up to the first empty one, whose id is [`NONE`]. Homes lie in all but the
 //! last [`PROBES`] slots.
 
+use super::charsmap::Charsmap;
 use super::split::Splitter;
 
 /// Version of a section whose [`Header::rules`] and those behind them are all zero.
@@ -59,6 +61,10 @@ pub const LOWERCASE: u32 = 4;
 pub const PREPEND: u32 = 8;
 /// Rule of the text: U+2581, SentencePiece's mark of a space, is as good as one.
 pub const SPACE_MARK: u32 = 16;
+/// Rule of the text: what the charsmap makes of it, before all others.
+pub const CHARSMAP: u32 = 32;
+/// With [`CHARSMAP`]: spaces behind a space are dropped, thereafter.
+pub const COLLAPSE: u32 = 64;
 /// How far to shift [`PREPEND`] and [`SPACE_MARK`] for rules that hold only once the added
 /// tokens are all found.
 pub const LATE: u32 = 8;
@@ -76,6 +82,7 @@ pub const RULES: u32 = COMPOSE
     | LOWERCASE
     | PREPEND
     | SPACE_MARK
+    | if cfg!(feature = "charsmap") { CHARSMAP | COLLAPSE } else { 0 }
     | (PREPEND | SPACE_MARK) << LATE
     | PREPEND_MISSING
     | PREPEND_FIRST
@@ -108,7 +115,7 @@ impl Units {
     }
 }
 
-/// The fields of the header, in order, each u32. The rest of it is zero.
+/// The fields of the header, in order, each u32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     /// [`VERSION`]
@@ -141,6 +148,8 @@ pub struct Header {
     pub unknown: u32,
     /// Scores: as many as tokens, or none.
     pub scores: u32,
+    /// Bytes of the charsmap.
+    pub charsmap: u32,
 }
 
 impl Header {
@@ -164,11 +173,13 @@ impl Header {
             units: next()?,
             unknown: next()?,
             scores: next()?,
+            charsmap: next()?,
         })
     }
 
     /// The version that a section of this header has.
     pub const fn own_version(&self) -> u32 {
+        // With a charsmap, there is a rule that says so.
         let plain = self.rules | self.units | self.unknown | self.scores == 0;
         if plain { PLAIN_VERSION } else { VERSION }
     }
@@ -191,6 +202,7 @@ impl Header {
             self.units,
             self.unknown,
             self.scores,
+            self.charsmap,
         ];
         let mut bytes = [0; HEADER];
         for (to, field) in bytes.as_chunks_mut().0.iter_mut().zip(fields) {
@@ -267,6 +279,7 @@ pub(super) struct Tables<'m> {
     scores: &'m [[u8; 8]],
     /// The lowest of them.
     pub worst_score: f64,
+    pub charsmap: Charsmap<'m>,
     flags: &'m [u8],
     blob: &'m [u8],
 }
@@ -290,6 +303,10 @@ impl<'m> Tables<'m> {
             return None;
         }
         let units = Units::from_code(header.units)?;
+        let has_charsmap = header.rules & CHARSMAP != 0;
+        if has_charsmap != (header.charsmap > 0) {
+            return None;
+        }
         if units == Units::Scored && header.longest_word as usize > LONGEST_SCORED {
             return None;
         }
@@ -311,6 +328,10 @@ impl<'m> Tables<'m> {
             suffix: rest.take(header.suffix as usize)?,
             scores: rest.take(header.scores as usize)?,
             worst_score: f64::INFINITY,
+            charsmap: match rest.take::<1>(header.charsmap as usize)?.as_flattened() {
+                [] => Charsmap::default(),
+                bytes => Charsmap::new(bytes)?,
+            },
             flags: rest.take::<1>(tokens)?.as_flattened(),
             blob: rest.take::<1>(header.blob as usize)?.as_flattened(),
         };
