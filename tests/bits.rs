@@ -172,6 +172,8 @@ fn options_of_families_leave_no_trace() {
             window: 9,
             ..experts
         },
+        // More experts of a token than run together.
+        Config { n_experts: 40, n_experts_used: 20, ..experts },
         // OLMoE.
         Config { qk_norm: QkNorm::Whole, qkv_limit: Some(0.7), ..experts },
     ];

@@ -260,6 +260,36 @@ fn damaged_charsmaps_are_harmless() {
     }
 }
 
+/// From every unit of this table any byte leads back to the first: it matches whatever there is.
+#[test]
+fn a_table_that_leads_in_a_circle_is_no_trouble() {
+    let table = std::fs::read(fixture("vocabularies/nmt_nfkc.charsmap")).expect("a table");
+    let file = std::fs::read(fixture("vocabularies/small_nmt/tokenizer.json")).expect("a file");
+    let compiled = from_json(&with_charsmap(&file), None, &[]).expect("a tokenizer");
+    let mut section = compiled.section;
+    let at = section.windows(table.len()).position(|bytes| bytes == table).expect("its table");
+    let units = (256_u32..512).map(|unit| (unit as usize, (unit ^ 256) << 10 | unit ^ 256));
+    for (unit, value) in units.chain([(0, 256 << 10)]) {
+        // Behind the table's length.
+        let at = at + 4 + 4 * unit;
+        section[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    let tokenizer = Tokenizer::new(&section).expect("tables that are there");
+    // Following it through the rest of the text at every character would take minutes.
+    let text = "a".repeat(1_000_000);
+    assert_eq!(decode(&tokenizer, &encode(&tokenizer, &text, Special::None)), text);
+}
+
+#[test]
+fn headers_whose_parts_do_not_go_together_are_refused() {
+    let file = std::fs::read(fixture("vocabularies/small_nmt/tokenizer.json")).expect("a file");
+    let mut section = from_json(&with_charsmap(&file), None, &[]).expect("a tokenizer").section;
+    assert!(Tokenizer::new(&section).is_ok());
+    // Falcon's splits, whose words end within characters, of units that are characters.
+    section[4..8].copy_from_slice(&9_u32.to_le_bytes());
+    assert!(Tokenizer::new(&section).is_err());
+}
+
 #[test]
 fn falcon() {
     check("falcon");

@@ -124,8 +124,8 @@ impl<'a> InputBuffers<'a> {
         });
         if matrices.iter().any(|linear| !linear.weight.kind().is_quantized()) {
             for (row, token) in normed.chunks_exact_mut(cols.max(1)).zip(tokens) {
-                let row_of = from.x.chunks(from.stride.max(1)).nth(*token as usize);
-                row.iter_mut().zip(row_of.unwrap_or_default()).for_each(|(to, from)| *to = *from);
+                let row_of = from.x.get(*token as usize * from.stride..).unwrap_or_default();
+                row.iter_mut().zip(row_of).for_each(|(to, from)| *to = *from);
             }
         }
         Input { n, cols, x: normed, stride: cols, acts: taken }

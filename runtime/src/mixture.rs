@@ -47,11 +47,10 @@ pub(crate) fn mixture<'m>(step: &Step<'_>, layer: &Layer<'m>, work: &mut Buffers
     while let Some(group) = choice.group(from) {
         from = group.experts.last().map_or(u32::MAX, |(last, _)| last + 1);
         let running = running(experts, &group);
-        // Of one token every expert reads the same.
-        let given = match n {
-            1 => input,
-            _ => own.gather(&input, group.tokens, [&first_gate, &first_up]),
-        };
+        // Of one token every expert reads the same, and one expert may have them all.
+        let all = n == 1 || group.experts.len() == 1 && group.tokens.len() == n;
+        let given =
+            if all { input } else { own.gather(&input, group.tokens, [&first_gate, &first_up]) };
         products(step, &running, &given, inner, shape.ffn, &first);
         second_half(step, &running, own, [inner, branch], *shape);
         add_weighed(step, group.tokens, group.weights, [sum, branch], shape.dim);

@@ -6,19 +6,27 @@ use std::path::Path;
 /// or no such thing.
 pub fn memory_limit() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    places(&groups).filter_map(|(root, group, file)| least(Path::new(root), group, file)).min()
+    let all = places(&groups).flat_map(|(root, group, files)| {
+        files.iter().filter_map(move |file| least(Path::new(root), group, file))
+    });
+    all.min()
 }
 
-/// Where the limits are, of each hierarchy that has some: the second version, or the first's.
-fn places(groups: &str) -> impl Iterator<Item = (&'static str, &str, &'static str)> {
+/// Above `high` memory is taken back already, above `max` the process ends.
+const SECOND: &[&str] = &["memory.max", "memory.high"];
+const FIRST: &[&str] = &["memory.limit_in_bytes"];
+
+/// Where the limits are, of each hierarchy that has some, where it usually is: the second version,
+/// or the first's.
+fn places(groups: &str) -> impl Iterator<Item = (&'static str, &str, &'static [&'static str])> {
     groups.lines().filter_map(|line| {
         let mut fields = line.splitn(3, ':').skip(1);
         let (controllers, group) = (fields.next()?, fields.next()?.trim_start_matches('/'));
         if controllers.is_empty() {
-            return Some(("/sys/fs/cgroup", group, "memory.max"));
+            return Some(("/sys/fs/cgroup", group, SECOND));
         }
         let memory = controllers.split(',').any(|controller| controller == "memory");
-        memory.then_some(("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes"))
+        memory.then_some(("/sys/fs/cgroup/memory", group, FIRST))
     })
 }
 
@@ -40,8 +48,8 @@ mod tests {
     #[test]
     fn groups_of_both_versions_are_found() {
         let text = "9:name=systemd:/a\n4:cpu,memory:/b/c:d\n0::/user.slice/x\n";
-        let v1 = ("/sys/fs/cgroup/memory", "b/c:d", "memory.limit_in_bytes");
-        let v2 = ("/sys/fs/cgroup", "user.slice/x", "memory.max");
+        let v1 = ("/sys/fs/cgroup/memory", "b/c:d", FIRST);
+        let v2 = ("/sys/fs/cgroup", "user.slice/x", SECOND);
         assert_eq!(places(text).collect::<Vec<_>>(), [v1, v2]);
         assert_eq!(places("nonsense").count(), 0);
     }

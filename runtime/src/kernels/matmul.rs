@@ -152,17 +152,38 @@ const PIECES_PREFILL: usize = 4;
 /// If a matrix, bias, input or output has not the stated shape.
 pub fn matmul(machine: &Machine<'_>, jobs: &mut [Job<'_>]) {
     jobs.iter().for_each(check);
-    let tiles_of = |job: &Job<'_>| tiles(job.task.rows());
-    let work: usize = jobs.iter().map(|job| tiles_of(job) * job.input.n).sum();
-    let decode = jobs.iter().all(|job| job.input.n <= 1);
-    let most = if decode { PIECES_DECODE } else { PIECES_PREFILL };
-    // The cut between two jobs may add a piece each.
-    let wanted =
-        machine.exec.threads().saturating_mul(most).min(MOST_PIECES.saturating_sub(jobs.len()));
-    let each = work.div_ceil(wanted.max(1));
+    let each = share(machine.exec.threads(), jobs);
     let jobs = jobs.iter_mut().filter(|job| job.input.n > 0);
     let pieces = jobs.flat_map(|job| cut(job, each.div_ceil(job.input.n.max(1))));
     for_each(machine.exec, pieces, |piece| compute(machine.isa, piece));
+}
+
+/// How many tiles, counted once for each token, make a piece of some jobs.
+fn share(threads: usize, jobs: &[Job<'_>]) -> usize {
+    let work_of = |job: &Job<'_>| tiles(job.task.rows()) * job.input.n;
+    let decode = jobs.iter().all(|job| job.input.n <= 1);
+    if let (true, [first, others @ ..]) = (decode, jobs)
+        && others.iter().all(|job| work_of(job) == work_of(first))
+    {
+        // As few pieces of equal jobs as give every thread the same.
+        let pieces = threads / gcd(threads, jobs.len()).max(1);
+        if pieces.saturating_mul(jobs.len()) <= MOST_PIECES {
+            return work_of(first).div_ceil(pieces.max(1));
+        }
+    }
+    let most = if decode { PIECES_DECODE } else { PIECES_PREFILL };
+    // The cut between two jobs may add a piece each.
+    let wanted = threads.saturating_mul(most).min(MOST_PIECES.saturating_sub(jobs.len()));
+    jobs.iter().map(work_of).sum::<usize>().div_ceil(wanted.max(1))
+}
+
+/// The greatest common divisor.
+fn gcd(a: usize, b: usize) -> usize {
+    let (mut a, mut b) = (a, b);
+    while let Some(rest) = a.checked_rem(b) {
+        (a, b) = (b, rest);
+    }
+    a
 }
 
 /// Cuts a job into pieces of `each` tiles.

@@ -53,10 +53,11 @@ impl<'m> Charsmap<'m> {
         self.shortest(text).map_or(0, str::len).max(own)
     }
 
-    /// What the shortest key becomes that a text begins with.
+    /// What the shortest key becomes that a text begins with. Nothing asks for longer ones than
+    /// these, and without an end a table that leads in a circle would be followed through it all.
     fn shortest(&self, text: &str) -> Option<&'m str> {
         let mut at = offset(self.unit(0)?);
-        for &byte in text.as_bytes().iter().take_while(|&&byte| byte != 0) {
+        for &byte in text.as_bytes().iter().take(LONG - 1).take_while(|&&byte| byte != 0) {
             at ^= usize::from(byte);
             let unit = self.unit(at)?;
             // The upper bit is of a unit that holds a value.

@@ -121,10 +121,13 @@ impl<'m> Tokenizer<'m> {
     pub fn scratch_len(&self, text: &str) -> ScratchLen {
         let (early, late) = (self.rules().most(text), self.late_rules(0).most(text));
         // Between added tokens, of which each is a byte at least, a space may come twice.
-        let spaces = if early + late > 0 { 2 } else { 0 };
+        let spaces = if early > 0 || late > 0 { 2 } else { 0 };
         // Scores are of places between characters, of which there is one more.
-        let symbols = early.max(late).max(text.len()) + spaces + 1;
-        ScratchLen { symbols, text: if spaces > 0 { early + symbols + spaces } else { 0 } }
+        let symbols = early.max(late).max(text.len()).saturating_add(spaces + 1);
+        ScratchLen {
+            symbols,
+            text: if spaces > 0 { early.saturating_add(symbols).saturating_add(spaces) } else { 0 },
+        }
     }
 
     /// What is done to a text before added tokens that are normalized are looked for.

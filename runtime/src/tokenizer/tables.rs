@@ -184,6 +184,18 @@ impl Header {
         if plain { PLAIN_VERSION } else { VERSION }
     }
 
+    /// Whether this build knows all of it, and its parts go together.
+    fn is_possible(&self, units: Units, splitter: Splitter) -> bool {
+        let has = |rule| self.rules & rule != 0;
+        self.version == self.own_version()
+            && !has(!RULES)
+            && has(CHARSMAP) == (self.charsmap > 0)
+            && (has(CHARSMAP) || !has(COLLAPSE))
+            // Its words end within characters, of which nothing else can make units.
+            && (splitter != Splitter::Falcon || units == Units::Bytes)
+            && (units != Units::Scored || self.longest_word as usize <= LONGEST_SCORED)
+    }
+
     /// The header's bytes.
     pub fn to_bytes(&self) -> [u8; HEADER] {
         let fields = [
@@ -299,21 +311,15 @@ impl<'m> Tables<'m> {
     /// Finds the tables, or `None` if the section is too short or of another version.
     pub fn new(section: &'m [u8]) -> Option<Self> {
         let header = Header::read(section)?;
-        if header.version != header.own_version() || header.rules & !RULES != 0 {
-            return None;
-        }
         let units = Units::from_code(header.units)?;
-        let has_charsmap = header.rules & CHARSMAP != 0;
-        if has_charsmap != (header.charsmap > 0) {
-            return None;
-        }
-        if units == Units::Scored && header.longest_word as usize > LONGEST_SCORED {
+        let splitter = Splitter::from_code(header.splitter)?;
+        if !header.is_possible(units, splitter) {
             return None;
         }
         let mut rest = Rest(section.get(HEADER..)?);
         let tokens = header.tokens as usize;
         let mut tables = Self {
-            splitter: Splitter::from_code(header.splitter)?,
+            splitter,
             rules: header.rules,
             units,
             unknown: header.unknown.checked_sub(1),
