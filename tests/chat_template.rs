@@ -1,7 +1,10 @@
 //! Chat programs derived from templates, against what `transformers` renders.
 
 use oarlock::Model;
-use oarlock::chat::{Chat, ChatUnavailable, NoSuchTurn, Piece, Step};
+use oarlock::chat::{
+    ASKS_DATE, Chat, ChatUnavailable, DATE, MARKS_ANSWERS, NoSuchTurn, PROGRAM, Piece, Pieces,
+    STEPS, Step, VERSION_THINKING,
+};
 use oarlock::tokenizer::{Special, Tokenizer};
 use oarlock_convert::template::{Underivable, derive, find, unavailable};
 use oarlock_tests::{Aligned, Room, fixture, real_model};
@@ -250,6 +253,45 @@ fn the_system_turn_ends_before_the_first_message_begins() {
     assert!(template.ends_with("<|im_end|>\n<|im_start|>user\n"), "{template}");
     // One that writes nothing of its own.
     assert_eq!(text("zephyr", None), "<|user|>\n");
+}
+
+/// A section of one gap, wherever there is one.
+fn section(flags: u32, gap: &str) -> Vec<u8> {
+    let gaps = [[0, gap.len() as u32]; STEPS * STEPS];
+    let numbers = [VERSION_THINKING, flags].into_iter().chain(gaps.into_iter().flatten());
+    numbers.flat_map(u32::to_le_bytes).chain(gap.bytes()).collect()
+}
+
+/// Whatever a section holds, pieces are enough for it.
+#[test]
+fn a_date_is_looked_for_at_the_beginning_alone() {
+    let gap = format!("a\n{DATE}\nb");
+    let section = section(PROGRAM | ASKS_DATE, &gap);
+    let chat = Chat::new(&section).expect("a program");
+    for (date, first) in [(Some("2026-01-31"), "a\n2026-01-31\nb"), (None, "a\nb")] {
+        let chat = chat.dated(date);
+        let text = |pieces: Pieces<'_>| pieces.iter().map(|piece| piece.text).collect::<String>();
+        let turn = |system| text(chat.first_turn(system, "u").expect("a turn"));
+        assert_eq!(turn(Some("s")), format!("{first}s{gap}u{gap}"));
+        assert_eq!(turn(None), format!("{first}u{gap}"));
+        assert_eq!(text(chat.next_turn("u").expect("a turn")), format!("{gap}u{gap}"));
+        assert_eq!(text(chat.system_turn(Some("s")).expect("a turn")), format!("{first}s{gap}"));
+    }
+}
+
+/// All would be thoughts, for ever.
+#[test]
+fn a_mark_that_cannot_come_is_refused() {
+    let empty = section(PROGRAM | MARKS_ANSWERS, "a");
+    let mut absent = section(PROGRAM | MARKS_ANSWERS, "ab");
+    let entry = |from: Step, to: Step| 8 + 8 * (from as usize * STEPS + to as usize);
+    let at = entry(Step::User, Step::Generation);
+    absent[at..][..8].copy_from_slice(&[1, 0, 0, 0, 1, 0, 0, 0]); // "b", with which "ab" begins not.
+    for section in [&empty, &absent] {
+        assert_eq!(Chat::new(section).expect_err("no mark"), ChatUnavailable::BadSection);
+    }
+    absent[at] = 0;
+    assert_eq!(Chat::new(&absent).expect("a mark").mark(), Some("b"));
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub const TRIMS_END_AFTER_SYSTEM: u32 = 32;
 /// Flag: the model thinks before it answers. The gap before a past answer is that before a new
 /// one and then the mark behind which the model itself writes what is meant to be read.
 pub const MARKS_ANSWERS: u32 = 64;
-/// Flag: [`DATE`] stands in gaps at the beginning.
+/// Flag: [`DATE`] stands in gaps behind [`Step::Start`], the only ones where it is looked for.
 pub const ASKS_DATE: u32 = 128;
 /// Stands for the date, of a form like 2026-01-31. Where there is none, its line is left out.
 pub const DATE: char = '\u{E002}';
@@ -125,6 +125,11 @@ impl<'m> Chat<'m> {
             let reason =
                 core::str::from_utf8(chat.text).map_err(|_| ChatUnavailable::BadSection)?;
             return Err(ChatUnavailable::Reason(reason));
+        }
+        // A mark that never comes would make all that is said a thought.
+        let marks = THINKING && chat.flags & MARKS_ANSWERS != 0;
+        if marks && chat.mark().is_none_or(str::is_empty) {
+            return Err(ChatUnavailable::BadSection);
         }
         Ok(chat)
     }
@@ -170,10 +175,10 @@ impl<'m> Chat<'m> {
         core::str::from_utf8(text).ok()
     }
 
-    /// A gap, with the date or without its line.
-    fn write(&self, gap: &'m str, out: &mut dyn FnMut(Piece<'m>)) {
+    /// A gap in one piece; behind [`Step::Start`] in three with the date, or two without its line.
+    fn write(&self, from: Step, gap: &'m str, out: &mut dyn FnMut(Piece<'m>)) {
         let mut out = |text| out(Piece { text, trusted: true });
-        if !THINKING || self.flags & ASKS_DATE == 0 {
+        if !THINKING || self.flags & ASKS_DATE == 0 || from != Step::Start {
             return out(gap);
         }
         let Some((before, after)) = gap.split_once(DATE) else { return out(gap) };
@@ -226,11 +231,11 @@ impl<'m> Chat<'m> {
             if role == Step::System && text.is_empty() && self.ignores_empty_system() {
                 continue;
             }
-            self.write(self.gap(from, role)?, out);
+            self.write(from, self.gap(from, role)?, out);
             out(Piece { text, trusted: false });
             from = role;
         }
-        self.write(self.gap(from, last)?, out);
+        self.write(from, self.gap(from, last)?, out);
         Ok(())
     }
 
@@ -247,7 +252,7 @@ impl<'m> Chat<'m> {
         let messages = system.map(|text| (Step::System, text)).into_iter();
         let messages = messages.chain([(Step::User, message)]);
         self.conversation(messages, Step::Generation, &mut |piece| {
-            let _ = pieces.push(piece); // Two messages and the gaps around them: they fit.
+            let _ = pieces.push(piece); // Two messages, three gaps, a date that parts one: seven.
         })?;
         Ok(pieces)
     }
@@ -260,12 +265,12 @@ impl<'m> Chat<'m> {
     {
         let mut pieces = Pieces::new();
         let mut out = |piece| {
-            let _ = pieces.push(piece); // Five at most: they fit.
+            let _ = pieces.push(piece); // A message, two gaps, a date that parts one: five.
         };
         let text = system.map(|text| self.content(Step::System, text));
         let Some(text) = text.filter(|text| !(text.is_empty() && self.ignores_empty_system()))
         else {
-            self.write(self.gap(Step::Start, Step::User)?, &mut out);
+            self.write(Step::Start, self.gap(Step::Start, Step::User)?, &mut out);
             return Ok(pieces);
         };
         let before = self.gap(Step::Start, Step::System)?;
@@ -273,9 +278,9 @@ impl<'m> Chat<'m> {
         let after = self.gap(Step::System, Step::User)?;
         let end = self.find_gap(Step::System, Step::End);
         let after = end.filter(|end| after.starts_with(end)).unwrap_or(after);
-        self.write(before, &mut out);
+        self.write(Step::Start, before, &mut out);
         out(Piece { text, trusted: false });
-        self.write(after, &mut out);
+        self.write(Step::System, after, &mut out);
         Ok(pieces)
     }
 

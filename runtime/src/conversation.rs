@@ -58,6 +58,10 @@ impl fmt::Display for TurnError {
 impl core::error::Error for TurnError {}
 
 /// A conversation.
+///
+/// Of a model that thinks before it answers ([`Chat::mark`]) the thoughts come out of
+/// [`next`](Self::next) as tokens like any other: pass them through a
+/// [`Listener`](crate::chat::Listener), which tells them from the answer. They stay in the stream.
 pub struct Conversation<'a> {
     session: Session<'a>,
     chat: Chat<'a>,
