@@ -164,6 +164,7 @@ fn what_ends_a_thought_ends_no_answer() {
             tokens: tokens.to_vec(),
             token_types: vec![3; tokens.len()],
             eos: Some(0),
+            eot: Some(0),
             ..GgufTokenizer::default()
         };
         let section = from_gguf(&source).expect("a tokenizer").section;
@@ -175,4 +176,6 @@ fn what_ends_a_thought_ends_no_answer() {
         [true, false, true, false]
     );
     assert_eq!(ends(&["<|endoftext|>", "<|end|>"]), [true, true]);
+    // Not even where the metadata names it.
+    assert_eq!(ends(&["<|end|>", "<|return|>"]), [false, true]);
 }

@@ -65,7 +65,7 @@ const ENDS: [&str; 9] = [
     HARMONY_END,
     "<|call|>",
 ];
-/// What ends an answer of gpt-oss, whose `<|end|>` ends what it thinks before.
+/// What ends an answer of gpt-oss.
 const HARMONY_END: &str = "<|return|>";
 
 /// Compiles the tokenizer of a GGUF file.
@@ -85,7 +85,8 @@ pub fn from_gguf(source: &GgufTokenizer<'_>) -> Result<Compiled, TokenizerError>
     };
     let alphabet = Alphabet::new();
     place_added(&mut description, |text| alphabet.decoded(text));
-    for id in source.eos.into_iter().chain(source.eot) {
+    let thought_end = thought_end(source);
+    for id in source.eos.into_iter().chain(source.eot).filter(|&id| Some(id) != thought_end) {
         if let Some(token) = description.tokens.get_mut(id as usize) {
             token.end = true;
         }
@@ -95,6 +96,12 @@ pub fn from_gguf(source: &GgufTokenizer<'_>) -> Result<Compiled, TokenizerError>
         vocab_size: description.tokens.len(),
         specials: specials(source),
     })
+}
+
+/// What ends the thoughts of gpt-oss, and its answers by no name: elsewhere the same token ends those.
+fn thought_end(source: &GgufTokenizer<'_>) -> Option<u32> {
+    let id = |text| (0..).zip(&source.tokens).find(|&(_, token)| *token == text).map(|(id, _)| id);
+    id(HARMONY_END).and_then(|_: u32| id("<|end|>"))
 }
 
 fn splitter(source: &GgufTokenizer<'_>) -> Result<Splitter, TokenizerError> {
@@ -142,7 +149,7 @@ fn describe(source: &GgufTokenizer<'_>) -> Result<Description, TokenizerError> {
 /// The tokens, and which of them stands for each byte.
 fn tokens(source: &GgufTokenizer<'_>, types: &[i32]) -> (Vec<Token>, Vec<Option<u32>>) {
     let alphabet = Alphabet::new();
-    let harmony = source.tokens.contains(&HARMONY_END);
+    let thought_end = thought_end(source);
     let mut byte_ids = vec![None; 256];
     let mut tokens = Vec::new();
     for ((id, text), &kind) in (0..).zip(&source.tokens).zip(types) {
@@ -153,7 +160,7 @@ fn tokens(source: &GgufTokenizer<'_>, types: &[i32]) -> (Vec<Token>, Vec<Option<
         tokens.push(Token {
             merged: spelled.is_some() && kind == NORMAL,
             bytes: spelled.unwrap_or_else(|| text.as_bytes().to_vec()),
-            end: kind == CONTROL && ENDS.contains(text) && !(harmony && *text == "<|end|>"),
+            end: kind == CONTROL && ENDS.contains(text) && Some(id) != thought_end,
             special: false, // The added tokens say.
         });
     }
