@@ -195,6 +195,37 @@ fn a_restored_session_goes_on_with_the_same_bits() {
     }
 }
 
+/// In place, over what the stream held since: layers with a window have long let go of what comes
+/// back.
+#[test]
+fn a_session_goes_back_in_place_after_its_rings_have_come_round() {
+    let config = Config { n_layers: 3, window: 9, ..model().config };
+    let synthetic = Synthetic::new(config, WeightType::Int8, 9);
+    let model = Model::open(&synthetic.file).expect("a good file");
+    for kv in [KvType::Int8, KvType::F16, KvType::F32] {
+        let options = Options { context: 70, kv, chunk: 5, draft: 3, ..Options::for_model(&model) };
+        let other: Vec<u32> = (0..187).map(|i| (3 * i + 1) % 50).collect();
+        for len in [0, 30, 333] {
+            let before: Vec<u32> = (0..len).map(|i| i * i % 50).collect();
+            let feed = |session: &mut Session<'_>, tokens: &[u32]| {
+                session.feed(&Machine::SCALAR, tokens).expect("tokens of the vocabulary");
+            };
+            let right = with_session(&model, options, |session| {
+                feed(session, &before);
+                bits_ahead(session)
+            });
+            let found = with_session(&model, options, |session| {
+                feed(session, &before);
+                let state = saved(session);
+                feed(session, &other);
+                restored(session, &state).expect("its own state");
+                bits_ahead(session)
+            });
+            assert!(found == right, "{kv:?}, {len} tokens before");
+        }
+    }
+}
+
 #[test]
 fn states_of_other_sessions_are_refused() {
     let synthetic = model();
