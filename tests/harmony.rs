@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 
-use common::Tiny;
+use common::{Tiny, fails};
 use oarlock::tokenizer::Tokenizer;
 use oarlock_convert::tokenizer::{GgufTokenizer, from_gguf};
 use oarlock_tests::{Finished, TempDir, fixture, run_with_input};
@@ -69,9 +69,14 @@ fn the_date_is_today_unless_another_one_is_given() {
     let today = written(&[]);
     let (_, today) = today.split_once("\nCurrent date: 20").expect("the clock of this machine");
     assert_eq!(today.find('\n'), Some("26-01-31".len()), "{today}");
-    for wrong in ["yesterday", "2026-1-1", "2026-02-32"] {
-        assert_eq!(tiny.run("tokenize", &["x", "--date", wrong]).code(), 2, "{wrong}");
+    for wrong in ["yesterday", "2026-1-1", "2026-02-31"] {
+        let args = ["--messages", "messages.json", "--date", wrong];
+        fails(&tiny.run("tokenize", &args), 2, "it takes a day");
     }
+    // Nothing else has a place for it.
+    fails(&tiny.run("tokenize", &["x", "--date", "none"]), 2, "--date");
+    fails(&tiny.run("tokenize", &["x", "--no-generation-prompt"]), 2, "--no-generation-prompt");
+    fails(&tiny.run("generate", &["-p", "x", "--date", "none"]), 2, "--chat");
 }
 
 /// Greedy, on the day of the golden data.

@@ -163,7 +163,7 @@ pub struct Tokenize {
     #[arg(long, value_name = "FILE.json", group = "source", allow_hyphen_values = true)]
     pub messages: Option<PathBuf>,
     /// Leave out the start of the assistant's answer
-    #[arg(long, requires = "messages")]
+    #[arg(long, conflicts_with_all = ["text", "file"])]
     pub no_generation_prompt: bool,
     /// Add no BOS and no EOS
     #[arg(long)]

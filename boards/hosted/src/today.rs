@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A clock that stands before this year has not been set: no model asked for the date then.
+/// A clock that stands before this year has not been set: this program is younger.
 const FIRST_YEAR: i64 = 2025;
 
 /// Today in UTC, like 2026-01-31; `None` if the clock does not know.
@@ -29,6 +29,16 @@ fn civil(days: i64) -> [i64; 3] {
     [era * 400 + year + i64::from(month <= 2), month, day]
 }
 
+/// Days of a month, as [`civil`] counts them.
+fn days_in(year: u32, month: u32) -> u32 {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
 /// Whether a text is a day as [`today`] writes it.
 pub fn is_day(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
@@ -36,8 +46,11 @@ pub fn is_day(text: &str) -> bool {
         let part = parts.get(i).filter(|part| part.len() == len)?;
         part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<u32>().ok())?
     };
-    let fits = |n: Option<u32>, most| n.is_some_and(|n| (1..=most).contains(&n));
-    parts.len() == 3 && number(0, 4).is_some() && fits(number(1, 2), 12) && fits(number(2, 2), 31)
+    let [Some(year), Some(month), Some(day)] = [number(0, 4), number(1, 2), number(2, 2)] else {
+        return false;
+    };
+    let in_year = parts.len() == 3 && (1..=12).contains(&month);
+    in_year && (1..=days_in(year, month)).contains(&day)
 }
 
 #[cfg(test)]
@@ -62,6 +75,22 @@ mod tests {
         for text in ["2026-1-31", "2026-13-01", "2026-01-32", "2026-01", "2026-01-00", "+026-01-01"]
         {
             assert!(!is_day(text), "{text}");
+        }
+        for text in ["2026-02-29", "2100-02-29", "2026-02-31", "2026-04-31", "2026-01-31-01"] {
+            assert!(!is_day(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn months_are_as_long_as_in_the_calendar() {
+        // An era, of which others are repetitions.
+        let days: Vec<_> = (0..146_097).map(civil).collect();
+        let [mut year, mut month, mut day] = [1970, 1, 1];
+        for found in days {
+            assert_eq!(found, [year, month, day].map(i64::from));
+            let lasts = day < days_in(year, month);
+            (day, month) = if lasts { (day + 1, month) } else { (1, month % 12 + 1) };
+            year += u32::from((month, day) == (1, 1));
         }
     }
 }

@@ -23,13 +23,21 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Outcome<Option<Cli>> {
     }
 }
 
-/// The definition, and that `stream` compares several numbers of sinks.
+/// The definition; that `stream` compares several numbers of sinks; and that a date is for what is
+/// put into a chat template.
 fn command() -> Command {
     let several = |sinks: clap::Arg| {
         let help = "First tokens, kept for ever; several numbers are compared";
         sinks.action(ArgAction::Append).value_delimiter(',').help(help)
     };
-    Cli::command().mut_subcommand("stream", |stream| stream.mut_arg("sinks", several))
+    // Not `requires`: clap lets that be where what is required conflicts with what is there.
+    let of_messages = |date: clap::Arg| date.conflicts_with_all(["text", "file"]);
+    Cli::command()
+        .mut_subcommand("stream", |stream| stream.mut_arg("sinks", several))
+        .mut_subcommand("tokenize", |tokenize| tokenize.mut_arg("date", of_messages))
+        .mut_subcommand("generate", |generate| {
+            generate.mut_arg("date", |date| date.requires("chat"))
+        })
 }
 
 /// Options of `tokenize` that take the next argument, and those that do not.
