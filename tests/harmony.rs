@@ -19,6 +19,11 @@ fn golden() -> Value {
 
 /// The model, which says the same whatever it is asked, with the template that its kind has.
 fn model() -> Tiny {
+    model_that_ends(None)
+}
+
+/// The same, which ends with this token too, if there is one.
+fn model_that_ends(end: Option<u32>) -> Tiny {
     let folder = TempDir::new();
     for entry in fs::read_dir(fixture("harmony")).expect("a folder") {
         let path = entry.expect("a file").path();
@@ -27,6 +32,10 @@ fn model() -> Tiny {
     }
     let template = fixture("chat/gpt_oss.jinja");
     fs::copy(template, folder.join("chat_template.jinja")).expect("a copy");
+    if let Some(end) = end {
+        let ends = json!({ "eos_token_id": [end] });
+        fs::write(folder.join("generation_config.json"), ends.to_string()).expect("written");
+    }
     Tiny::made_of(folder.path(), "f32")
 }
 
@@ -138,25 +147,55 @@ fn thoughts_are_left_out_when_the_ring_has_come_round() {
     let done = talk(&tiny, &args, &"hello there\n".repeat(30));
     assert_eq!(done.text(), format!("{answer}\n").repeat(30));
     let all = transcript(&tiny, "long");
-    let thought = tiny.run("tokenize", &[golden["thought"].as_str().expect("a text")]).ok().text();
-    let thought: Value = serde_json::from_str(&thought).expect("JSON");
-    let thought = ids(&thought);
+    let thought = golden_ids(&tiny, golden["thought"].as_str().expect("a text"));
     assert!(all.len() > 600 && !all.windows(thought.len()).any(|ids| ids == thought));
 }
 
+/// The ids of a text of the golden data.
+fn golden_ids(tiny: &Tiny, text: &str) -> Vec<u32> {
+    let found = tiny.run("tokenize", &["--", text]).ok().text();
+    ids(&serde_json::from_str(&found).expect("JSON"))
+}
+
+/// Wherever that is, the stream is one that the template goes on with: no half of what stands
+/// between a thought and an answer is left in it.
 #[test]
 fn an_answer_that_was_cut_short_keeps_its_thoughts() {
     let (tiny, golden) = (model(), golden());
-    let done = talk(&tiny, &["-n", "4", "--session", "short"], "hello\n");
+    let of = |key: &str| golden_ids(&tiny, golden[key].as_str().expect("a text"));
+    let (thought, answer) = (of("thought"), of("answer"));
+    let mark = golden_ids(&tiny, "<|channel|>final<|message|>");
+    let prompt = ids(&golden["cases"][0]["open_ids"]);
+    let said = golden["answer"].as_str().expect("a text");
+    for n in 1..=thought.len() + mark.len() + answer.len() {
+        let (limit, name) = (n.to_string(), format!("cut {n}"));
+        let done = talk(&tiny, &["-n", &limit, "--session", &name], "Hello!\n");
+        let first = transcript(&tiny, &name);
+        let spoken = n.saturating_sub(thought.len() + mark.len());
+        let silent = done.stderr.contains(&format!("it thought for all of {n} tokens"));
+        assert_eq!(silent, spoken == 0, "{}", done.stderr);
+        let kept = match spoken {
+            0 => thought[..n.min(thought.len())].to_vec(),
+            _ => [&mark, &answer[..spoken]].concat(),
+        };
+        assert_eq!(first, [&prompt[..], &kept].concat(), "{n}");
+        assert_eq!(talk(&tiny, &["--session", &name], "and\n").text(), format!("{said}\n"));
+        assert!(transcript(&tiny, &name).starts_with(&first), "{n}");
+    }
+}
+
+#[test]
+fn an_answer_that_never_comes_is_told_of() {
+    let (tiny, golden) = (model(), golden());
+    let done = talk(&tiny, &["-p", "hello", "-n", "0"], "");
+    assert!(!done.stderr.contains("(it "), "nothing was wanted: {}", done.stderr);
+    let channel = golden_ids(&tiny, "<|channel|>");
+    let tiny = model_that_ends(channel.first().copied());
+    let done = talk(&tiny, &["--session", "ended"], "hello\n");
     assert_eq!(done.text(), "\n");
-    assert!(done.stderr.contains("it thought for all of 4 tokens"), "{}", done.stderr);
-    let first = transcript(&tiny, "short");
-    let thought = tiny.run("tokenize", &[golden["thought"].as_str().expect("a text")]).ok().text();
-    let thought: Value = serde_json::from_str(&thought).expect("JSON");
-    assert!(first.ends_with(&ids(&thought)[..4]));
-    let answer = golden["answer"].as_str().expect("a text");
-    assert_eq!(talk(&tiny, &["--session", "short"], "and\n").text(), format!("{answer}\n"));
-    assert!(transcript(&tiny, "short").starts_with(&first));
+    assert!(done.stderr.contains("(it ended without an answer)"), "{}", done.stderr);
+    let thought = golden_ids(&tiny, golden["thought"].as_str().expect("a text"));
+    assert!(transcript(&tiny, "ended").ends_with(&thought));
 }
 
 /// GGUF names one end alone, and what ends other answers ends what this one thinks.

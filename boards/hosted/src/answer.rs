@@ -33,8 +33,8 @@ pub struct Speaker<'a> {
     pub heard: Option<Vec<u32>>,
     /// What stands before the text of an answer, if the model thinks before it answers.
     pub mark: Option<&'a str>,
-    /// The session as it was before the last answer, if that is wanted: empty if that has not
-    /// begun.
+    /// The session as it was before the last answer, if that is wanted and there is memory for
+    /// it: empty if that has not begun.
     pub before: Option<Vec<u8>>,
 }
 
@@ -104,9 +104,21 @@ impl Speaker<'_> {
         Ok(true)
     }
 
-    /// Keeps the session as it is, if that is wanted.
+    /// Keeps the session as it is, if that is wanted. Where the memory does not suffice it is
+    /// wanted no more: it will not later either, when more is filled.
     fn remember(&mut self) {
         let Some(before) = &mut self.before else { return };
+        let mut len = 0;
+        let Ok(()) = self.session.save::<Infallible>(&mut |bytes| {
+            len += bytes.len();
+            Ok(())
+        });
+        // Grown piece by piece it could take twice that, and would end the program for want of it.
+        if before.try_reserve_exact(len).is_err() {
+            note!("(no {len} bytes of memory to keep thoughts out of the stream: they stay in it)");
+            self.before = None;
+            return;
+        }
         let Ok(()) = self.session.save::<Infallible>(&mut |bytes| {
             before.extend_from_slice(bytes);
             Ok(())
@@ -130,8 +142,13 @@ impl Speaker<'_> {
         let done = self.speak_into(limits, answer, &mut voice);
         answer.time = start.elapsed();
         let done = done.and_then(|()| voice.finish());
-        if voice.only_thought() && answer.tokens == limits.tokens {
-            note!("(it thought for all of {} tokens: give more with -n)", limits.tokens);
+        let unanswered = voice.only_thought() && !answer.interrupted && limits.tokens > 0;
+        match done {
+            Ok(()) if unanswered && answer.tokens == limits.tokens => {
+                note!("(it thought for all of {} tokens: give more with -n)", limits.tokens);
+            }
+            Ok(()) if unanswered => note!("(it ended without an answer)"),
+            _ => {}
         }
         self.stops = stops;
         done

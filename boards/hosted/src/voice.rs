@@ -40,7 +40,10 @@ impl<'a> Voice<'a> {
                 self.thoughts.push(bytes);
                 Ok(())
             }
-            Heard::Markup => Ok(()),
+            Heard::Markup => {
+                self.thoughts.end(); // Another message of them is another line.
+                Ok(())
+            }
         }
     }
 
@@ -67,30 +70,83 @@ fn show(text: &str) -> Outcome {
 
 /// Thoughts on their way to whoever watches.
 struct Thoughts {
-    utf8: Utf8Stream,
     watched: bool,
-    begun: bool,
+    dimmed: Dimmed,
 }
 
 impl Thoughts {
     fn new() -> Self {
-        Self { utf8: Utf8Stream::new(), watched: io::stderr().is_terminal(), begun: false }
+        Self { watched: io::stderr().is_terminal(), dimmed: Dimmed::default() }
     }
 
     fn push(&mut self, bytes: &[u8]) {
-        if !self.watched {
-            return;
+        if self.watched {
+            tell(&self.dimmed.push(bytes));
         }
-        self.begun = true;
-        let mut text = String::new();
-        self.utf8.push(bytes, &mut |part| text.push_str(part));
-        // Each piece by itself, so that a program that is ended leaves no dimmed terminal.
-        let _ = io::stderr().write_all(format!("\x1b[2m{text}\x1b[0m").as_bytes());
     }
 
     fn end(&mut self) {
+        tell(&self.dimmed.end());
+    }
+}
+
+/// Thoughts are not what was asked for: that they cannot be written ends nothing.
+fn tell(text: &str) {
+    if !text.is_empty() {
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Lines of dimmed text, each piece of which is dimmed by itself, so that a program that is ended
+/// leaves no dimmed terminal.
+#[derive(Default)]
+struct Dimmed {
+    utf8: Utf8Stream,
+    /// Whether something stands on the line.
+    begun: bool,
+}
+
+impl Dimmed {
+    /// Takes the bytes of a token and gives what can be written now.
+    fn push(&mut self, bytes: &[u8]) -> String {
+        let mut text = String::new();
+        self.utf8.push(bytes, &mut |part| text.push_str(part));
+        self.dim(&text)
+    }
+
+    /// Ends the line, if there is one, with what waits.
+    fn end(&mut self) -> String {
+        let mut text = String::new();
+        self.utf8.finish(&mut |part| text.push_str(part));
+        let mut last = self.dim(&text);
         if std::mem::take(&mut self.begun) {
-            let _ = io::stderr().write_all(b"\n");
+            last.push('\n');
         }
+        last
+    }
+
+    fn dim(&mut self, text: &str) -> String {
+        if text.is_empty() {
+            return String::new();
+        }
+        self.begun = true;
+        format!("\x1b[2m{text}\x1b[0m")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Dimmed;
+
+    #[test]
+    fn each_thought_is_a_line_of_whole_characters() {
+        let mut dimmed = Dimmed::default();
+        assert_eq!(dimmed.end(), "", "nothing has begun");
+        assert_eq!(dimmed.push(b"a"), "\x1b[2ma\x1b[0m");
+        assert_eq!(dimmed.push(&[0xC3]), "", "half a character waits");
+        assert_eq!(dimmed.end(), "\x1b[2m\u{FFFD}\x1b[0m\n");
+        assert_eq!(dimmed.push(&[0xC3]), "");
+        assert_eq!(dimmed.push(&[0xA9]), "\x1b[2m\u{E9}\x1b[0m");
+        assert_eq!([dimmed.end(), dimmed.end()], ["\n", ""]);
     }
 }

@@ -31,6 +31,8 @@ pub struct Talk<'a> {
     pub sampling: &'a args::Sampling,
     /// The model's fingerprint, in the files of its conversations.
     pub model: [u8; 32],
+    /// Whether anything can follow the first answer.
+    pub goes_on: bool,
 }
 
 /// A conversation.
@@ -69,7 +71,7 @@ impl<'a> Conversation<'a> {
         let tokenizer = talk.words.tokenizer;
         let (sampler, unfed, heard) = (Sampler::new(sampling, 0), Vec::new(), Some(Vec::new()));
         let mark = talk.chat.mark();
-        let before = mark.map(|_| Vec::new());
+        let before = mark.filter(|_| talk.goes_on).map(|_| Vec::new());
         let speaker =
             Speaker { session, machine, sampler, tokenizer, stops, unfed, heard, mark, before };
         Self {
@@ -241,26 +243,43 @@ impl<'a> Conversation<'a> {
     }
 
     /// Takes what the model thought out of the stream, once it has answered, as its template leaves
-    /// it out of past answers. The answer itself is read again with the next message.
+    /// it out of past answers. Without an answer, what it thought is all that there is: of the
+    /// markup behind it, which may break off anywhere, the next message brings what belongs there.
     fn forget_thoughts(&mut self) -> Outcome {
-        let Speaker { session, tokenizer, unfed, mark, before, .. } = &mut self.speaker;
-        let (Some(mark), Some(before)) = (*mark, before) else { return Ok(()) };
-        let Some(turn) = self.transcript.turns.last() else { return Ok(()) };
+        let Speaker { tokenizer, mark, .. } = &self.speaker;
+        let Some(mark) = *mark else { return Ok(()) };
+        let Some(start) = self.transcript.turns.last().map(|turn| turn.answer) else {
+            return Ok(());
+        };
         let mut listener = Listener::new(Some(mark));
         let mut hears = |id: u32| listener.hear(tokenizer.bytes(id), tokenizer.is_special(id));
-        let said = self.transcript.ids.get(turn.answer..).unwrap_or_default();
-        let answer = said.iter().copied().filter(|&id| hears(id) == Heard::Answer);
-        let answer: Vec<u32> = answer.collect();
-        let mark = self.talk.words.encode(mark, Special::All)?;
-        let thinks = said.len() > mark.len() + answer.len();
-        if !thinks || answer.is_empty() || before.is_empty() {
-            return Ok(()); // Cut short, what it thought is all that there is.
+        let said = self.transcript.ids.get(start..).unwrap_or_default();
+        let heard: Vec<(u32, Heard)> = said.iter().map(|&id| (id, hears(id))).collect();
+        let answer = heard.iter().filter(|(_, heard)| *heard == Heard::Answer);
+        let answer: Vec<u32> = answer.map(|&(id, _)| id).collect();
+        if answer.is_empty() {
+            let last = heard.iter().rposition(|(_, heard)| *heard == Heard::Thought);
+            let len = start + last.map_or(0, |last| last + 1);
+            if len < self.transcript.ids.len() {
+                self.rewind(len, len)?;
+            }
+            return Ok(());
         }
-        let mut state = &before[..];
+        let kept = [self.talk.words.encode(mark, Special::All)?, answer].concat();
+        if said.len() > kept.len() { self.answer_with(start, &kept) } else { Ok(()) }
+    }
+
+    /// Puts this in the place of the answer that began at `start`, to be read with the next message.
+    /// Without a session from before it the answer stays as it is.
+    fn answer_with(&mut self, start: usize, kept: &[u32]) -> Outcome {
+        let Speaker { session, unfed, before, .. } = &mut self.speaker;
+        let Some(mut state) = before.as_deref().filter(|state| !state.is_empty()) else {
+            return Ok(());
+        };
         let back = session.restore(&mut |place| state.read_exact(place));
         back.map_err(|error| fault("session", error, "start anew with /clear"))?;
-        self.transcript.ids.truncate(turn.answer);
-        self.transcript.ids.extend(mark.into_iter().chain(answer));
+        self.transcript.ids.truncate(start);
+        self.transcript.ids.extend_from_slice(kept);
         let fed = usize::try_from(session.len()).unwrap_or(usize::MAX);
         *unfed = self.transcript.ids.get(fed..).unwrap_or_default().to_vec();
         Ok(())

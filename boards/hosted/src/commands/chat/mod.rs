@@ -51,7 +51,8 @@ pub fn run(args: &args::Chat) -> Outcome {
     let interactive = message.is_none() && std::io::stdin().is_terminal();
     let limit = args.limit.unwrap_or(if interactive { u64::MAX } else { args::DEFAULT_LIMIT });
     let (fingerprint, chosen) = (file.fingerprint(&model), &args.sampling);
-    let talk = Talk { chat, words, limit, pin: args.pin, sampling: chosen, model: fingerprint };
+    let (pin, goes_on) = (args.pin, message.is_none() || args.session.is_some());
+    let talk = Talk { chat, words, limit, pin, sampling: chosen, model: fingerprint, goes_on };
     let sampling = sampling::merge(chosen, model.sampling());
     let mut conversation = Conversation::new(talk, session, machine, sampling, stops);
     let kept = args.session.as_deref();
