@@ -81,6 +81,10 @@ impl<'m> Rules<'m> {
 
     /// Gives what a cluster becomes, behind a space or not; whether there is one now.
     fn rewrite_cluster(self, text: &str, mut after_space: bool, put: &mut dyn FnMut(&str)) -> bool {
+        if !cfg!(feature = "charsmap") {
+            // There are no clusters, which a compiler does not see.
+            return after_space;
+        }
         self.charsmap.rewrite(text, &mut |piece| {
             for c in piece.chars() {
                 let dropped = self.has(COLLAPSE) && after_space && c == ' ';
