@@ -23,16 +23,18 @@ pub struct Underivable(pub String);
 pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
     let asks = template.contains(CLOCK);
     let plain = derive_with(template, specials, Given::default());
-    let dated = plain.or_else(|why| match asks {
-        true => derive_with(template, specials, Given { date: true, thoughts: false }),
-        false => Err(why),
-    });
-    dated.or_else(|why| match template.contains(THOUGHTS) {
-        true => {
-            let given = Given { date: asks, thoughts: true };
+    let dated = if plain.is_err() && asks {
+        derive_with(template, specials, Given { date: true, thoughts: false })
+    } else {
+        plain
+    };
+    dated.or_else(|why| {
+        let given = Given { date: asks, thoughts: template.contains(THOUGHTS) };
+        if given.thoughts {
             derive_with(template, specials, given).map_err(|_| why)
+        } else {
+            Err(why)
         }
-        false => Err(why),
     })
 }
 

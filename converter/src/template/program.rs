@@ -8,7 +8,7 @@ use oarlock::chat::{
 use super::Underivable;
 use super::render::Message;
 
-/// A table of gaps and two habits.
+/// A table of gaps, and habits of the template.
 #[derive(Clone, Default)]
 pub(super) struct Program {
     /// By step before and step after.

@@ -6,8 +6,8 @@
 
 use super::grapheme::cluster_len;
 
-/// Clusters of so many bytes, or more, are not looked up whole.
-const LONG: usize = 6;
+/// Bytes of the longest key that is looked for: longer clusters are not looked up whole.
+pub const LONGEST_KEY: usize = 5;
 /// Bytes that a key becomes, at most. SentencePiece's own has 33 (U+FDFA).
 pub const LONGEST_TEXT: usize = 255;
 
@@ -35,13 +35,13 @@ impl<'m> Charsmap<'m> {
 
     /// Whether a cluster becomes another text.
     pub(super) fn changes(&self, cluster: &str) -> bool {
-        let whole = cluster.len() < LONG && self.shortest(cluster).is_some();
+        let whole = cluster.len() <= LONGEST_KEY && self.shortest(cluster).is_some();
         whole || characters(cluster).any(|c| self.shortest(c).is_some())
     }
 
     /// Gives what a cluster becomes, in pieces.
     pub(super) fn rewrite(&self, cluster: &str, put: &mut dyn FnMut(&str)) {
-        match self.shortest(cluster).filter(|_| cluster.len() < LONG) {
+        match self.shortest(cluster).filter(|_| cluster.len() <= LONGEST_KEY) {
             Some(text) => put(text),
             None => characters(cluster).for_each(|c| put(self.shortest(c).unwrap_or(c))),
         }
@@ -56,24 +56,35 @@ impl<'m> Charsmap<'m> {
     /// What the shortest key becomes that a text begins with. Nothing asks for longer ones than
     /// these, and without an end a table that leads in a circle would be followed through it all.
     fn shortest(&self, text: &str) -> Option<&'m str> {
-        let mut at = offset(self.unit(0)?);
-        for &byte in text.as_bytes().iter().take(LONG - 1).take_while(|&&byte| byte != 0) {
+        let mut at = children(0, self.unit(0)?);
+        for &byte in text.as_bytes().iter().take(LONGEST_KEY).take_while(|&&byte| byte != 0) {
             at ^= usize::from(byte);
             let unit = self.unit(at)?;
-            // The upper bit is of a unit that holds a value.
-            if unit & (1 << 31 | 0xFF) != u32::from(byte) {
+            if !is_of(unit, byte) {
                 return None;
             }
-            at ^= offset(unit);
-            if unit & 1 << 8 != 0 {
-                return self.text((self.unit(at)? & !(1 << 31)) as usize);
+            at = children(at, unit);
+            if ends_key(unit) {
+                return self.text(self.text_start(at)?);
             }
         }
         None
     }
 
-    fn unit(&self, at: usize) -> Option<u32> {
+    /// The unit at this place, of which the first is where keys begin.
+    pub fn unit(&self, at: usize) -> Option<u32> {
         self.units.get(at).copied().map(u32::from_le_bytes)
+    }
+
+    /// Where the text of a key begins among [`Self::texts`], the children of whose last unit are here.
+    pub fn text_start(&self, children: usize) -> Option<usize> {
+        // The upper bit says that a unit holds a value.
+        self.unit(children).map(|unit| (unit & !(1 << 31)) as usize)
+    }
+
+    /// What keys become, each up to a zero.
+    pub const fn texts(&self) -> &'m [u8] {
+        self.texts
     }
 
     fn text(&self, start: usize) -> Option<&'m str> {
@@ -84,9 +95,19 @@ impl<'m> Charsmap<'m> {
     }
 }
 
-/// Where a unit's children lie, from its own place: by exclusive or.
-const fn offset(unit: u32) -> usize {
-    (unit as usize >> 10) << ((unit & 1 << 9) >> 6)
+/// Where the children of the unit at `at` lie, by exclusive or with their bytes.
+pub const fn children(at: usize, unit: u32) -> usize {
+    at ^ (unit as usize >> 10) << ((unit & 1 << 9) >> 6)
+}
+
+/// Whether a unit is reached by this byte, and holds no value.
+pub const fn is_of(unit: u32, byte: u8) -> bool {
+    unit & (1 << 31 | 0xFF) == byte as u32
+}
+
+/// Whether a key ends with this unit: the first of its children holds the value.
+pub const fn ends_key(unit: u32) -> bool {
+    unit & 1 << 8 != 0
 }
 
 /// The characters of a text, each a text.

@@ -8,7 +8,7 @@
 //! wrong ids and nothing worse.
 
 mod added;
-mod charsmap;
+pub mod charsmap;
 mod compose;
 mod grapheme;
 mod merge;
@@ -20,7 +20,7 @@ mod unigram;
 mod utf8;
 
 pub use added::Special;
-pub use charsmap::{Charsmap, LONGEST_TEXT};
+pub use charsmap::Charsmap;
 pub use split::Splitter;
 pub use utf8::Utf8Stream;
 
