@@ -240,14 +240,28 @@ impl<'m> Oracle<'m> {
             sum = fma(before.sum, alpha, sum);
             acc = before.acc.iter().map(|a| a * alpha).collect();
         }
-        for (p, &(j, _)) in p.iter().zip(keys) {
-            let weight =
-                if self.options.kv == KvType::Int8 { p * of_values.value_scales[j] } else { *p };
+        let keys: Vec<usize> = keys.iter().map(|(j, _)| *j).collect();
+        self.weigh(&p, &keys, of_values, &mut acc);
+        Softmax { max: most, sum, acc }
+    }
+
+    /// Adds the values of a tile's keys times their weights.
+    fn weigh(&self, p: &[f32], keys: &[usize], of_values: &History, acc: &mut [f32]) {
+        if self.options.kv == KvType::Int8 {
+            let weight = |(p, j): (&f32, &usize)| p * of_values.value_scales[*j];
+            let weights: Vec<f32> = p.iter().zip(keys).map(weight).collect();
+            let (quants, scale) = quantized_block(&weights);
+            for (dim, acc) in acc.iter_mut().enumerate() {
+                let products = quants.iter().zip(keys).map(|(q, j)| q * of_values.values[*j][dim]);
+                *acc = fma(products.sum(), scale, *acc);
+            }
+            return;
+        }
+        for (p, &j) in p.iter().zip(keys) {
             for (acc, v) in acc.iter_mut().zip(&of_values.values[j]) {
-                *acc = fma(weight, *v, *acc);
+                *acc = fma(*p, *v, *acc);
             }
         }
-        Softmax { max: most, sum, acc }
     }
 
     fn turned(&self, layer: usize, head: &[f32], position: u64) -> Vec<f32> {

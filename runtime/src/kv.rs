@@ -7,7 +7,8 @@
 //! ```text
 //! keys, int8       [2 halves][padded dims / 4][16 keys][4] i8: a lane is a key
 //! keys, f16, f32   [32 keys][padded dims]
-//! values, any      [32 keys][padded dims]: a lane is a dimension
+//! values, int8     [padded dims / 16][32 keys / 4][16 dims][4] i8: a lane is a dimension
+//! values, f16, f32 [32 keys][padded dims]
 //! key scales, int8 [padded dims / 32][32 keys] f32
 //! value scales     [32 keys] f32, of int8
 //! ```
@@ -69,6 +70,11 @@ impl KvType {
 pub const fn int8_key_offset(padded: usize, key: usize, dim: usize) -> usize {
     let (half, lane) = (key / 16, key % 16);
     half * 16 * padded + (dim / 4) * 64 + lane * 4 + dim % 4
+}
+
+/// Offset in an int8 value tile of dimension `dim` of the value of key `key`.
+pub const fn int8_value_offset(key: usize, dim: usize) -> usize {
+    (dim / 16) * 16 * TILE_KEYS + (key / 4) * 64 + (dim % 16) * 4 + key % 4
 }
 
 /// Index among an int8 head's key scales, tiles counted, of block `block` of the key in

@@ -260,14 +260,12 @@ pub fn attend(
         let rescale = exp(before.max - max);
         let mut lanes = [0.0; 16];
         let mut acc: Vec<f32> = before.acc.iter().map(|acc| acc * rescale).collect();
-        for (&key, score) in here.iter().zip(scores) {
-            let p = exp(score - max);
+        let p: Vec<f32> = scores.iter().map(|score| exp(score - max)).collect();
+        for (key, p) in here.iter().zip(&p) {
             lanes[key % 16] += p;
-            let (weight, value) = weighted(cache, p, &values[key]);
-            for (acc, v) in acc.iter_mut().zip(value) {
-                *acc = weight.mul_add(v, *acc);
-            }
         }
+        let values: Vec<&[f32]> = here.iter().map(|&key| &*values[key]).collect();
+        weigh(cache, &p, &values, &mut acc);
         state = Some(State { max, sum: before.sum.mul_add(rescale, tree(lanes)), acc });
     }
     state
@@ -285,15 +283,23 @@ fn score(cache: Cache, query: &[f32], key: &[f32]) -> f32 {
     }
 }
 
-/// What a value is multiplied by, and the value as cached.
-fn weighted(cache: Cache, p: f32, value: &[f32]) -> (f32, Vec<f32>) {
-    match cache {
-        Cache::Int8 => {
-            let v = quantize(value);
-            (p * v.scale, v.q.iter().map(|q| *q as f32).collect())
+/// Adds the values of a tile's keys times their weights.
+fn weigh(cache: Cache, p: &[f32], values: &[&[f32]], acc: &mut [f32]) {
+    if cache == Cache::Int8 {
+        let values: Vec<Quantized> = values.iter().map(|value| quantize(value)).collect();
+        let weights: Vec<f32> = p.iter().zip(&values).map(|(p, v)| p * v.scale).collect();
+        let weights = quantize(&weights);
+        for (dim, acc) in acc.iter_mut().enumerate() {
+            let dot: i32 = weights.q.iter().zip(&values).map(|(w, v)| w * v.q[dim]).sum();
+            *acc = (dot as f32).mul_add(weights.scale, *acc);
         }
-        Cache::F16 => (p, value.iter().map(|v| f16(to_f16(*v))).collect()),
-        Cache::F32 => (p, value.to_vec()),
+        return;
+    }
+    for (p, value) in p.iter().zip(values) {
+        for (acc, v) in acc.iter_mut().zip(*value) {
+            let v = if cache == Cache::F16 { f16(to_f16(*v)) } else { *v };
+            *acc = p.mul_add(v, *acc);
+        }
     }
 }
 

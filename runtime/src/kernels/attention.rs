@@ -13,22 +13,26 @@
 
 mod bend;
 mod cached;
+mod kinds;
 mod partial;
 mod queries;
 mod scores;
 mod softmax;
+mod tile;
+mod values;
 
 use core::marker::PhantomData;
 use core::ops::Range;
 
 use super::isa::{Isa, Op};
-use super::simd::{MOST_PARTS, Simd};
+use super::simd::Simd;
 use crate::kv::{KvType, TILE_KEYS};
-use crate::layout::{BLOCK_COLS, TILE_ROWS};
+use crate::layout::BLOCK_COLS;
 
 use cached::padded;
-use scores::{Cache, CacheF16, CacheF32, CacheInt8, Rows, Scores, Tile};
+use kinds::{Cache, F16, F32, Int8};
 use softmax::softmax;
+use tile::{Rows, Scores, Seen, Tile};
 
 pub use bend::{Bend, Slopes};
 pub(crate) use cached::MOST_HEAD_DIM;
@@ -42,7 +46,7 @@ const TOGETHER: usize = 6;
 /// The same where one register holds 16 dimensions.
 const MOST_TOGETHER: usize = 12;
 /// Queries that share every load of a key, whose products want more registers.
-const TOGETHER_FOR_SCORES: usize = 3;
+const TOGETHER_FOR_PRODUCTS: usize = 3;
 
 /// Goes through the tiles of a run, ascending, for all queries.
 ///
@@ -62,9 +66,9 @@ pub fn attend(
 ) {
     check(queries, kv, partial);
     match kv.kind {
-        KvType::Int8 => isa.run(Attend::<CacheInt8>::new(queries, kv, &visible, bend, partial)),
-        KvType::F16 => isa.run(Attend::<CacheF16>::new(queries, kv, &visible, bend, partial)),
-        KvType::F32 => isa.run(Attend::<CacheF32>::new(queries, kv, &visible, bend, partial)),
+        KvType::Int8 => isa.run(Attend::<Int8>::new(queries, kv, &visible, bend, partial)),
+        KvType::F16 => isa.run(Attend::<F16>::new(queries, kv, &visible, bend, partial)),
+        KvType::F32 => isa.run(Attend::<F32>::new(queries, kv, &visible, bend, partial)),
     }
 }
 
@@ -151,6 +155,7 @@ impl<C: Cache> Op for Attend<'_, '_, C> {
         let tile = TILE_KEYS * padded(self.kv.head_dim) * C::KIND.bytes();
         let tiles = self.kv.keys.len() / tile.max(1);
         let by_all = self.seen_by_all();
+        let mut scores = [[0.0; TILE_KEYS]; MOST_TOGETHER];
         for tile in 0..tiles {
             let whole = by_all.start <= tile * TILE_KEYS && (tile + 1) * TILE_KEYS <= by_all.end;
             let mut query = 0;
@@ -163,18 +168,27 @@ impl<C: Cache> Op for Attend<'_, '_, C> {
                 let together = match same {
                     MOST_TOGETHER.. if S::PARTS == 1 => MOST_TOGETHER,
                     TOGETHER.. => TOGETHER,
-                    TOGETHER_FOR_SCORES.. => TOGETHER_FOR_SCORES,
+                    TOGETHER_FOR_PRODUCTS.. => TOGETHER_FOR_PRODUCTS,
                     few => few,
                 };
                 if !seen.is_empty() {
                     match together {
-                        1 => step::<S, C, 1>(s, &mut self, tile, query, seen),
-                        2 => step::<S, C, 2>(s, &mut self, tile, query, seen),
-                        TOGETHER_FOR_SCORES => step::<S, C, 3>(s, &mut self, tile, query, seen),
-                        MOST_TOGETHER if S::PARTS == 1 => {
-                            step::<S, C, MOST_TOGETHER>(s, &mut self, tile, query, seen);
+                        1 => step::<S, C, 1>(s, &mut self, tile, query, seen, &mut scores),
+                        2 => step::<S, C, 2>(s, &mut self, tile, query, seen, &mut scores),
+                        TOGETHER_FOR_PRODUCTS => {
+                            step::<S, C, 3>(s, &mut self, tile, query, seen, &mut scores)
                         }
-                        _ => step::<S, C, TOGETHER>(s, &mut self, tile, query, seen),
+                        MOST_TOGETHER if S::PARTS == 1 => {
+                            step::<S, C, MOST_TOGETHER>(
+                                s,
+                                &mut self,
+                                tile,
+                                query,
+                                seen,
+                                &mut scores,
+                            );
+                        }
+                        _ => step::<S, C, TOGETHER>(s, &mut self, tile, query, seen, &mut scores),
                     }
                 }
                 query += together;
@@ -191,78 +205,48 @@ fn step<S: Simd, C: Cache, const Q: usize>(
     tile: usize,
     query: usize,
     seen: Range<usize>,
+    scores: &mut Scores<MOST_TOGETHER>,
 ) {
+    let Some(scores) = scores.first_chunk_mut::<Q>() else { return };
     let (number, tile, rows) = (tile, all.tile(tile), all.rows(query));
-    let mut weights: Scores<Q> = [[0.0; TILE_KEYS]; Q];
-    let mut rescale = [0.0; Q];
-    if Q >= TOGETHER {
-        let parts = weights.as_chunks_mut::<TOGETHER_FOR_SCORES>().0.iter_mut().enumerate();
-        for (i, part) in parts {
-            let rows = all.rows(query + i * TOGETHER_FOR_SCORES);
-            // SAFETY: `check` saw the shapes; these queries are some of the `Q` from `query` on.
-            unsafe { C::scores(s, tile, rows, seen.clone(), part) };
+    let seen = Seen::new(&seen);
+    // SAFETY: `check` saw the shapes, and `tile` and the queries are of them.
+    unsafe {
+        match Q {
+            MOST_TOGETHER => some_scores::<S, C, Q, TOGETHER>(s, tile, rows, seen, scores),
+            TOGETHER if S::PARTS > 1 => {
+                some_scores::<S, C, Q, TOGETHER_FOR_PRODUCTS>(s, tile, rows, seen, scores);
+            }
+            _ => C::scores(s, tile, rows, seen, scores),
         }
-    } else {
-        // SAFETY: `check` saw the shapes, and `tile` and `query` are of them.
-        unsafe { C::scores(s, tile, rows, seen.clone(), &mut weights) };
     }
     if let Some(bend) = all.bend {
-        bend.bend(s, number, query, &mut weights);
+        bend.bend(s, number, query, scores);
     }
     let own = query..query + Q;
     let (max, sum) = (&mut all.partial.max[own.clone()], &mut all.partial.sum[own]);
-    if let (Ok(max), Ok(sum)) = (max.try_into(), sum.try_into()) {
-        // SAFETY: an int8 tile has 32 scales.
-        rescale = unsafe {
-            softmax::<S, C, Q>(s, &mut weights, tile.value_scales, seen.clone(), max, sum)
-        };
-    }
+    let (Ok(max), Ok(sum)) = (max.try_into(), sum.try_into()) else { return };
+    let rescale = softmax::<S, Q>(s, scores, seen, max, sum);
+    let rescale = &mut rescale.first_chunk::<Q>().unwrap_or(&[0.0; Q]);
     let acc = &mut all.partial.acc[query * rows.dims..(query + Q) * rows.dims];
-    // SAFETY: the tile has 32 rows of `dims` values; `acc` has `Q` of them.
-    unsafe { weigh::<S, C, Q>(s, tile.values, seen, &weights, rescale, acc) };
+    // SAFETY: the tile has 32 values of `dims`; `acc` has `Q` of them.
+    unsafe { C::weigh(s, tile, seen, scores, rescale, acc) };
 }
 
-/// Adds a tile's values times their weights, keys ascending, to rescaled sums.
+/// Scores of `SOME` queries at a time.
 ///
 /// # Safety
-/// `values` points to 32 rows of `acc.len() / Q` values, a multiple of 16; `seen` lies
-/// within 32.
+/// As [`Cache::scores`] asks.
 #[inline(always)]
-unsafe fn weigh<S: Simd, C: Cache, const Q: usize>(
+unsafe fn some_scores<S: Simd, C: Cache, const Q: usize, const SOME: usize>(
     s: S,
-    values: *const u8,
-    seen: Range<usize>,
-    weights: &Scores<Q>,
-    rescale: [f32; Q],
-    acc: &mut [f32],
+    tile: Tile,
+    rows: Rows,
+    seen: Seen,
+    scores: &mut Scores<Q>,
 ) {
-    let dims = acc.len() / Q;
-    for dim in (0..dims).step_by(TILE_ROWS) {
-        let mut sums = [[s.splat(0.0); MOST_PARTS]; Q];
-        for q in 0..Q {
-            for part in 0..S::PARTS {
-                // SAFETY: 16 values from `dim` on lie in each row.
-                let v = unsafe { s.load(acc.as_ptr().add(q * dims + dim + part * S::LANES)) };
-                sums[q][part] = s.mul(v, s.splat(rescale[q]));
-            }
-        }
-        for key in seen.clone() {
-            let at = key * dims + dim;
-            // SAFETY: 16 values from `dim` on lie in each row.
-            let v = unsafe { C::load(s, values.add(at * C::KIND.bytes())) };
-            for q in 0..Q {
-                let weight = s.splat(weights[q][key]);
-                for part in 0..S::PARTS {
-                    sums[q][part] = s.fma(weight, v[part], sums[q][part]);
-                }
-            }
-        }
-        for q in 0..Q {
-            for part in 0..S::PARTS {
-                let to = acc.as_mut_ptr().wrapping_add(q * dims + dim + part * S::LANES);
-                // SAFETY: 16 values from `dim` on lie in each row.
-                unsafe { s.store(to, sums[q][part]) };
-            }
-        }
+    for (i, scores) in scores.as_chunks_mut::<SOME>().0.iter_mut().enumerate() {
+        // SAFETY: as the caller promises.
+        unsafe { C::scores(s, tile, rows.from(i * SOME), seen, scores) };
     }
 }

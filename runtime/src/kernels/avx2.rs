@@ -3,12 +3,15 @@
 //! What the CPUs that have them differ in is the integer dot product, and only that is a
 //! parameter here ([`Dot`]): `avx2_madd.rs` is for every one of them, `avx_vnni.rs` for
 //! those from 2021 on (Alder Lake, N100, Zen 5).
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::indexing_slicing)]
+// Registers come in arrays that are walked in step: an index says so, iterators would not.
+#![allow(clippy::needless_range_loop)]
 
 use core::arch::x86_64::*;
 
 use super::several::Each;
 use super::simd::{MOST_PARTS, Simd};
+use crate::layout::{GROUPS, TILE_ROWS};
 
 /// Proof of AVX2, FMA and F16C, and of the instructions of `D`.
 #[derive(Clone, Copy)]
@@ -41,6 +44,9 @@ pub(crate) trait Dot: Copy {
     /// Adds the products of int8 with activation group `G`.
     fn dot_i8<const G: usize>(self, z: Both, w: [Self::W8; 2], a: &Self::A8) -> Both;
     fn sum4(self, z: __m256i) -> __m256i;
+    /// Adds the products of int8, as it lies in memory, with activation group `G`, whose are within
+    /// 0 … 127, in 32 bits.
+    fn dot_u7<const G: usize>(self, z: Both, w: Both, a: &[i32; GROUPS]) -> Both;
 }
 
 /// 16 rows.
@@ -69,6 +75,7 @@ unsafe impl<D: Dot> Simd for Avx2<D> {
     type W8 = D::W8;
     type A4 = D::A4;
     type A8 = D::A8;
+    type A7 = [i32; GROUPS];
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m256 {
@@ -89,14 +96,6 @@ unsafe impl<D: Dot> Simd for Avx2<D> {
             let v = _mm256_max_ps(_mm256_min_ps(v, most), _mm256_sub_ps(_mm256_setzero_ps(), most));
             _mm_storeu_si128(to.cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v));
         })
-    }
-    #[inline(always)]
-    unsafe fn load_i8(self, from: *const u8) -> [__m256; MOST_PARTS] {
-        let eight = |from: *const u8| {
-            has!(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))))
-        };
-        let (low, high) = (eight(from), eight(from.wrapping_add(8)));
-        [low, high, low, low]
     }
     #[inline(always)]
     fn prefetch<const AT: usize>(self, from: *const u8) {
@@ -148,36 +147,24 @@ unsafe impl<D: Dot> Simd for Avx2<D> {
     }
 
     #[inline(always)]
-    fn sum16(self, parts: [__m256; MOST_PARTS]) -> f32 {
+    fn sum_lanes(self, v: __m256) -> f32 {
         has!({
-            let v = _mm256_add_ps(parts[0], parts[1]);
             let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
             let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
             _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
         })
     }
     #[inline(always)]
-    fn sums16(self, a: [__m256; MOST_PARTS], b: [__m256; MOST_PARTS]) -> [f32; 2] {
-        has!({
-            let (a, b) = (_mm256_add_ps(a[0], a[1]), _mm256_add_ps(b[0], b[1]));
-            let low = _mm256_permute2f128_ps::<0b10_0000>(a, b);
-            let v = _mm256_add_ps(low, _mm256_permute2f128_ps::<0b11_0001>(a, b));
-            let v = _mm256_add_ps(v, _mm256_permute_ps::<0b01_00_11_10>(v));
-            let v = _mm256_add_ps(v, _mm256_permute_ps::<0b10_11_00_01>(v));
-            [_mm256_cvtss_f32(v), _mm_cvtss_f32(_mm256_extractf128_ps::<1>(v))]
-        })
+    fn sum_lanes_each<const N: usize>(self, each: &[__m256; N]) -> [f32; TILE_ROWS] {
+        lanes_each::<D, false, N>(self, each)
     }
     #[inline(always)]
-    fn any_above(self, parts: [__m256; MOST_PARTS], m: f32) -> bool {
-        has!({
-            let larger = _mm256_max_ps(parts[0], parts[1]);
-            _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(larger, _mm256_set1_ps(m))) != 0
-        })
+    fn max_lanes_each<const N: usize>(self, each: &[__m256; N]) -> [f32; TILE_ROWS] {
+        lanes_each::<D, true, N>(self, each)
     }
     #[inline(always)]
-    fn max16(self, parts: [__m256; MOST_PARTS]) -> f32 {
+    fn max_lanes(self, v: __m256) -> f32 {
         has!({
-            let v = _mm256_max_ps(parts[0], parts[1]);
             let v = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
             let v = _mm_max_ps(v, _mm_movehl_ps(v, v));
             _mm_cvtss_f32(_mm_max_ss(v, _mm_movehdup_ps(v)))
@@ -293,6 +280,76 @@ unsafe impl<D: Dot> Simd for Avx2<D> {
         bytes::<D, 7, T>(self.0, &mut z, [w(7, 0), w(7, 1)], a);
         z.map(|z| rows(self, z))
     }
+    #[inline(always)]
+    fn acts7(self, q: [[__m256i; MOST_PARTS]; 2]) -> [i32; GROUPS] {
+        let mut groups = [0; GROUPS];
+        has!({
+            // Packed by halves: a group of each of the four, and then of their other halves.
+            let words =
+                [_mm256_packs_epi32(q[0][0], q[0][1]), _mm256_packs_epi32(q[1][0], q[1][1])];
+            let bytes = _mm256_packs_epi16(words[0], words[1]);
+            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+            let bytes = _mm256_permutevar8x32_epi32(bytes, order);
+            _mm256_storeu_si256(groups.as_mut_ptr().cast(), bytes);
+        });
+        groups
+    }
+    #[inline(always)]
+    fn dots7<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> __m256i,
+        a: [&[i32; GROUPS]; T],
+        _first: usize,
+    ) -> [[__m256i; MOST_PARTS]; T] {
+        let mut z = [[self.splat_i(0); 2]; T];
+        weighed::<D, 0, T>(self.0, &mut z, [w(0, 0), w(0, 1)], a);
+        weighed::<D, 1, T>(self.0, &mut z, [w(1, 0), w(1, 1)], a);
+        weighed::<D, 2, T>(self.0, &mut z, [w(2, 0), w(2, 1)], a);
+        weighed::<D, 3, T>(self.0, &mut z, [w(3, 0), w(3, 1)], a);
+        weighed::<D, 4, T>(self.0, &mut z, [w(4, 0), w(4, 1)], a);
+        weighed::<D, 5, T>(self.0, &mut z, [w(5, 0), w(5, 1)], a);
+        weighed::<D, 6, T>(self.0, &mut z, [w(6, 0), w(6, 1)], a);
+        weighed::<D, 7, T>(self.0, &mut z, [w(7, 0), w(7, 1)], a);
+        z.map(|z| rows(self, z))
+    }
+}
+
+/// Combines the lanes of each as [`Simd::sum_lanes`] does, those 4 apart, then 2 and 1, of two at
+/// a time: each keeps half as many lanes of what both become.
+#[inline(always)]
+fn lanes_each<D: Dot, const MAX: bool, const N: usize>(
+    s: Avx2<D>,
+    each: &[__m256; N],
+) -> [f32; TILE_ROWS] {
+    let mut all = [0.0; TILE_ROWS];
+    for first in (0..N).step_by(8) {
+        let mut v = [s.splat(0.0); 8];
+        for i in 0..8.min(N - first) {
+            v[i] = each[first + i];
+        }
+        has!({
+            for i in 0..4 {
+                let near = _mm256_permute2f128_ps::<0b10_0000>(v[i], v[i + 4]);
+                let far = _mm256_permute2f128_ps::<0b11_0001>(v[i], v[i + 4]);
+                v[i] = both::<D, MAX>(s, near, far);
+            }
+            for i in 0..2 {
+                let (a, b) = (_mm256_castps_pd(v[2 * i]), _mm256_castps_pd(v[2 * i + 1]));
+                let near = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b));
+                v[i] = both::<D, MAX>(s, near, _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+            }
+            let near = _mm256_shuffle_ps::<0b10_00_10_00>(v[0], v[1]);
+            let far = _mm256_shuffle_ps::<0b11_01_11_01>(v[0], v[1]);
+            _mm256_storeu_ps(all[first..].as_mut_ptr(), both::<D, MAX>(s, near, far));
+        });
+    }
+    all
+}
+
+/// The larger of two, or their sum.
+#[inline(always)]
+fn both<D: Dot, const MAX: bool>(s: Avx2<D>, a: __m256, b: __m256) -> __m256 {
+    if MAX { s.max(a, b) } else { s.add(a, b) }
 }
 
 /// Adds the products of a line of nibbles: groups `LOW` and `HIGH` of each token.
@@ -321,6 +378,19 @@ fn bytes<D: Dot, const G: usize, const T: usize>(
 ) {
     for (z, a) in z.iter_mut().zip(a) {
         *z = dot.dot_i8::<G>(*z, w, a);
+    }
+}
+
+/// Adds the products of a line of bytes, group `G` of each token, none negative.
+#[inline(always)]
+fn weighed<D: Dot, const G: usize, const T: usize>(
+    dot: D,
+    z: &mut [Both; T],
+    w: Both,
+    a: [&[i32; GROUPS]; T],
+) {
+    for (z, a) in z.iter_mut().zip(a) {
+        *z = dot.dot_u7::<G>(*z, w, a);
     }
 }
 

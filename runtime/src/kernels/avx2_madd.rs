@@ -73,6 +73,38 @@ fn add_words<const G: usize>(z: Both, w: Both, a: &[i32; GROUPS]) -> Both {
     unsafe { add_products!("vpmaddwd", "vpaddd", 4 * G, z, w, a.as_ptr()) }
 }
 
+/// Adds the products of signed bytes with group `G` of bytes within 0 … 127: two of them fit 16
+/// bits, and are put into 32 at once.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_weighed<const G: usize>(z: Both, signed: Both, unsigned: &[i32; GROUPS]) -> Both {
+    const { assert!(G < GROUPS) };
+    let [mut low, mut high] = z;
+    // SAFETY: instructions of AVX2, which this function has; they read element `G`.
+    unsafe {
+        asm!(
+            "vpbroadcastd {a}, dword ptr [{from} + {at}]",
+            "vpmaddubsw {pairs}, {a}, {w0}",
+            "vpmaddubsw {a}, {a}, {w1}",
+            "vpmaddwd {pairs}, {pairs}, {ones}",
+            "vpmaddwd {a}, {a}, {ones}",
+            "vpaddd {low}, {low}, {pairs}",
+            "vpaddd {high}, {high}, {a}",
+            a = out(ymm_reg) _,
+            pairs = out(ymm_reg) _,
+            from = in(reg) unsigned.as_ptr(),
+            at = const 4 * G,
+            ones = in(ymm_reg) _mm256_set1_epi16(1),
+            w0 = in(ymm_reg) signed[0],
+            w1 = in(ymm_reg) signed[1],
+            low = inout(ymm_reg) low,
+            high = inout(ymm_reg) high,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    [low, high]
+}
+
 /// The even and the odd bytes of each 32-bit lane as words: of weights and activations
 /// alike, so that the pairs meet.
 #[inline]
@@ -148,5 +180,9 @@ impl Dot for Madd {
     #[inline(always)]
     fn sum4(self, z: __m256i) -> __m256i {
         has!(_mm256_madd_epi16(z, _mm256_set1_epi16(1)))
+    }
+    #[inline(always)]
+    fn dot_u7<const G: usize>(self, z: Both, w: Both, a: &[i32; GROUPS]) -> Both {
+        has!(add_weighed::<G>(z, w, a))
     }
 }

@@ -3,7 +3,10 @@
 //! `vpdpbusd` is four products a lane of unsigned × signed bytes, in 32 bits. int8 weights
 //! are moved to 0 … 255, and 128 times the sum of the activations is taken off at the start.
 #![allow(unsafe_code, clippy::indexing_slicing)]
+// Registers come in arrays that are walked in step: an index says so, iterators would not.
+#![allow(clippy::needless_range_loop)]
 
+use core::arch::asm;
 use core::arch::x86_64::*;
 use core::marker::PhantomData;
 
@@ -15,6 +18,7 @@ use super::isa::Op;
 use super::quants::{Int4, Int8};
 use super::several::{Each, Several};
 use super::simd::{MOST_PARTS, Simd};
+use crate::layout::{GROUPS, TILE_ROWS};
 
 /// Proof of AVX-512 F, BW, VL and VNNI, and of what `G` adds: made by
 /// [`enter`] and [`enter_amx`] alone.
@@ -67,6 +71,7 @@ unsafe impl<G: Generation> Simd for Avx512<G> {
     type W8 = __m512i;
     type A4 = Acts;
     type A8 = Acts;
+    type A7 = [i32; GROUPS];
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m512 {
@@ -88,10 +93,6 @@ unsafe impl<G: Generation> Simd for Avx512<G> {
             let halves = _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v);
             _mm256_storeu_si256(to.cast(), halves);
         })
-    }
-    #[inline(always)]
-    unsafe fn load_i8(self, from: *const u8) -> [__m512; MOST_PARTS] {
-        has!([_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))); MOST_PARTS])
     }
     #[inline(always)]
     fn prefetch<const AT: usize>(self, from: *const u8) {
@@ -143,9 +144,9 @@ unsafe impl<G: Generation> Simd for Avx512<G> {
     }
 
     #[inline(always)]
-    fn sum16(self, parts: [__m512; MOST_PARTS]) -> f32 {
+    fn sum_lanes(self, v: __m512) -> f32 {
         has!({
-            let (low, high) = halves(parts[0]);
+            let (low, high) = halves(v);
             let v = _mm256_add_ps(low, high);
             let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
             let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
@@ -153,26 +154,17 @@ unsafe impl<G: Generation> Simd for Avx512<G> {
         })
     }
     #[inline(always)]
-    fn sums16(self, a: [__m512; MOST_PARTS], b: [__m512; MOST_PARTS]) -> [f32; 2] {
-        has!({
-            // The halves of both, then lanes 4, 2 and 1 apart within each.
-            let low = _mm512_shuffle_f32x4::<0b01_00_01_00>(a[0], b[0]);
-            let high = _mm512_shuffle_f32x4::<0b11_10_11_10>(a[0], b[0]);
-            let v = _mm512_add_ps(low, high);
-            let v = _mm512_add_ps(v, _mm512_shuffle_f32x4::<0b10_11_00_01>(v, v));
-            let v = _mm512_add_ps(v, _mm512_permute_ps::<0b01_00_11_10>(v));
-            let v = _mm512_add_ps(v, _mm512_permute_ps::<0b10_11_00_01>(v));
-            [_mm512_cvtss_f32(v), _mm_cvtss_f32(_mm512_extractf32x4_ps::<2>(v))]
-        })
+    fn sum_lanes_each<const N: usize>(self, each: &[__m512; N]) -> [f32; TILE_ROWS] {
+        lanes_each::<G, false, N>(self, each)
     }
     #[inline(always)]
-    fn any_above(self, parts: [__m512; MOST_PARTS], m: f32) -> bool {
-        has!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(parts[0], _mm512_set1_ps(m)) != 0)
+    fn max_lanes_each<const N: usize>(self, each: &[__m512; N]) -> [f32; TILE_ROWS] {
+        lanes_each::<G, true, N>(self, each)
     }
     #[inline(always)]
-    fn max16(self, parts: [__m512; MOST_PARTS]) -> f32 {
+    fn max_lanes(self, v: __m512) -> f32 {
         has!({
-            let (low, high) = halves(parts[0]);
+            let (low, high) = halves(v);
             let v = _mm256_max_ps(low, high);
             let v = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
             let v = _mm_max_ps(v, _mm_movehl_ps(v, v));
@@ -257,6 +249,35 @@ unsafe impl<G: Generation> Simd for Avx512<G> {
     ) -> [[__m512i; MOST_PARTS]; T] {
         dots::<Self, Int8, T>(self, w, a, first)
     }
+    #[inline(always)]
+    fn acts7(self, q: [[__m512i; MOST_PARTS]; 2]) -> [i32; GROUPS] {
+        let mut groups = [0; GROUPS];
+        has!({
+            // Packed by quarters: a group of each register, four times.
+            let words = _mm512_packs_epi32(q[0][0], q[1][0]);
+            let bytes = _mm512_packs_epi16(words, words);
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+            let bytes = _mm512_permutexvar_epi32(order, bytes);
+            _mm256_storeu_si256(groups.as_mut_ptr().cast(), _mm512_castsi512_si256(bytes));
+        });
+        groups
+    }
+    #[inline(always)]
+    fn dots7<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> __m512i,
+        a: [&[i32; GROUPS]; T],
+        first: usize,
+    ) -> [[__m512i; MOST_PARTS]; T] {
+        let mut z = [[self.splat_i(0); MOST_PARTS]; T];
+        for line in 0..GROUPS {
+            let w = w(line, first);
+            for t in 0..T {
+                z[t][0] = has!(add_weighed(z[t][0], w, &a[t][line]));
+            }
+        }
+        z
+    }
 }
 
 impl<G: Generation> Steps for Avx512<G> {
@@ -287,6 +308,70 @@ impl<G: Generation> Steps for Avx512<G> {
     fn sum8(self, z: __m512i) -> __m512i {
         z
     }
+}
+
+/// Adds the products of signed bytes with a group of bytes within 0 … 127.
+///
+/// In assembly, because a compiler broadcasts all groups ahead of the loop over dimensions, into
+/// memory, from where they are read in sixteen times their size.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn add_weighed(z: __m512i, signed: __m512i, unsigned: &i32) -> __m512i {
+    let mut sum = z;
+    // Named, because a register of `_` has no width.
+    let _broadcast: __m512i;
+    // SAFETY: instructions that this function has; they read the group.
+    unsafe {
+        asm!(
+            "vpbroadcastd {a}, dword ptr [{from}]",
+            "vpdpbusd {sum}, {a}, {w}",
+            a = out(zmm_reg) _broadcast,
+            from = in(reg) unsigned,
+            w = in(zmm_reg) signed,
+            sum = inout(zmm_reg) sum,
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    sum
+}
+
+/// Combines the lanes of each as [`Simd::sum_lanes`] does, those 8 apart, then 4, 2 and 1, of two at
+/// a time: each keeps half as many lanes of what both become.
+#[inline(always)]
+fn lanes_each<G: Generation, const MAX: bool, const N: usize>(
+    s: Avx512<G>,
+    each: &[__m512; N],
+) -> [f32; TILE_ROWS] {
+    const { assert!(N <= TILE_ROWS) };
+    let (mut all, mut v) = ([0.0; TILE_ROWS], [s.splat(0.0); TILE_ROWS]);
+    v[..N].copy_from_slice(each);
+    has!({
+        for i in [0, 1, 2, 3, 8, 9, 10, 11] {
+            let near = _mm512_shuffle_f32x4::<0b01_00_01_00>(v[i], v[i + 4]);
+            let far = _mm512_shuffle_f32x4::<0b11_10_11_10>(v[i], v[i + 4]);
+            v[i] = both::<G, MAX>(s, near, far);
+        }
+        for i in 0..4 {
+            let near = _mm512_shuffle_f32x4::<0b10_00_10_00>(v[i], v[i + 8]);
+            let far = _mm512_shuffle_f32x4::<0b11_01_11_01>(v[i], v[i + 8]);
+            v[i] = both::<G, MAX>(s, near, far);
+        }
+        for i in 0..2 {
+            let (a, b) = (_mm512_castps_pd(v[2 * i]), _mm512_castps_pd(v[2 * i + 1]));
+            let near = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+            v[i] = both::<G, MAX>(s, near, _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+        }
+        let near = _mm512_shuffle_ps::<0b10_00_10_00>(v[0], v[1]);
+        let far = _mm512_shuffle_ps::<0b11_01_11_01>(v[0], v[1]);
+        _mm512_storeu_ps(all.as_mut_ptr(), both::<G, MAX>(s, near, far));
+    });
+    all
+}
+
+/// The larger of two, or their sum.
+#[inline(always)]
+fn both<G: Generation, const MAX: bool>(s: Avx512<G>, a: __m512, b: __m512) -> __m512 {
+    if MAX { s.max(a, b) } else { s.add(a, b) }
 }
 
 /// Lanes 0 … 7 and 8 … 15.

@@ -82,4 +82,11 @@ impl Dot for Vnni {
     fn sum4(self, z: __m256i) -> __m256i {
         z
     }
+    #[inline(always)]
+    fn dot_u7<const G: usize>(self, z: Both, w: Both, a: &[i32; GROUPS]) -> Both {
+        has!({
+            let a = _mm256_set1_epi32(a[G]);
+            [_mm256_dpbusd_avx_epi32(z[0], a, w[0]), _mm256_dpbusd_avx_epi32(z[1], a, w[1])]
+        })
+    }
 }

@@ -13,6 +13,7 @@ use super::neon_asm::settle;
 use super::quants::{Int4, Int8};
 use super::several::Several;
 use super::simd::{MOST_PARTS, Simd};
+use crate::layout::TILE_ROWS;
 
 #[cfg(not(all(target_endian = "little", target_feature = "neon")))]
 compile_error!("oarlock on 64-bit ARM needs a little-endian target with NEON");
@@ -108,6 +109,7 @@ unsafe impl<D: Dot> Simd for Neon<D> {
     type W8 = int8x16_t;
     type A4 = Acts<D>;
     type A8 = D::A;
+    type A7 = D::A;
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> float32x4_t {
@@ -127,19 +129,6 @@ unsafe impl<D: Dot> Simd for Neon<D> {
         let v = self.select_lt(v, most, v, most);
         let v = self.select_lt(v, least, least, v);
         neon!(vst1_u8(to, vreinterpret_u8_f16(vcvt_f16_f32(v))))
-    }
-    #[inline(always)]
-    unsafe fn load_i8(self, from: *const u8) -> [float32x4_t; MOST_PARTS] {
-        neon!({
-            let bytes = vld1q_s8(from.cast());
-            let (low, high) = (vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes));
-            [
-                vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))),
-                vcvtq_f32_s32(vmovl_high_s16(low)),
-                vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
-                vcvtq_f32_s32(vmovl_high_s16(high)),
-            ]
-        })
     }
     #[inline(always)]
     fn prefetch<const AT: usize>(self, from: *const u8) {
@@ -208,17 +197,14 @@ unsafe impl<D: Dot> Simd for Neon<D> {
     }
 
     #[inline(always)]
-    fn sum16(self, parts: [float32x4_t; MOST_PARTS]) -> f32 {
+    fn sum_lanes(self, v: float32x4_t) -> f32 {
         neon!({
-            let v = [vaddq_f32(parts[0], parts[2]), vaddq_f32(parts[1], parts[3])];
-            let v = vaddq_f32(v[0], v[1]);
             let v = vadd_f32(vget_low_f32(v), vget_high_f32(v));
             vget_lane_f32::<0>(vpadd_f32(v, v))
         })
     }
     #[inline(always)]
-    fn max16(self, parts: [float32x4_t; MOST_PARTS]) -> f32 {
-        let v = larger(larger(parts[0], parts[2]), larger(parts[1], parts[3]));
+    fn max_lanes(self, v: float32x4_t) -> f32 {
         neon!({
             let v = larger(v, vextq_f32::<2>(v, v));
             vgetq_lane_f32::<0>(larger(v, vextq_f32::<1>(v, v)))
@@ -299,6 +285,25 @@ unsafe impl<D: Dot> Simd for Neon<D> {
     }
     #[inline(always)]
     fn dots8<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> int8x16_t,
+        a: [&D::A; T],
+        first: usize,
+    ) -> Dots<T> {
+        self.0.dots8(w, a, first)
+    }
+    #[inline(always)]
+    fn acts7(self, q: [[int32x4_t; MOST_PARTS]; 2]) -> D::A {
+        let mut bytes = [0; 2 * TILE_ROWS];
+        for (to, q) in bytes.chunks_exact_mut(TILE_ROWS).zip(q) {
+            // SAFETY: 16 elements.
+            unsafe { self.store_i8(to.as_mut_ptr(), q) };
+        }
+        // SAFETY: 32 elements.
+        unsafe { self.0.acts(bytes.as_ptr()) }
+    }
+    #[inline(always)]
+    fn dots7<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> int8x16_t,
         a: [&D::A; T],

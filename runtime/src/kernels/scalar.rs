@@ -88,6 +88,7 @@ unsafe impl Simd for Scalar {
     type W8 = [u8; 64];
     type A4 = Acts;
     type A8 = Acts;
+    type A7 = Acts;
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> F {
@@ -110,11 +111,6 @@ unsafe impl Simd for Scalar {
         let bytes = to_halves(&v);
         // SAFETY: the caller vouches for 16 elements of two bytes.
         unsafe { to.cast::<[[u8; 2]; 16]>().write_unaligned(bytes) }
-    }
-    #[inline(always)]
-    unsafe fn load_i8(self, from: *const u8) -> [F; MOST_PARTS] {
-        // SAFETY: the caller vouches for 16 elements.
-        [unsafe { from.cast::<[i8; 16]>().read_unaligned() }.map(f32::from); MOST_PARTS]
     }
     #[inline(always)]
     fn prefetch<const AT: usize>(self, _from: *const u8) {}
@@ -157,8 +153,7 @@ unsafe impl Simd for Scalar {
     }
 
     #[inline(always)]
-    fn sum16(self, parts: [F; MOST_PARTS]) -> f32 {
-        let mut v = parts[0];
+    fn sum_lanes(self, mut v: F) -> f32 {
         for apart in [8, 4, 2, 1] {
             let (near, far) = v.split_at_mut(apart.min(16));
             for (near, far) in near.iter_mut().zip(far) {
@@ -168,8 +163,8 @@ unsafe impl Simd for Scalar {
         v[0]
     }
     #[inline(always)]
-    fn max16(self, parts: [F; MOST_PARTS]) -> f32 {
-        parts[0].into_iter().fold(f32::NEG_INFINITY, |m, v| if m > v { m } else { v })
+    fn max_lanes(self, v: F) -> f32 {
+        v.into_iter().fold(f32::NEG_INFINITY, |m, v| if m > v { m } else { v })
     }
 
     #[inline(always)]
@@ -246,6 +241,19 @@ unsafe impl Simd for Scalar {
         first: usize,
     ) -> [[I; MOST_PARTS]; T] {
         dots::<Self, Int8, T>(self, w, a, first)
+    }
+    #[inline(always)]
+    fn acts7(self, q: [[I; MOST_PARTS]; 2]) -> Acts {
+        Acts { q: from_fn(|i| q[i / 16][0][i % 16] as i8), less: 0 }
+    }
+    #[inline(always)]
+    fn dots7<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> [u8; 64],
+        a: [&Acts; T],
+        first: usize,
+    ) -> [[I; MOST_PARTS]; T] {
+        self.dots8(w, a, first)
     }
 }
 

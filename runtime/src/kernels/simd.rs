@@ -56,6 +56,8 @@ pub(crate) unsafe trait Simd: Copy {
     type A4: Copy;
     /// The same to meet int8.
     type A8: Copy;
+    /// The same of activations that are not negative.
+    type A7: Copy;
 
     // Memory.
 
@@ -67,8 +69,6 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn load_f16(self, from: *const u8) -> Self::F;
     /// Writes [`Simd::LANES`] f16: nearest even, saturated to ±65504.
     unsafe fn store_f16(self, to: *mut u8, v: Self::F);
-    /// Reads 16 i8 as f32.
-    unsafe fn load_i8(self, from: *const u8) -> [Self::F; MOST_PARTS];
     /// Hints that the line `AT` bytes from `from` will be read soon; any address will do.
     fn prefetch<const AT: usize>(self, from: *const u8);
 
@@ -99,21 +99,43 @@ pub(crate) unsafe trait Simd: Copy {
     /// The bits of `t` shifted left by 23, plus those of 1.0: 2^n if `t` is 1.5·2^23 + n.
     fn exp2_magic(self, t: Self::F) -> Self::F;
 
-    // Across lanes. All take the first [`Simd::PARTS`] registers as 16 lanes.
+    // Across lanes.
 
-    /// Adds lanes 8 apart, then 4, 2 and 1.
-    fn sum16(self, parts: [Self::F; MOST_PARTS]) -> f32;
-    /// [`Simd::sum16`] of two times 16 lanes.
+    /// Adds lanes as many apart as half of them are, then half as many, down to 1.
+    fn sum_lanes(self, v: Self::F) -> f32;
+    /// [`Simd::sum_lanes`] of each, at most 16; zeros behind them.
     #[inline(always)]
-    fn sums16(self, a: [Self::F; MOST_PARTS], b: [Self::F; MOST_PARTS]) -> [f32; 2] {
-        [self.sum16(a), self.sum16(b)]
+    fn sum_lanes_each<const N: usize>(self, each: &[Self::F; N]) -> [f32; TILE_ROWS] {
+        let mut sums = [0.0; TILE_ROWS];
+        for (sum, v) in sums.iter_mut().zip(each) {
+            *sum = self.sum_lanes(*v);
+        }
+        sums
     }
-    /// The largest of 16 lanes.
-    fn max16(self, parts: [Self::F; MOST_PARTS]) -> f32;
-    /// Whether any of 16 lanes is larger than `m`.
+    /// Of 16 lanes, adds those 8 apart, then 4, 2 and 1.
     #[inline(always)]
-    fn any_above(self, parts: [Self::F; MOST_PARTS], m: f32) -> bool {
-        self.max16(parts) > m
+    fn sum16(self, parts: [Self::F; MOST_PARTS]) -> f32 {
+        self.sum_lanes(self.sum_parts(parts))
+    }
+    /// The first steps of [`Simd::sum16`], until one register is left.
+    #[inline(always)]
+    fn sum_parts(self, parts: [Self::F; MOST_PARTS]) -> Self::F {
+        match Self::PARTS {
+            1 => parts[0],
+            2 => self.add(parts[0], parts[1]),
+            _ => self.add(self.add(parts[0], parts[2]), self.add(parts[1], parts[3])),
+        }
+    }
+    /// The largest lane.
+    fn max_lanes(self, v: Self::F) -> f32;
+    /// [`Simd::max_lanes`] of each, at most 16; zeros behind them.
+    #[inline(always)]
+    fn max_lanes_each<const N: usize>(self, each: &[Self::F; N]) -> [f32; TILE_ROWS] {
+        let mut largest = [0.0; TILE_ROWS];
+        for (largest, v) in largest.iter_mut().zip(each) {
+            *largest = self.max_lanes(*v);
+        }
+        largest
     }
 
     // Integers, lane by lane.
@@ -146,6 +168,8 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn acts4(self, from: *const i8, less: i32) -> Self::A4;
     /// The same; `less` is a multiple of [`Simd::I8_OFFSET`].
     unsafe fn acts8(self, from: *const i8, less: i32) -> Self::A8;
+    /// Makes two times 16 activations, each within 0 … 127, ready.
+    fn acts7(self, q: [[Self::I; MOST_PARTS]; 2]) -> Self::A7;
 
     /// The dot products of a block of nibbles with `T` tokens, for [`Simd::TOGETHER`] registers
     /// of rows from `first` on. `w(line, part)` reads a register of weights.
@@ -160,6 +184,13 @@ pub(crate) unsafe trait Simd: Copy {
         self,
         w: impl Fn(usize, usize) -> Self::W8,
         a: [&Self::A8; T],
+        first: usize,
+    ) -> [[Self::I; MOST_PARTS]; T];
+    /// The same for int8 as it lies in memory and activations that are not negative.
+    fn dots7<const T: usize>(
+        self,
+        w: impl Fn(usize, usize) -> Self::W,
+        a: [&Self::A7; T],
         first: usize,
     ) -> [[Self::I; MOST_PARTS]; T];
 }

@@ -72,11 +72,16 @@ pub fn rotate(isa: Isa, x: &mut [f32], head_dim: usize, cos: &[f32], sin: &[f32]
 #[inline(always)]
 pub(super) fn exp<S: Simd>(s: S, v: S::F) -> S::F {
     let most = s.splat(math::EXP_MOST);
-    let limited = s.select_lt(most, v, most, v);
+    exp_limited(s, s.select_lt(most, v, most, v))
+}
+
+/// [`exp`] of what is at most 88.
+#[inline(always)]
+pub(super) fn exp_limited<S: Simd>(s: S, v: S::F) -> S::F {
     let rounder = s.splat(math::ROUNDER);
-    let shifted = s.fma(limited, s.splat(math::LOG2_E), rounder);
+    let shifted = s.fma(v, s.splat(math::LOG2_E), rounder);
     let n = s.sub(shifted, rounder);
-    let r = s.fma(n, s.splat(-math::LN2_HIGH), limited);
+    let r = s.fma(n, s.splat(-math::LN2_HIGH), v);
     let r = s.fma(n, s.splat(-math::LN2_LOW), r);
     // The first step of Horner's from 0 would only give the coefficient itself.
     let mut p = s.splat(math::EXP[0]);

@@ -3,7 +3,7 @@
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
-use super::scores::Scores;
+use super::tile::Scores;
 use crate::kernels::activation::soft_capped;
 use crate::kernels::simd::Simd;
 use crate::kernels::vector::{load_wide, store_wide};

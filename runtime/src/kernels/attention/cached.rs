@@ -5,7 +5,9 @@ use crate::kernels::acts::quantize_run;
 use crate::kernels::isa::{Isa, Op};
 use crate::kernels::simd::Simd;
 use crate::kernels::vector::{WIDE, load_wide};
-use crate::kv::{HEAD_ALIGN, KvType, TILE_KEYS, int8_key_offset, int8_scale_offset};
+use crate::kv::{
+    HEAD_ALIGN, KvType, TILE_KEYS, int8_key_offset, int8_scale_offset, int8_value_offset,
+};
 use crate::layout::BLOCK_COLS;
 
 /// Dimensions of a head as cached.
@@ -25,7 +27,7 @@ pub struct Kv<'a> {
     pub head_dim: usize,
     /// `(tiles, 32 · padded dims)` values of the kind, laid out as [`crate::kv`] says
     pub keys: &'a [u8],
-    /// `(tiles, 32, padded dims)` values of the kind
+    /// `(tiles, 32 · padded dims)` values of the kind, laid out likewise
     pub values: &'a [u8],
     /// `(tiles, padded dims / 32, 32)`, of int8 alone
     pub key_scales: &'a [f32],
@@ -83,8 +85,11 @@ impl Op for Write<'_, '_> {
                 let mut quants = [0_i8; MOST_HEAD_DIM];
                 let quants = &mut quants[..dims];
                 (kv.value_scales[slot], _) = quantize_run(s, value, quants);
-                for (to, q) in kv.values[at].iter_mut().zip(&*quants) {
-                    *to = q.cast_unsigned();
+                let tile = slot / TILE_KEYS * TILE_KEYS * row;
+                let tile = tile..tile + TILE_KEYS * row;
+                let values = &mut kv.values[tile.clone()];
+                for (dim, q) in quants.iter().enumerate() {
+                    values[int8_value_offset(slot % TILE_KEYS, dim)] = q.cast_unsigned();
                 }
                 let scales = int8_scale_offset(dims, slot, 0);
                 let scales = kv.key_scales[scales..].iter_mut().step_by(TILE_KEYS);
@@ -92,11 +97,10 @@ impl Op for Write<'_, '_> {
                 for ((key, q), scale) in blocks.zip(scales) {
                     (*scale, _) = quantize_run(s, key, q);
                 }
-                let tile = slot / TILE_KEYS * TILE_KEYS * row;
-                let tile = &mut kv.keys[tile..tile + TILE_KEYS * row];
+                let keys = &mut kv.keys[tile];
                 for (group, q) in quants.chunks_exact(4).enumerate() {
                     let to = int8_key_offset(dims, slot % TILE_KEYS, 4 * group);
-                    for (to, q) in tile[to..to + 4].iter_mut().zip(q) {
+                    for (to, q) in keys[to..to + 4].iter_mut().zip(q) {
                         *to = q.cast_unsigned();
                     }
                 }
