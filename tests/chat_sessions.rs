@@ -103,7 +103,7 @@ fn files_that_are_not_this_conversation_are_refused() {
     damaged(&changed(0), "not a conversation of Oarlock");
     damaged(b"text\n", "not a conversation of Oarlock");
     damaged(b"", "not a conversation of Oarlock");
-    damaged(&changed(8), "is of version 5, this program reads version 1");
+    damaged(&changed(8), "is of version 6, this program reads version 2");
     damaged(&[&good[..], b"x"].concat(), "damaged");
     for cut in [20, 100, good.len() / 2, good.len() - 1] {
         damaged(&good[..cut], "cut off");

@@ -40,12 +40,13 @@ pub use cached::{Kv, KvMut};
 pub use partial::{Partial, finish, merge};
 pub use queries::{Queries, QueriesMut};
 
-/// Queries that share every load of a value: their sums for 16 dimensions are as many registers
-/// as keep the multipliers of all of these CPUs busy, and leave room for what is multiplied.
+/// Queries that take a step of the softmax together, and share every load of a float: their sums for
+/// 16 dimensions are as many registers as keep the multipliers of all of these CPUs busy, and leave
+/// room for what is multiplied.
 const TOGETHER: usize = 6;
-/// The same where one register holds 16 dimensions.
+/// The same where one register holds 16 lanes.
 const MOST_TOGETHER: usize = 12;
-/// Queries that share every load of a key, whose products want more registers.
+/// Queries that share every load of a key or of bytes, whose products want more registers.
 const TOGETHER_FOR_PRODUCTS: usize = 3;
 
 /// Goes through the tiles of a run, ascending, for all queries.
@@ -89,6 +90,8 @@ struct Attend<'a, 'p, C> {
     visible: &'a dyn Fn(usize) -> Range<usize>,
     bend: Option<Bend<'a>>,
     partial: &'a mut Partial<'p>,
+    /// Of the queries of a step.
+    scores: Scores<MOST_TOGETHER>,
     cache: PhantomData<C>,
 }
 
@@ -100,7 +103,8 @@ impl<'a, 'p, C: Cache> Attend<'a, 'p, C> {
         bend: Option<Bend<'a>>,
         partial: &'a mut Partial<'p>,
     ) -> Self {
-        Self { queries, kv, visible, bend, partial, cache: PhantomData }
+        let scores = [[0.0; TILE_KEYS]; MOST_TOGETHER];
+        Self { queries, kv, visible, bend, partial, scores, cache: PhantomData }
     }
 
     fn tile(&self, tile: usize) -> Tile {
@@ -155,7 +159,7 @@ impl<C: Cache> Op for Attend<'_, '_, C> {
         let tile = TILE_KEYS * padded(self.kv.head_dim) * C::KIND.bytes();
         let tiles = self.kv.keys.len() / tile.max(1);
         let by_all = self.seen_by_all();
-        let mut scores = [[0.0; TILE_KEYS]; MOST_TOGETHER];
+        let most = most_together::<S, C>();
         for tile in 0..tiles {
             let whole = by_all.start <= tile * TILE_KEYS && (tile + 1) * TILE_KEYS <= by_all.end;
             let mut query = 0;
@@ -166,34 +170,40 @@ impl<C: Cache> Op for Attend<'_, '_, C> {
                     self.same(query, tile)
                 };
                 let together = match same {
-                    MOST_TOGETHER.. if S::PARTS == 1 => MOST_TOGETHER,
-                    TOGETHER.. => TOGETHER,
+                    MOST_TOGETHER.. if most == MOST_TOGETHER => MOST_TOGETHER,
+                    TOGETHER.. if most >= TOGETHER => TOGETHER,
                     TOGETHER_FOR_PRODUCTS.. => TOGETHER_FOR_PRODUCTS,
                     few => few,
                 };
                 if !seen.is_empty() {
+                    let all = &mut self;
                     match together {
-                        1 => step::<S, C, 1>(s, &mut self, tile, query, seen, &mut scores),
-                        2 => step::<S, C, 2>(s, &mut self, tile, query, seen, &mut scores),
-                        TOGETHER_FOR_PRODUCTS => {
-                            step::<S, C, 3>(s, &mut self, tile, query, seen, &mut scores)
+                        1 => step::<S, C, 1>(s, all, tile, query, &seen),
+                        2 => step::<S, C, 2>(s, all, tile, query, &seen),
+                        MOST_TOGETHER if most == MOST_TOGETHER => {
+                            step::<S, C, MOST_TOGETHER>(s, all, tile, query, &seen);
                         }
-                        MOST_TOGETHER if S::PARTS == 1 => {
-                            step::<S, C, MOST_TOGETHER>(
-                                s,
-                                &mut self,
-                                tile,
-                                query,
-                                seen,
-                                &mut scores,
-                            );
+                        TOGETHER if most >= TOGETHER => {
+                            step::<S, C, TOGETHER>(s, all, tile, query, &seen);
                         }
-                        _ => step::<S, C, TOGETHER>(s, &mut self, tile, query, seen, &mut scores),
+                        _ => step::<S, C, 3>(s, all, tile, query, &seen),
                     }
                 }
                 query += together;
             }
         }
+    }
+}
+
+/// Queries that take a step together where as many see the same: what the compiler knows, so that
+/// only steps that are taken are compiled.
+#[inline(always)]
+fn most_together<S: Simd, C: Cache>() -> usize {
+    match (S::PARTS, C::KIND) {
+        (1, _) => MOST_TOGETHER,
+        // Four registers for 16 lanes are steps enough side by side.
+        (4, KvType::Int8) => TOGETHER_FOR_PRODUCTS,
+        _ => TOGETHER,
     }
 }
 
@@ -204,12 +214,10 @@ fn step<S: Simd, C: Cache, const Q: usize>(
     all: &mut Attend<'_, '_, C>,
     tile: usize,
     query: usize,
-    seen: Range<usize>,
-    scores: &mut Scores<MOST_TOGETHER>,
+    seen: &Range<usize>,
 ) {
-    let Some(scores) = scores.first_chunk_mut::<Q>() else { return };
-    let (number, tile, rows) = (tile, all.tile(tile), all.rows(query));
-    let seen = Seen::new(&seen);
+    let (number, tile, rows, seen) = (tile, all.tile(tile), all.rows(query), Seen::new(seen));
+    let Some(scores) = all.scores.first_chunk_mut::<Q>() else { return };
     // SAFETY: `check` saw the shapes, and `tile` and the queries are of them.
     unsafe {
         match Q {
@@ -227,7 +235,7 @@ fn step<S: Simd, C: Cache, const Q: usize>(
     let (max, sum) = (&mut all.partial.max[own.clone()], &mut all.partial.sum[own]);
     let (Ok(max), Ok(sum)) = (max.try_into(), sum.try_into()) else { return };
     let rescale = softmax::<S, Q>(s, scores, seen, max, sum);
-    let rescale = &mut rescale.first_chunk::<Q>().unwrap_or(&[0.0; Q]);
+    let Some(rescale) = rescale.first_chunk::<Q>() else { return };
     let acc = &mut all.partial.acc[query * rows.dims..(query + Q) * rows.dims];
     // SAFETY: the tile has 32 values of `dims`; `acc` has `Q` of them.
     unsafe { C::weigh(s, tile, seen, scores, rescale, acc) };

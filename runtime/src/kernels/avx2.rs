@@ -324,9 +324,8 @@ fn lanes_each<D: Dot, const MAX: bool, const N: usize>(
     let mut all = [0.0; TILE_ROWS];
     for first in (0..N).step_by(8) {
         let mut v = [s.splat(0.0); 8];
-        for i in 0..8.min(N - first) {
-            v[i] = each[first + i];
-        }
+        let n = 8.min(N - first);
+        v[..n].copy_from_slice(&each[first..first + n]);
         has!({
             for i in 0..4 {
                 let near = _mm256_permute2f128_ps::<0b10_0000>(v[i], v[i + 4]);

@@ -3,7 +3,7 @@
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
-use super::tile::Scores;
+use super::tile::{KEYS, Scores};
 use crate::kernels::activation::soft_capped;
 use crate::kernels::simd::Simd;
 use crate::kernels::vector::{load_wide, store_wide};
@@ -28,17 +28,6 @@ pub struct Slopes<'a> {
     /// are exact in f32.
     pub from: &'a dyn Fn(usize) -> f32,
 }
-
-/// The index of each key.
-pub(super) const KEYS: [f32; TILE_KEYS] = {
-    let mut keys = [0.0; TILE_KEYS];
-    let mut i = 0;
-    while i < TILE_KEYS {
-        keys[i] = i as f32;
-        i += 1;
-    }
-    keys
-};
 
 impl Bend<'_> {
     /// Bends the scores of `Q` queries, from `query` on, with the run's tile `tile`.

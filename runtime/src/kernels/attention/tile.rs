@@ -3,7 +3,6 @@
 
 use core::ops::Range;
 
-use super::bend::KEYS;
 use crate::kernels::quants::{Int8, Quants};
 use crate::kernels::simd::Simd;
 use crate::kv::TILE_KEYS;
@@ -11,6 +10,17 @@ use crate::layout::BLOCK_COLS;
 
 /// The scores of a tile's keys, and then their weights, for queries that go together.
 pub(super) type Scores<const Q: usize> = [[f32; TILE_KEYS]; Q];
+
+/// The index of each key.
+pub(super) const KEYS: [f32; TILE_KEYS] = {
+    let mut keys = [0.0; TILE_KEYS];
+    let mut i = 0;
+    while i < TILE_KEYS {
+        keys[i] = i as f32;
+        i += 1;
+    }
+    keys
+};
 
 /// Where a tile is.
 #[derive(Clone, Copy)]
