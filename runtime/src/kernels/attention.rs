@@ -90,8 +90,6 @@ struct Attend<'a, 'p, C> {
     visible: &'a dyn Fn(usize) -> Range<usize>,
     bend: Option<Bend<'a>>,
     partial: &'a mut Partial<'p>,
-    /// Of the queries of a step.
-    scores: Scores<MOST_TOGETHER>,
     cache: PhantomData<C>,
 }
 
@@ -103,8 +101,7 @@ impl<'a, 'p, C: Cache> Attend<'a, 'p, C> {
         bend: Option<Bend<'a>>,
         partial: &'a mut Partial<'p>,
     ) -> Self {
-        let scores = [[0.0; TILE_KEYS]; MOST_TOGETHER];
-        Self { queries, kv, visible, bend, partial, scores, cache: PhantomData }
+        Self { queries, kv, visible, bend, partial, cache: PhantomData }
     }
 
     fn tile(&self, tile: usize) -> Tile {
@@ -160,6 +157,7 @@ impl<C: Cache> Op for Attend<'_, '_, C> {
         let tiles = self.kv.keys.len() / tile.max(1);
         let by_all = self.seen_by_all();
         let most = most_together::<S, C>();
+        let mut scores = [[0.0; TILE_KEYS]; MOST_TOGETHER];
         for tile in 0..tiles {
             let whole = by_all.start <= tile * TILE_KEYS && (tile + 1) * TILE_KEYS <= by_all.end;
             let mut query = 0;
@@ -176,17 +174,17 @@ impl<C: Cache> Op for Attend<'_, '_, C> {
                     few => few,
                 };
                 if !seen.is_empty() {
-                    let all = &mut self;
+                    let (all, scores) = (&mut self, &mut scores);
                     match together {
-                        1 => step::<S, C, 1>(s, all, tile, query, &seen),
-                        2 => step::<S, C, 2>(s, all, tile, query, &seen),
+                        1 => step::<S, C, 1>(s, all, tile, query, &seen, scores),
+                        2 => step::<S, C, 2>(s, all, tile, query, &seen, scores),
                         MOST_TOGETHER if most == MOST_TOGETHER => {
-                            step::<S, C, MOST_TOGETHER>(s, all, tile, query, &seen);
+                            step::<S, C, MOST_TOGETHER>(s, all, tile, query, &seen, scores);
                         }
                         TOGETHER if most >= TOGETHER => {
-                            step::<S, C, TOGETHER>(s, all, tile, query, &seen);
+                            step::<S, C, TOGETHER>(s, all, tile, query, &seen, scores);
                         }
-                        _ => step::<S, C, 3>(s, all, tile, query, &seen),
+                        _ => step::<S, C, 3>(s, all, tile, query, &seen, scores),
                     }
                 }
                 query += together;
@@ -215,9 +213,10 @@ fn step<S: Simd, C: Cache, const Q: usize>(
     tile: usize,
     query: usize,
     seen: &Range<usize>,
+    scores: &mut Scores<MOST_TOGETHER>,
 ) {
     let (number, tile, rows, seen) = (tile, all.tile(tile), all.rows(query), Seen::new(seen));
-    let Some(scores) = all.scores.first_chunk_mut::<Q>() else { return };
+    let Some(scores) = scores.first_chunk_mut::<Q>() else { return };
     // SAFETY: `check` saw the shapes, and `tile` and the queries are of them.
     unsafe {
         match Q {
