@@ -21,7 +21,7 @@ use crate::kernels::{Bend, Isa, Partial, Queries, Slopes, attend, finish, merge}
 use crate::ring::{Ring, Run};
 
 pub(crate) use buffers::{AttentionBuffers, AttentionShape};
-use buffers::{Heads, Partials};
+use buffers::{Heads, Partials, QueryBuffers};
 pub(crate) use prepare::{Place, Projected};
 
 /// Consecutive tokens of the stream that go through the layers together.
@@ -97,7 +97,7 @@ impl AttentionBuffers<'_> {
     fn chunk(&mut self, machine: &Machine<'_>, view: &View<'_>, out: &mut [f32]) {
         let Self { shape, queries, segment, total, .. } = self;
         let tokens = view.at.span.tokens;
-        let (block, width) = (block_tokens(tokens, shape.passes()), shape.width());
+        let (block, width) = (block_tokens(machine, tokens, shape.passes()), shape.width());
         let items = shape.passes() * tokens;
         let out = Block::new(out, tokens, shape.passes() * width).columns(width);
         let passes =
@@ -115,11 +115,8 @@ impl AttentionBuffers<'_> {
         });
         for_each(machine.exec, pieces, |mut part: Part<'_>| {
             let (n, heads) = (part.out.rows(), shape.heads(part.pass));
-            let queries = queries.head(shape, heads.keys, part.start, n);
-            let (total, segment) = (part.total.kernel(shape), part.segment.kernel(shape));
-            let (Some(mut total), Some(mut segment)) = (total, segment) else { return };
-            let span = view.at.span.part(part.start, n);
-            view.all_segments(heads, span, queries, &mut total, &mut segment);
+            view.all_segments(heads, queries, part.start..part.start + n, &mut part);
+            let Some(total) = part.total.kernel(shape) else { return };
             for token in 0..n {
                 view.finish(&total, heads, token, part.out.row(token));
             }
@@ -138,11 +135,20 @@ struct Part<'a> {
     out: Block<'a, f32>,
 }
 
-/// Tokens to a block: small enough that many threads find work and its queries stay in
-/// the core's cache, large enough that a tile is worth loading.
-fn block_tokens(tokens: usize, passes: usize) -> usize {
-    let most_blocks = (MOST_PIECES / passes.max(1)).max(1);
-    tokens.div_ceil(most_blocks).max(8)
+/// Tokens to a block: few enough that all threads find work until the end, and else all, as a
+/// segment is then fetched once for more of them.
+fn block_tokens(machine: &Machine<'_>, tokens: usize, passes: usize) -> usize {
+    let pieces = match machine.exec.threads() {
+        1 => 1,
+        threads => (4 * threads).min(MOST_PIECES),
+    };
+    tokens.div_ceil(pieces.div_ceil(passes.max(1)).max(1)).max(8)
+}
+
+/// Tokens that go through a segment together: as many as have about 24 queries, whose sums stay in
+/// the first cache beside a tile.
+fn tokens_together(group: usize) -> usize {
+    24_usize.div_ceil(group.max(1))
 }
 
 /// What every part looks at.
@@ -168,19 +174,37 @@ impl View<'_> {
         (usize::from(self.ring().sinks > 0) + window).max(1)
     }
 
-    /// Goes through all segments of `span`; `segment` is overwritten.
+    /// Goes through all segments for the tokens of a part, `within` the span: for some of them at a
+    /// time, but each segment for all before the next, as long as it is in the second cache.
     fn all_segments(
         &self,
         heads: Heads,
-        span: Span,
-        queries: PartQueries<'_>,
-        total: &mut Partial<'_>,
-        segment: &mut Partial<'_>,
+        queries: &QueryBuffers<'_>,
+        within: Range<usize>,
+        part: &mut Part<'_>,
     ) {
-        self.segment(heads, span, 0, queries, total);
-        for n in 1..self.segments(span) {
-            self.segment(heads, span, n, queries, segment);
-            merge(self.isa, total, segment);
+        let (shape, tokens) = (&self.shape, within.len());
+        let each = tokens_together(shape.group);
+        for n in 0..self.segments(self.at.span.part(within.start, tokens)) {
+            let partials = part.total.chunks_mut(shape, tokens, each);
+            let partials = partials.zip(part.segment.chunks_mut(shape, tokens, each));
+            let starts = within.clone().step_by(each);
+            for ((mut total, mut segment), start) in partials.zip(starts) {
+                let len = each.min(within.end - start);
+                let (Some(mut total), Some(mut segment)) =
+                    (total.kernel(shape), segment.kernel(shape))
+                else {
+                    return;
+                };
+                let queries = queries.head(shape, heads.keys, start, len);
+                let span = self.at.span.part(start, len);
+                if n == 0 {
+                    self.segment(heads, span, 0, queries, &mut total);
+                } else if n < self.segments(span) {
+                    self.segment(heads, span, n, queries, &mut segment);
+                    merge(self.isa, &mut total, &segment);
+                }
+            }
         }
     }
 
