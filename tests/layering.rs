@@ -119,6 +119,7 @@ const INDEXING: &[(&str, &str)] = &[
     ("runtime/src/kernels/attention/tile.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/attention/values.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/attention.rs", "lengths are checked on entry"),
+    ("runtime/src/kernels/avx2.rs", "arrays of known length"),
     ("runtime/src/kernels/avx512.rs", "arrays of known length"),
     ("runtime/src/kernels/avx_vnni.rs", "arrays of known length"),
     ("runtime/src/kernels/dots.rs", "arrays of known length"),
