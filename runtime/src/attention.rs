@@ -135,18 +135,16 @@ struct Part<'a> {
     out: Block<'a, f32>,
 }
 
-/// Tokens to a block: few enough that all threads find work until the end, and else all, as a
-/// segment is then fetched once for more of them.
+/// Tokens to a block: so few that each thread finds four pieces or more, of equal number, and else
+/// many, as a segment is then fetched for all of them at once.
 fn block_tokens(machine: &Machine<'_>, tokens: usize, passes: usize) -> usize {
-    let pieces = match machine.exec.threads() {
-        1 => 1,
-        threads => (4 * threads).min(MOST_PIECES),
-    };
-    tokens.div_ceil(pieces.div_ceil(passes.max(1)).max(1)).max(8)
+    let (passes, threads) = (passes.max(1), machine.exec.threads());
+    let blocks = if threads == 1 { 1 } else { threads * 4_usize.div_ceil(passes) };
+    tokens.div_ceil(blocks.min(MOST_PIECES / passes).max(1)).max(8)
 }
 
-/// Tokens that go through a segment together: as many as have about 24 queries, whose sums stay in
-/// the first cache beside a tile.
+/// Tokens that meet a segment together: as many as have about 24 queries, whose sums stay in the
+/// first cache beside a tile.
 fn tokens_together(group: usize) -> usize {
     24_usize.div_ceil(group.max(1))
 }
