@@ -146,7 +146,8 @@ fn block_tokens(machine: &Machine<'_>, tokens: usize, passes: usize) -> usize {
 /// Tokens that meet a segment together: as many as have about 24 queries, whose sums stay in the
 /// first cache beside a tile.
 fn tokens_together(group: usize) -> usize {
-    24_usize.div_ceil(group.max(1))
+    // One at least as it is; said again, or a step of it could panic.
+    24_usize.div_ceil(group.max(1)).max(1)
 }
 
 /// What every part looks at.

@@ -21,7 +21,7 @@ FUNCTION = re.compile(r"\s*(?:pub(?:\([a-z]+\))? )?(?:const )?(?:unsafe )?fn (\w
 TYPE = re.compile(r"impl.*?\b(\w+)(?:<[^{]*)? \{")
 # Where an operation meets an instruction set: which operation says more.
 ENTER = ("Isa::run", "enter", "enter_i8mm")
-OPERATION = re.compile(r"oarlock::kernels::((?!neon|scalar|weights|isa|attention::scores)[\w:]+)::(\w+)")
+OPERATION = re.compile(r"oarlock::kernels::((?!neon|scalar|weights|isa|attention::kinds)[\w:]+)::(\w+)")
 
 
 def function(source, line):
