@@ -8,7 +8,7 @@ use std::process::Command;
 use oarlock_tests::{Npy, TempDir, bin, fixture, run, tiny, tiny_names};
 use serde_json::Value;
 
-/// Nats: five times what the worst of them has, and far below what a wrong layout makes.
+/// Nats: four times what the worst of them has, and far below what a wrong layout makes.
 const BOUND: f64 = 0.1;
 
 /// The logits of a tiny model with these weights, after each of its golden's tokens.
