@@ -208,6 +208,23 @@ fn queries_that_see_different_keys_share_nothing() {
 }
 
 #[test]
+fn weights_of_any_magnitude_are_quantized_as_activations_are() {
+    let mut random = Random::new(35);
+    // Values that are cached, and whose weights are on either side of what counts as zero.
+    for magnitude in [1e-29_f32, 9e-29, 2e-28, 1e-20, 1e30] {
+        let mut head = Head::random(KvType::Int8, 16, 2, &mut random);
+        for value in head.values.iter_mut().flatten() {
+            *value = random.normal() as f32 * magnitude;
+        }
+        for n in [1, 3, 12] {
+            let queries = queries(n, 16, &mut random);
+            check(&head, &queries, &vec![0..64; n]);
+            check(&head, &queries, &vec![3..50; n]);
+        }
+    }
+}
+
+#[test]
 fn halves_saturate_in_the_cache() {
     let mut random = Random::new(34);
     let mut head = Head::random(KvType::F16, 16, 1, &mut random);

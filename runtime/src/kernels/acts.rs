@@ -214,3 +214,14 @@ pub(super) fn quantize_run<S: Simd>(s: S, x: &[f32], q: &mut [i8]) -> (f32, i32)
     }
     (amax * (1.0 / 127.0), s.reduce_add_i(sum))
 }
+
+/// By what [`quantize_run`] multiplies a run whose largest magnitude is `amax`, and the scale that
+/// it gives, lane by lane: of many runs at once.
+#[inline(always)]
+pub(super) fn factors<S: Simd>(s: S, amax: S::F) -> (S::F, S::F) {
+    let (zero, least) = (s.splat(0.0), s.splat(AMAX_LEAST));
+    let amax = s.select_lt(s.splat(f32::MAX), amax, zero, amax);
+    let inverse = s.select_lt(amax, least, zero, s.div(s.splat(127.0), amax));
+    let amax = s.select_lt(amax, least, zero, amax);
+    (inverse, s.mul(amax, s.splat(1.0 / 127.0)))
+}

@@ -5,8 +5,8 @@
 //! queries (the heads of a group, and in prefill several tokens) share every load of a
 //! key or value; what a query computes does not depend on which others it shares with.
 //!
-//! A key that a query does not see is skipped, never multiplied by zero: what lies in
-//! its slot may be anything.
+//! What lies in the slot of a key that a query does not see may be anything: floats are skipped,
+//! never multiplied by zero; the weight of bytes, of which none is NaN, is an integer 0.
 #![allow(unsafe_code, clippy::indexing_slicing)]
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
@@ -184,7 +184,9 @@ impl<C: Cache> Op for Attend<'_, '_, C> {
                         TOGETHER if most >= TOGETHER => {
                             step::<S, C, TOGETHER>(s, all, tile, query, &seen, scores);
                         }
-                        _ => step::<S, C, 3>(s, all, tile, query, &seen, scores),
+                        _ => {
+                            step::<S, C, TOGETHER_FOR_PRODUCTS>(s, all, tile, query, &seen, scores);
+                        }
                     }
                 }
                 query += together;

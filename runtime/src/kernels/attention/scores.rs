@@ -7,6 +7,7 @@ use super::kinds::Floats;
 use super::tile::{Rows, Scores, Seen, Tile};
 use crate::kernels::quants::{Int8, Quants, packed_line};
 use crate::kernels::simd::{MOST_PARTS, Simd};
+use crate::kernels::vector::Wide;
 use crate::kv::TILE_KEYS;
 use crate::layout::{BLOCK_COLS, GROUPS, LINE, TILE_ROWS};
 
@@ -57,39 +58,10 @@ pub(super) unsafe fn of_int8<S: Simd, const Q: usize>(
     queries: Rows,
     scores: &mut Scores<Q>,
 ) {
-    let blocks = queries.dims / BLOCK_COLS;
     let mut sums = [[[s.splat(0.0); MOST_PARTS]; Q]; HALVES];
-    for b in 0..blocks {
-        // SAFETY: each query has as many blocks of activations.
-        let mut acts = [Apart(unsafe { queries.block(s, 0, b) }); Q];
-        for q in 1..Q {
-            // SAFETY: as above.
-            acts[q] = Apart(unsafe { queries.block(s, q, b) });
-        }
-        let mut each = [&acts[0].0; Q];
-        for q in 1..Q {
-            each[q] = &acts[q].0;
-        }
-        for half in 0..HALVES {
-            let keys = tile.keys.wrapping_add((half * blocks + b) * GROUPS * LINE);
-            // SAFETY: the tile has two halves of as many blocks.
-            let line = |line, part| unsafe { packed_line::<S, Int8>(s, keys, line, part) };
-            for first in (0..S::PARTS).step_by(S::TOGETHER) {
-                let dots = Int8::dots(s, line, each, first);
-                for part in 0..S::TOGETHER {
-                    let lane = b * TILE_KEYS + half * TILE_ROWS + (first + part) * S::LANES;
-                    // SAFETY: the tile has 32 scales to a block.
-                    let key_scales = unsafe { s.load(tile.key_scales.add(lane)) };
-                    for q in 0..Q {
-                        // SAFETY: a query has as many scales as blocks.
-                        let scale = unsafe { s.splat(*queries.scale.add(q * blocks + b)) };
-                        let (dot, scale) = (s.to_f(dots[q][part]), s.mul(scale, key_scales));
-                        let sum = &mut sums[half][q][first + part];
-                        *sum = s.fma(dot, scale, *sum);
-                    }
-                }
-            }
-        }
+    for b in 0..queries.dims / BLOCK_COLS {
+        // SAFETY: as the caller promises.
+        unsafe { add_block(s, tile, queries, b, &mut sums) };
     }
     for half in 0..HALVES {
         for q in 0..Q {
@@ -97,6 +69,51 @@ pub(super) unsafe fn of_int8<S: Simd, const Q: usize>(
                 let at = half * TILE_ROWS + part * S::LANES;
                 // SAFETY: a query has 32 scores.
                 unsafe { s.store(scores[q].as_mut_ptr().add(at), sums[half][q][part]) };
+            }
+        }
+    }
+}
+
+/// Adds what block `b` of dimensions brings to the scores.
+///
+/// # Safety
+/// The shapes have been checked; the tile exists, and the block.
+#[inline(always)]
+unsafe fn add_block<S: Simd, const Q: usize>(
+    s: S,
+    tile: Tile,
+    queries: Rows,
+    b: usize,
+    sums: &mut [[Wide<S>; Q]; HALVES],
+) {
+    let blocks = queries.dims / BLOCK_COLS;
+    // SAFETY: each query has as many blocks of activations.
+    let mut acts = [Apart(unsafe { queries.block(s, 0, b) }); Q];
+    for q in 1..Q {
+        // SAFETY: as above.
+        acts[q] = Apart(unsafe { queries.block(s, q, b) });
+    }
+    let mut each = [&acts[0].0; Q];
+    for q in 1..Q {
+        each[q] = &acts[q].0;
+    }
+    for half in 0..HALVES {
+        let keys = tile.keys.wrapping_add((half * blocks + b) * GROUPS * LINE);
+        // SAFETY: the tile has two halves of as many blocks.
+        let line = |line, part| unsafe { packed_line::<S, Int8>(s, keys, line, part) };
+        for first in (0..S::PARTS).step_by(S::TOGETHER) {
+            let dots = Int8::dots(s, line, each, first);
+            for part in 0..S::TOGETHER {
+                let lane = b * TILE_KEYS + half * TILE_ROWS + (first + part) * S::LANES;
+                // SAFETY: the tile has 32 scales to a block.
+                let key_scales = unsafe { s.load(tile.key_scales.add(lane)) };
+                for q in 0..Q {
+                    // SAFETY: a query has as many scales as blocks.
+                    let scale = unsafe { s.splat(*queries.scale.add(q * blocks + b)) };
+                    let (dot, scale) = (s.to_f(dots[q][part]), s.mul(scale, key_scales));
+                    let sum = &mut sums[half][q][first + part];
+                    *sum = s.fma(dot, scale, *sum);
+                }
             }
         }
     }

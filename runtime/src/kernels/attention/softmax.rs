@@ -28,15 +28,40 @@ pub(super) fn softmax<S: Simd, const Q: usize>(
     for q in 0..Q {
         lanes[q] = largest(s, &scores[q], seen);
     }
-    let of_tile = s.max_lanes_each(&lanes);
-    let (mut most, mut before) = (padded(max), padded(sum));
-    let mut rescale = [0.0; TILE_ROWS];
+    let rescale = raise(s, &s.max_lanes_each(&lanes), max, sum);
+    for q in 0..Q {
+        lanes[q] = exponentials(s, &mut scores[q], seen, max[q]);
+    }
+    let of_tile = s.sum_lanes_each(&lanes);
+    let mut sums = padded(sum);
     for at in (0..Q).step_by(S::LANES) {
+        let before = sums.as_mut_ptr().wrapping_add(at);
         // SAFETY: `at + LANES` is at most 16.
         unsafe {
-            let (of_tile, sum) =
-                (s.load(of_tile.as_ptr().add(at)), s.load(before.as_ptr().add(at)));
-            let most = most.as_mut_ptr().add(at);
+            let of_tile = s.load(of_tile.as_ptr().add(at));
+            let factor = s.load(rescale.as_ptr().add(at));
+            s.store(before, s.fma(s.load(before), factor, of_tile));
+        }
+    }
+    sum.copy_from_slice(&sums[..Q]);
+    rescale
+}
+
+/// Takes the largest scores of a tile into those of all before, and gives the factors for what
+/// was summed with those.
+#[inline(always)]
+fn raise<S: Simd, const Q: usize>(
+    s: S,
+    of_tile: &[f32; TILE_ROWS],
+    max: &mut [f32; Q],
+    sum: &[f32; Q],
+) -> [f32; TILE_ROWS] {
+    let (mut most, sum, mut rescale) = (padded(max), padded(sum), [0.0; TILE_ROWS]);
+    for at in (0..Q).step_by(S::LANES) {
+        let most = most.as_mut_ptr().wrapping_add(at);
+        // SAFETY: `at + LANES` is at most 16.
+        unsafe {
+            let (of_tile, sum) = (s.load(of_tile.as_ptr().add(at)), s.load(sum.as_ptr().add(at)));
             // A query that has seen nothing begins with its first tile.
             let last = s.select_lt(s.splat(0.0), sum, s.load(most), of_tile);
             let now = s.max(last, of_tile);
@@ -44,21 +69,7 @@ pub(super) fn softmax<S: Simd, const Q: usize>(
             s.store(rescale.as_mut_ptr().add(at), exp_limited(s, s.sub(last, now)));
         }
     }
-    for q in 0..Q {
-        lanes[q] = exponentials(s, &mut scores[q], seen, most[q]);
-    }
-    let of_tile = s.sum_lanes_each(&lanes);
-    for at in (0..Q).step_by(S::LANES) {
-        // SAFETY: `at + LANES` is at most 16.
-        unsafe {
-            let (of_tile, factor) =
-                (s.load(of_tile.as_ptr().add(at)), s.load(rescale.as_ptr().add(at)));
-            let before = before.as_mut_ptr().add(at);
-            s.store(before, s.fma(s.load(before), factor, of_tile));
-        }
-    }
     max.copy_from_slice(&most[..Q]);
-    sum.copy_from_slice(&before[..Q]);
     rescale
 }
 

@@ -6,7 +6,7 @@
 use super::TOGETHER_FOR_PRODUCTS;
 use super::kinds::Floats;
 use super::tile::{Scores, Seen, Tile};
-use crate::kernels::acts::AMAX_LEAST;
+use crate::kernels::acts::factors;
 use crate::kernels::simd::{MOST_PARTS, Simd};
 use crate::kv::TILE_KEYS;
 use crate::layout::{LINE, TILE_ROWS};
@@ -155,16 +155,11 @@ unsafe fn quantized<S: Simd, const Q: usize>(
     let largest = s.max_lanes_each(&lanes);
     let (mut inverse, mut scale) = ([0.0; TILE_ROWS], [0.0; TILE_ROWS]);
     for at in (0..Q).step_by(S::LANES) {
-        let zero = s.splat(0.0);
         // SAFETY: `at + LANES` is at most 16.
         unsafe {
-            let amax = s.load(largest.as_ptr().add(at));
-            let amax = s.select_lt(s.splat(f32::MAX), amax, zero, amax);
-            let by = s.div(s.splat(127.0), amax);
-            let by = s.select_lt(amax, s.splat(AMAX_LEAST), zero, by);
+            let (by, of_quants) = factors(s, s.load(largest.as_ptr().add(at)));
             s.store(inverse.as_mut_ptr().add(at), by);
-            let amax = s.select_lt(amax, s.splat(AMAX_LEAST), zero, amax);
-            s.store(scale.as_mut_ptr().add(at), s.mul(amax, s.splat(1.0 / 127.0)));
+            s.store(scale.as_mut_ptr().add(at), of_quants);
         }
     }
     let mut acts = [acts(s, &p[0], inverse[0]); Q];
