@@ -27,7 +27,7 @@ fn talk(tiny: &Tiny, args: &[&str], input: &str) -> Finished {
 fn a_resumed_conversation_is_the_uninterrupted_one() {
     let tiny = Tiny::new();
     let messages = ["hello there\n", "how are you, you two\n", "/regen\n", "and you\n", "so so\n"];
-    for args in [&[][..], &["-s", "Be brief.", "--kv", "f16"], &["--repeat-penalty", "1.3"]] {
+    for args in [&[][..], &["-s", "Be brief.", "--kv", "int8"], &["--repeat-penalty", "1.3"]] {
         let whole = talk(&tiny, &[args, &["--session", "whole"]].concat(), &messages.concat());
         // Each message by a process of its own, the fourth as -p.
         let (mut said, part) = (Vec::new(), [args, &["--session", "part"]].concat());
@@ -82,7 +82,7 @@ fn files_that_are_not_this_conversation_are_refused() {
     };
     let context = chat(&tiny, &["--context", "60", "--session", "kept"], "");
     fails(&context, 2, "a context of 64 tokens (give --context 64)");
-    refused(&["--kv", "f16"], "(give --kv int8)");
+    refused(&["--kv", "int8"], "(give --kv f16)");
     refused(&["--chunk", "9"], "(give --chunk 64 --lookup 3)");
     refused(&["--pin", "30"], "with these options 30 (give --sinks ");
     refused(&["-s", "Be verbose."], "another system prompt");

@@ -176,8 +176,10 @@ fn json_keys_are_fixed() {
 #[test]
 fn inspect_counts_windows() {
     let tiny = Tiny::family("gemma2", "int8");
-    let inspect =
-        |context| json(&tiny.run("inspect", &["--json", "--context", context]).ok().text());
+    let inspect = |context| {
+        let args = ["--json", "--kv", "int8", "--context", context];
+        json(&tiny.run("inspect", &args).ok().text())
+    };
     let [short, edge, long] = ["8", "12", "64"].map(inspect);
     assert_eq!(
         keys(&long),

@@ -14,6 +14,8 @@ mod gguf;
 mod gpt_oss;
 #[path = "convert/kept.rs"]
 mod kept;
+#[path = "convert/outliers.rs"]
+mod outliers;
 #[path = "convert/pooled.rs"]
 mod pooled;
 #[path = "convert/published.rs"]

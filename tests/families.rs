@@ -11,7 +11,8 @@ use serde_json::Value;
 /// Nats: four times what the worst of them has, and far below what a wrong layout makes.
 const BOUND: f64 = 0.1;
 
-/// The logits of a tiny model with these weights, after each of its golden's tokens.
+/// The logits of a tiny model with these weights and a cache of the same type, after each of its
+/// golden's tokens.
 fn logits(name: &str, weights: &str) -> Npy {
     let golden = fixture("tiny").join(name).join("golden.json");
     let golden = std::fs::read_to_string(golden).expect("a fixture");
@@ -22,7 +23,16 @@ fn logits(name: &str, weights: &str) -> Npy {
     let (model, out) = (folder.join("tiny.oar"), folder.join("logits.npy"));
     std::fs::write(&model, &tiny(name, weights)[..]).expect("room for a tiny model");
     let mut oarlock = Command::new(bin("oarlock"));
-    oarlock.args(["logits", "--tokens", &tokens, "--context", &ids.len().to_string(), "-m"]);
+    oarlock.args([
+        "logits",
+        "--kv",
+        weights,
+        "--tokens",
+        &tokens,
+        "--context",
+        &ids.len().to_string(),
+        "-m",
+    ]);
     run(oarlock.arg(model).arg("-o").arg(&out), 60).ok();
     Npy::read(&out)
 }

@@ -70,6 +70,7 @@ fn metadata(config: Config) -> Metadata {
         no_rope: vec![false, true],
         local: Vec::new(),
         sparse: vec![false, config.n_experts > 0],
+        key_outliers: Vec::new(),
         tokenizer: (0..=255).collect(),
         chat: b"turns".into(),
         sampling: Sampling { temp: 0.5, top_k: 7, top_p: 0.9, min_p: 0.05, repeat_penalty: 1.1 },
@@ -375,9 +376,9 @@ fn errors_name_the_field() {
     let field = |f| Err(OpenError::Field(f));
     let tensor = |index, field| Err(OpenError::Tensor { index, field });
     assert_eq!(open_patched(None, 0, b"X"), Err(OpenError::Magic));
-    assert_eq!(open_patched(None, 8, &u32s(4)), Err(OpenError::Version(4)));
+    assert_eq!(open_patched(None, 8, &u32s(5)), Err(OpenError::Version(5)));
     assert_eq!(open_patched(None, 8, &u32s(0)), Err(OpenError::Version(0)));
-    for version in [2, 3] {
+    for version in [2, 3, 4] {
         let opened = open_patched(None, 8, &u32s(version));
         assert_eq!(opened, field(Field::Version), "version 1 suffices");
     }
@@ -474,7 +475,7 @@ fn errors_name_the_field_of_experts() {
         |at, v: u32| open_patched_in(sparse_file(), Some(Section::Layers), at, &v.to_le_bytes());
     assert_eq!(layers(8, 4), Err(OpenError::Missing { layer: 0, role: Role::Router }));
     assert_eq!(layers(40, 1), Err(OpenError::Missing { layer: 1, role: Role::Gate }));
-    assert_eq!(layers(8, 8), field(Field::LayerFlags));
+    assert_eq!(layers(8, 16), field(Field::LayerFlags));
     let dense = open_patched(Some(Section::Layers), 8, &[4]);
     assert_eq!(dense, field(Field::LayerFlags), "experts that the config knows nothing of");
 }
@@ -622,4 +623,24 @@ fn options_of_version_3_make_a_file_of_it() {
     file[8] = 2;
     repair(&mut file, metadata_len);
     assert_eq!(Model::open(&file).err(), Some(OpenError::Field(Field::Version)));
+}
+
+/// Outliers of keys likewise: version 4, and the config says whether any layer has them.
+#[test]
+fn outliers_of_keys_make_a_file_of_version_4() {
+    let config = Config { key_outliers: true, ..config(true) };
+    let of = |config: Config, key_outliers: &[bool]| {
+        let metadata = Metadata { key_outliers: key_outliers.into(), ..metadata(config) };
+        Aligned::copy_of(&to_bytes(metadata, tensors(&config)).unwrap())
+    };
+    let file = of(config, &[false, true]);
+    assert_eq!(file[8], 4);
+    let model = Model::open(&file).unwrap();
+    assert_eq!(model.config(), &config);
+    assert_eq!([0, 1].map(|i| model.layer(i).key_outliers), [false, true]);
+    let none = Config { key_outliers: false, ..config };
+    for (config, layers) in [(config, [false, false]), (none, [false, true])] {
+        let opened = Model::open(&of(config, &layers)).err();
+        assert_eq!(opened, Some(OpenError::Field(Field::LayerFlags)), "{layers:?}");
+    }
 }

@@ -29,7 +29,7 @@ fn options_suit_the_model() {
     let (int8, f32) = (model(), Synthetic::new(model().config, WeightType::F32, 9));
     let of =
         |model: &Synthetic| Options::for_model(&Model::open(&model.file).expect("a good file"));
-    assert_eq!((of(&int8).context, of(&int8).sinks, of(&int8).kv), (128, 4, KvType::Int8));
+    assert_eq!((of(&int8).context, of(&int8).sinks, of(&int8).kv), (128, 4, KvType::F16));
     assert_eq!(of(&f32).kv, KvType::F32);
 }
 
@@ -92,7 +92,8 @@ fn learned_positions_end() {
 
 #[test]
 fn the_bytes_needed_are_enough_at_any_alignment_and_one_less_is_not() {
-    let synthetic = model();
+    let config = Config { key_outliers: true, n_layers: 2, ..model().config };
+    let synthetic = Synthetic::new(config, WeightType::Int8, 9);
     let model = Model::open(&synthetic.file).expect("a good file");
     for kv in [KvType::Int8, KvType::F16, KvType::F32] {
         let options =
@@ -199,7 +200,7 @@ fn a_restored_session_goes_on_with_the_same_bits() {
 /// back.
 #[test]
 fn a_session_goes_back_in_place_after_its_rings_have_come_round() {
-    let config = Config { n_layers: 3, window: 9, ..model().config };
+    let config = Config { n_layers: 4, window: 9, key_outliers: true, ..model().config };
     let synthetic = Synthetic::new(config, WeightType::Int8, 9);
     let model = Model::open(&synthetic.file).expect("a good file");
     for kv in [KvType::Int8, KvType::F16, KvType::F32] {
@@ -233,7 +234,7 @@ fn states_of_other_sessions_are_refused() {
     let ours = Options { context: 70, chunk: 5, draft: 3, ..Options::for_model(&model) };
     for (other, error) in [
         (Options { context: 71, ..ours }, RestoreError::Context(71)),
-        (Options { kv: KvType::F16, ..ours }, RestoreError::Kv(KvType::F16)),
+        (Options { kv: KvType::Int8, ..ours }, RestoreError::Kv(KvType::Int8)),
         (Options { chunk: 6, ..ours }, RestoreError::Slack { chunk: 6, draft: 3 }),
         (Options { base_position: 1, ..ours }, RestoreError::BasePosition(1)),
     ] {

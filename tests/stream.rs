@@ -7,7 +7,7 @@ use oarlock::format::{Config, Positions, Role};
 use oarlock::layout::WeightType;
 use oarlock::math::{exp, f16_to_f32, f32_to_f16, rint, sin_cos, sqrt};
 use oarlock::{KvType, Machine, Model, Options, Session};
-use oarlock_tests::{Aligned, Random, Synthetic};
+use oarlock_tests::{Aligned, Random, Synthetic, has_key_outliers};
 
 /// Keys and values of one kv head of one layer, of the whole stream.
 #[derive(Default)]
@@ -81,8 +81,9 @@ impl<'m> Oracle<'m> {
         let here = self.options.base_position.wrapping_add(self.len);
         for head in 0..c.n_kv_heads {
             let of = |all: &[f32]| all[head * c.head_dim..][..c.head_dim].to_vec();
-            let (key, key_scales) = self.stored(&self.turned(layer, &of(&k), here), 32);
-            let (value, value_scales) = self.stored(&of(&v), c.head_dim);
+            let kv = self.kv(layer);
+            let (key, key_scales) = stored(kv, &self.turned(layer, &of(&k), here), 32);
+            let (value, value_scales) = stored(kv, &of(&v), c.head_dim);
             let history = &mut self.history[layer][head];
             history.keys.push(key);
             history.values.push(value);
@@ -163,9 +164,10 @@ impl<'m> Oracle<'m> {
     /// The query of a head as at `place` of the stream.
     fn made(&self, layer: usize, head: usize, q: &[f32], place: u64) -> Query {
         let position = self.options.base_position.wrapping_add(place);
-        let (q, scales) = self.scaled(&self.turned(layer, q, position));
+        let kv = self.kv(layer);
+        let (q, scales) = self.scaled(kv, &self.turned(layer, q, position));
         let slope = self.model.tensor(Role::Slopes, None).map(|slopes| slopes[head]);
-        Query { q, scales, place, slope }
+        Query { kv, q, scales, place, slope }
     }
 
     /// What becomes of a score with key `j`.
@@ -214,7 +216,7 @@ impl<'m> Oracle<'m> {
         let scores: Vec<f32> = keys
             .iter()
             .map(|&(j, _)| {
-                let score = if self.options.kv == KvType::Int8 {
+                let score = if query.kv == KvType::Int8 {
                     let blocks = query.q.chunks(32).zip(of_keys.keys[j].chunks(32));
                     let scales = query.scales.iter().zip(&of_keys.key_scales[j]);
                     blocks.zip(scales).fold(0.0, |acc, ((q, k), (q_scale, k_scale))| {
@@ -241,27 +243,8 @@ impl<'m> Oracle<'m> {
             acc = before.acc.iter().map(|a| a * alpha).collect();
         }
         let keys: Vec<usize> = keys.iter().map(|(j, _)| *j).collect();
-        self.weigh(&p, &keys, of_values, &mut acc);
+        weigh(query.kv, &p, &keys, of_values, &mut acc);
         Softmax { max: most, sum, acc }
-    }
-
-    /// Adds the values of a tile's keys times their weights.
-    fn weigh(&self, p: &[f32], keys: &[usize], of_values: &History, acc: &mut [f32]) {
-        if self.options.kv == KvType::Int8 {
-            let weight = |(p, j): (&f32, &usize)| p * of_values.value_scales[*j];
-            let weights: Vec<f32> = p.iter().zip(keys).map(weight).collect();
-            let (quants, scale) = quantized_block(&weights);
-            for (dim, acc) in acc.iter_mut().enumerate() {
-                let products = quants.iter().zip(keys).map(|(q, j)| q * of_values.values[*j][dim]);
-                *acc = fma(products.sum(), scale, *acc);
-            }
-            return;
-        }
-        for (p, &j) in p.iter().zip(keys) {
-            for (acc, v) in acc.iter_mut().zip(&of_values.values[j]) {
-                *acc = fma(*p, *v, *acc);
-            }
-        }
     }
 
     fn turned(&self, layer: usize, head: &[f32], position: u64) -> Vec<f32> {
@@ -280,23 +263,50 @@ impl<'m> Oracle<'m> {
     }
 
     /// A query, scaled, with the scales of its quants where there are such.
-    fn scaled(&self, q: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    fn scaled(&self, kv: KvType, q: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let scaled: Vec<f32> = q.iter().map(|q| q * self.model.config.score_scale).collect();
-        if self.options.kv == KvType::Int8 { quantized(&scaled, 32) } else { (scaled, vec![1.0]) }
+        if kv == KvType::Int8 { quantized(&scaled, 32) } else { (scaled, vec![1.0]) }
     }
 
-    /// A key or value as cached, with the scale of each `block` dimensions.
-    fn stored(&self, head: &[f32], block: usize) -> (Vec<f32>, Vec<f32>) {
-        match self.options.kv {
-            KvType::Int8 => quantized(head, block),
-            KvType::F16 => (head.iter().map(|v| f16_to_f32(f32_to_f16(*v))).collect(), vec![1.0]),
-            KvType::F32 => (head.to_vec(), vec![1.0]),
+    /// How a layer is cached.
+    fn kv(&self, layer: usize) -> KvType {
+        let wide = has_key_outliers(&self.model.config, layer);
+        if wide && self.options.kv == KvType::Int8 { KvType::F16 } else { self.options.kv }
+    }
+}
+
+/// Adds the values of a tile's keys times their weights.
+fn weigh(kv: KvType, p: &[f32], keys: &[usize], of_values: &History, acc: &mut [f32]) {
+    if kv == KvType::Int8 {
+        let weight = |(p, j): (&f32, &usize)| p * of_values.value_scales[*j];
+        let weights: Vec<f32> = p.iter().zip(keys).map(weight).collect();
+        let (quants, scale) = quantized_block(&weights);
+        for (dim, acc) in acc.iter_mut().enumerate() {
+            let products = quants.iter().zip(keys).map(|(q, j)| q * of_values.values[*j][dim]);
+            *acc = fma(products.sum(), scale, *acc);
         }
+        return;
+    }
+    for (p, &j) in p.iter().zip(keys) {
+        for (acc, v) in acc.iter_mut().zip(&of_values.values[j]) {
+            *acc = fma(*p, *v, *acc);
+        }
+    }
+}
+
+/// A key or value as cached, with the scale of each `block` dimensions.
+fn stored(kv: KvType, head: &[f32], block: usize) -> (Vec<f32>, Vec<f32>) {
+    match kv {
+        KvType::Int8 => quantized(head, block),
+        KvType::F16 => (head.iter().map(|v| f16_to_f32(f32_to_f16(*v))).collect(), vec![1.0]),
+        KvType::F32 => (head.to_vec(), vec![1.0]),
     }
 }
 
 /// A query of one head, made ready.
 struct Query {
+    /// How the keys that it meets are cached.
+    kv: KvType,
     q: Vec<f32>,
     /// Of its quants, where there are such.
     scales: Vec<f32>,
@@ -471,6 +481,19 @@ fn layers_with_a_window_see_no_more() {
             Config { window, local_rope: true, score_cap: Some(3.0), ..config(4, 2, 10, 6) };
         let model = Synthetic::new(config, WeightType::F32, 4);
         for (sinks, chunk, kv) in [(4, 1, KvType::F32), (0, 64, KvType::Int8), (16, 7, KvType::F32)]
+        {
+            compare(&model, options(33, sinks, kv, chunk), &tokens(150));
+        }
+    }
+}
+
+/// Layers that an int8 cache keeps in f16, with a window of their own and without.
+#[test]
+fn layers_with_outliers_are_kept_in_f16() {
+    for window in [0, 9] {
+        let config = Config { window, key_outliers: true, n_layers: 5, ..config(4, 2, 36, 36) };
+        let model = Synthetic::new(config, WeightType::F32, 7);
+        for (sinks, chunk, kv) in [(4, 1, KvType::Int8), (0, 64, KvType::Int8), (4, 7, KvType::F32)]
         {
             compare(&model, options(33, sinks, kv, chunk), &tokens(150));
         }

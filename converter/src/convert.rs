@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use oarlock::format::TensorType;
+use oarlock::format::{Config, TensorType};
 use oarlock::layout::WeightType;
 
 use crate::config::Rotary;
@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::heads;
 use crate::map::map;
+use crate::outliers;
 use crate::output::{Output, refuse_inputs};
 use crate::plan::{Planned, Weights, plan};
 use crate::progress::Progress;
@@ -70,14 +71,16 @@ pub fn convert(
         progress.warn(warning);
     }
     let model = &loaded.model;
+    let key_outliers = outliers::key_outliers(&planned, &model.config);
     let made = Made { weights, head, pooled_heads: model.pooled_heads };
     let metadata = Metadata {
-        config: model.config,
+        config: Config { key_outliers: key_outliers.contains(&true), ..model.config },
         arch: model.arch.clone(),
         ropes: model.ropes.iter().map(|rope| table(rope, model.config.rot_dim)).collect(),
         no_rope: model.no_rope.clone(),
         local: model.local.clone(),
         sparse: model.sparse.clone(),
+        key_outliers,
         tokenizer: words.tokenizer,
         chat: words.chat,
         sampling: model.sampling,

@@ -22,6 +22,7 @@ mod lambda;
 mod map;
 mod mxfp4;
 mod names;
+mod outliers;
 mod output;
 mod pack;
 mod plan;

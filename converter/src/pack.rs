@@ -22,8 +22,8 @@ pub enum Flaw {
 /// Packs one tile: the rows (at most 16) as they lie in the source, `cols` weights each.
 ///
 /// A row whose source type holds exactly what the tile's type can is taken over without
-/// changing a value; any other loses least in the columns of most `importance` (empty: all
-/// the same).
+/// changing a value; an int4 one loses least in the columns of most `importance` (empty: all the
+/// same).
 pub fn tile(
     kind: WeightType,
     dtype: Dtype,

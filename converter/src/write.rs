@@ -28,6 +28,8 @@ pub struct Metadata {
     pub local: Vec<bool>,
     /// Layers with experts; those beyond have none.
     pub sparse: Vec<bool>,
+    /// Layers whose keys have outliers, if [`Config::key_outliers`] says that there are some.
+    pub key_outliers: Vec<bool>,
     /// The tokenizer's section.
     pub tokenizer: Vec<u8>,
     /// The chat section.
@@ -258,9 +260,10 @@ fn layers(specs: &[Spec], m: &Metadata) -> Vec<u8> {
         let of_layer = |spec: &Spec| spec.layer == Some(layer as u32);
         let first = specs.iter().position(of_layer).unwrap_or(0) as u32;
         let count = specs.iter().filter(|spec| of_layer(spec)).count() as u32;
-        let [no_rope, local, sparse] = [&m.no_rope, &m.local, &m.sparse]
-            .map(|layers| layers.get(layer).copied().unwrap_or(false));
-        LayerEntry { first, count, no_rope, local, sparse }.write(out);
+        let [no_rope, local, sparse, key_outliers] =
+            [&m.no_rope, &m.local, &m.sparse, &m.key_outliers]
+                .map(|layers| layers.get(layer).copied().unwrap_or(false));
+        LayerEntry { first, count, no_rope, local, sparse, key_outliers }.write(out);
     }
     out.concat()
 }

@@ -53,7 +53,8 @@ impl AttentionBuffers<'_> {
         at: Place<'_>,
         out: &mut [f32],
     ) {
-        let view = View { isa: machine.isa, cache, shape: self.shape, at };
+        let shape = AttentionShape { kv: cache.kv(), ..self.shape };
+        let view = View { isa: machine.isa, cache, shape, at };
         if at.span.tokens == 1 {
             self.one_token(machine, &view, out);
         } else {
@@ -63,7 +64,7 @@ impl AttentionBuffers<'_> {
 
     /// One token: parts are runs of (pass, segment), merged afterwards.
     fn one_token(&mut self, machine: &Machine<'_>, view: &View<'_>, out: &mut [f32]) {
-        let Self { shape, queries, segment, .. } = self;
+        let (Self { queries, segment, .. }, shape) = (self, &view.shape);
         let segments = view.segments(view.at.span);
         let items = shape.passes() * segments;
         let each = items.div_ceil(MOST_PIECES).max(1);
@@ -95,7 +96,7 @@ impl AttentionBuffers<'_> {
 
     /// A chunk: parts are (pass, block of tokens), each merging as it goes.
     fn chunk(&mut self, machine: &Machine<'_>, view: &View<'_>, out: &mut [f32]) {
-        let Self { shape, queries, segment, total, .. } = self;
+        let (Self { queries, segment, total, .. }, shape) = (self, &view.shape);
         let tokens = view.at.span.tokens;
         let (block, width) = (block_tokens(machine, tokens, shape.passes()), shape.width());
         let items = shape.passes() * tokens;

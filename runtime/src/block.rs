@@ -1,7 +1,7 @@
 //! One layer: attention and the feed-forward part, each added to the residual stream.
 
 use crate::attention::{Place, Projected};
-use crate::cache::{Cache, Caches};
+use crate::cache::{CacheClass, CacheIndex, Caches};
 use crate::difference::difference;
 use crate::input::Rows;
 use crate::kernels::{Job, Task, matmul};
@@ -12,27 +12,11 @@ use crate::qk_norm::{limit, qk_norm};
 use crate::residual::add_part;
 use crate::work::{Buffers, Step};
 
-/// Which of the layers with a cache of its kind comes next.
-#[derive(Default)]
-pub(crate) struct Kept {
-    whole: usize,
-    local: usize,
-}
-
-impl Kept {
-    /// The place of `layer`, which is the next, among those with a cache of its kind.
-    pub(crate) fn of(&mut self, layer: &Layer<'_>) -> usize {
-        let next = if layer.local { &mut self.local } else { &mut self.whole };
-        *next += 1;
-        *next - 1
-    }
-}
-
-/// Takes the residual stream through a layer, the `kept`th with a cache of its kind.
+/// Takes the residual stream through a layer, the next in the model.
 pub(crate) fn block(
     step: &Step<'_>,
     layer: &Layer<'_>,
-    kept: usize,
+    index: &mut CacheIndex,
     caches: &mut Caches<'_>,
     work: &mut Buffers<'_>,
 ) {
@@ -47,7 +31,7 @@ pub(crate) fn block(
     if let Some(most) = config.qkv_limit {
         limit(step, most, work);
     }
-    attend(step, kept, layer, caches, work);
+    attend(step, index, layer, caches, work);
     if config.differential {
         difference(step, layer, work);
     }
@@ -92,21 +76,18 @@ fn project(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
 /// Keys and values into the cache; what the queries find there into `attended`.
 fn attend(
     step: &Step<'_>,
-    kept: usize,
+    index: &mut CacheIndex,
     layer: &Layer<'_>,
     caches: &mut Caches<'_>,
     work: &mut Buffers<'_>,
 ) {
     let Buffers { shape, q, k, v, attended, attention, .. } = work;
     let config = step.model.config();
-    let (ring, cache): (_, &mut Cache<'_>) = if layer.local {
-        (&step.rings.local, &mut caches.local)
-    } else {
-        (&step.rings.whole, &mut caches.whole)
-    };
+    let class = CacheClass::new(layer.local, layer.key_outliers, step.kv);
+    let cache = caches.of(class);
     let at = Place {
-        ring,
-        layer: kept,
+        ring: if layer.local { &step.rings.local } else { &step.rings.whole },
+        layer: index.next(class),
         span: step.span,
         rotated: !layer.no_rope,
         local_rope: layer.local && config.local_rope,

@@ -43,12 +43,74 @@ impl CacheShape {
     }
 }
 
-/// The caches of a session.
-pub(crate) struct Caches<'a> {
-    /// Of layers that see the whole context, in their order.
-    pub(crate) whole: Cache<'a>,
-    /// Of layers with a window of their own, in their order.
-    pub(crate) local: Cache<'a>,
+/// Which of a session's caches a layer is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CacheClass {
+    /// Whether the layer has a window of its own.
+    pub(crate) local: bool,
+    /// Whether its keys have outliers, and its type so is not that of the other layers.
+    pub(crate) wide: bool,
+}
+
+impl CacheClass {
+    /// All of them, in the order of their [`index`](Self::index).
+    pub(crate) const ALL: [Self; 4] = [
+        Self { local: false, wide: false },
+        Self { local: false, wide: true },
+        Self { local: true, wide: false },
+        Self { local: true, wide: true },
+    ];
+
+    /// That of a layer in a session whose cache is `kv`.
+    pub(crate) fn new(local: bool, key_outliers: bool, kv: KvType) -> Self {
+        Self { local, wide: kv.of_layer(key_outliers) != kv }
+    }
+
+    const fn index(self) -> usize {
+        2 * self.local as usize + self.wide as usize
+    }
+}
+
+/// The caches of a session, one for each [`CacheClass`]: of its layers, in their order.
+pub(crate) struct Caches<'a>([Cache<'a>; 4]);
+
+impl<'a> Caches<'a> {
+    /// Takes the buffers of caches of these shapes. Those of a window come first, so that the far
+    /// end of the slice, which is touched latest, is of those that see the whole context.
+    pub(crate) fn carve(
+        source: &mut impl Source<'a>,
+        shape: impl Fn(CacheClass) -> CacheShape,
+    ) -> Option<Self> {
+        let [whole, whole_wide, local, local_wide] = CacheClass::ALL.map(shape);
+        let local = Cache::carve(source, local)?;
+        let local_wide = Cache::carve(source, local_wide)?;
+        let whole_wide = Cache::carve(source, whole_wide)?;
+        Some(Self([Cache::carve(source, whole)?, whole_wide, local, local_wide]))
+    }
+
+    /// The cache of a class.
+    pub(crate) fn of(&mut self, class: CacheClass) -> &mut Cache<'a> {
+        let [whole, whole_wide, local, local_wide] = &mut self.0;
+        match class {
+            CacheClass { local: false, wide: false } => whole,
+            CacheClass { local: false, wide: true } => whole_wide,
+            CacheClass { local: true, wide: false } => local,
+            CacheClass { local: true, wide: true } => local_wide,
+        }
+    }
+}
+
+/// How many layers of each class have been met, in the order of the model.
+#[derive(Default)]
+pub(crate) struct CacheIndex([usize; 4]);
+
+impl CacheIndex {
+    /// The place of the next layer, which is of this class, in its cache.
+    pub(crate) fn next(&mut self, class: CacheClass) -> usize {
+        let Some(next) = self.0.get_mut(class.index()) else { return 0 };
+        *next += 1;
+        *next - 1
+    }
 }
 
 /// The cache of layers alike. Cells that no token has reached hold anything.
@@ -77,6 +139,11 @@ impl<'a> Cache<'a> {
             key_scales: source.take(key_scales)?,
             value_scales: source.take(value_scales)?,
         })
+    }
+
+    /// How its keys and values are stored.
+    pub(crate) fn kv(&self) -> KvType {
+        self.shape.kv
     }
 
     /// The kv heads of a layer, to be written: a run of all slots each.

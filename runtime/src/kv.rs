@@ -45,6 +45,15 @@ impl KvType {
         }
     }
 
+    /// The type of a layer in a session of this type: with outliers among its keys f16 instead of
+    /// int8, since one large element makes the scale that 32 share too coarse for the rest.
+    pub const fn of_layer(self, key_outliers: bool) -> Self {
+        match self {
+            Self::Int8 if key_outliers => Self::F16,
+            _ => self,
+        }
+    }
+
     /// Bytes of one cached value.
     pub const fn bytes(self) -> usize {
         match self {

@@ -90,6 +90,8 @@ pub struct Layer<'m> {
     pub local: bool,
     /// Whether the feed-forward part is one of experts.
     pub sparse: bool,
+    /// Whether keys have outliers: an int8 cache keeps this layer in f16.
+    pub key_outliers: bool,
 }
 
 impl<'m> Model<'m> {
@@ -128,8 +130,8 @@ impl<'m> Model<'m> {
     /// The weights of layer `i`; every matrix is empty beyond the last.
     pub fn layer(&self, i: usize) -> Layer<'m> {
         let entry = self.layer_entry(i);
-        let LayerEntry { first, count, no_rope, local, sparse } = entry;
-        let mut layer = Layer { no_rope, local, sparse, ..Layer::EMPTY };
+        let LayerEntry { first, count, no_rope, local, sparse, key_outliers } = entry;
+        let mut layer = Layer { no_rope, local, sparse, key_outliers, ..Layer::EMPTY };
         let first = first as usize;
         for tensor in (first..first + count as usize).filter_map(|i| self.tensor(i)) {
             layer.put(&tensor);
@@ -252,6 +254,11 @@ impl<'m> Model<'m> {
         self.layer_entry(i).local
     }
 
+    /// Whether keys of layer `i` have outliers.
+    pub(crate) fn has_key_outliers(&self, i: usize) -> bool {
+        self.layer_entry(i).key_outliers
+    }
+
     /// Whether the feed-forward part of layer `i` is one of experts.
     pub(crate) fn is_sparse(&self, i: usize) -> bool {
         self.layer_entry(i).sparse
@@ -300,6 +307,7 @@ impl<'m> Layer<'m> {
         no_rope: false,
         local: false,
         sparse: false,
+        key_outliers: false,
     };
 
     fn put(&mut self, t: &Tensor<'m>) {

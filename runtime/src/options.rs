@@ -48,7 +48,7 @@ impl Options {
         Self {
             context,
             sinks: Self::DEFAULT_SINKS.min(context / 2),
-            kv: if model.is_f32() { KvType::F32 } else { KvType::Int8 },
+            kv: if model.is_f32() { KvType::F32 } else { KvType::F16 },
             chunk: Self::DEFAULT_CHUNK,
             draft: 0,
             logit_rows: 1,

@@ -7,7 +7,8 @@ mod state;
 
 use crate::arena::{Arena, Measure};
 use crate::attention::Span;
-use crate::block::{Kept, block};
+use crate::block::block;
+use crate::cache::CacheIndex;
 use crate::embedding::embed;
 use crate::input::Rows;
 use crate::kernels::Machine;
@@ -225,11 +226,10 @@ impl<'a> Session<'a> {
         });
         work.attention.begin(&whole, model.config().local_rope.then_some(&local), rings, span);
         embed(machine.isa, model, base.wrapping_add(span.first), tokens, work.x, work.shape.dim);
-        let step = Step { machine, model, rings, span };
-        let mut kept = Kept::default();
+        let step = Step { machine, model, rings, span, kv: options.kv };
+        let mut index = CacheIndex::default();
         for i in 0..model.config().n_layers {
-            let layer = model.layer(i);
-            block(&step, &layer, kept.of(&layer), caches, work);
+            block(&step, &model.layer(i), &mut index, caches, work);
         }
         self.len = span.indices().end;
         self.longest = self.longest.max(self.len);

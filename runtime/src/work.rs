@@ -5,6 +5,7 @@ use crate::attention::{AttentionBuffers, AttentionShape, Span};
 use crate::format::Config;
 use crate::input::InputBuffers;
 use crate::kernels::Machine;
+use crate::kv::KvType;
 use crate::layout::TILE_ROWS;
 use crate::model::Model;
 use crate::ring::Rings;
@@ -16,6 +17,8 @@ pub(crate) struct Step<'s> {
     pub(crate) model: &'s Model<'s>,
     pub(crate) rings: &'s Rings,
     pub(crate) span: Span,
+    /// How the session caches what does not ask for more.
+    pub(crate) kv: KvType,
 }
 
 /// Elements from one token's row to the next: matrices write whole tiles.

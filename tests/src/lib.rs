@@ -27,7 +27,7 @@ pub use npy::Npy;
 pub use process::{Finished, run, run_with_input};
 pub use random::Random;
 pub use room::Room;
-pub use synthetic::Synthetic;
+pub use synthetic::{Synthetic, has_key_outliers};
 pub use temp::TempDir;
 pub use threads::Threads;
 pub use tiny::{tiny, tiny_names, with_session};

@@ -55,6 +55,7 @@ impl Synthetic {
             // Every other one, so that both kinds are there.
             local: (0..config.n_layers).map(|i| config.window > 0 && i % 2 == 0).collect(),
             sparse: (0..config.n_layers).map(|i| is_sparse(&config, i)).collect(),
+            key_outliers: (0..config.n_layers).map(|i| has_key_outliers(&config, i)).collect(),
             ..Metadata::default()
         };
         let file = to_bytes(metadata, packed).expect("a small model fits in memory");
@@ -66,6 +67,12 @@ impl Synthetic {
         let found = self.tensors.iter().find(|(r, l, _)| (*r, *l) == (role, layer));
         found.map(|(_, _, values)| values.as_slice())
     }
+}
+
+/// Of four layers the second and third have outliers, so that some with a window of their own do
+/// and some without.
+pub fn has_key_outliers(config: &Config, layer: usize) -> bool {
+    config.key_outliers && matches!(layer % 4, 1 | 2)
 }
 
 /// Of three layers the third has no experts.

@@ -7,7 +7,10 @@ use crate::kv::{HEAD_ALIGN, KvType};
 /// What decides how large the buffers are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttentionShape {
+    /// How the layer at hand is cached; while buffers are carved, how those without outliers are.
     pub(crate) kv: KvType,
+    /// Whether layers have outliers, and may so be cached otherwise than the rest.
+    pub(crate) key_outliers: bool,
     pub(crate) n_kv_heads: usize,
     /// Query heads that share a kv head.
     pub(crate) group: usize,
@@ -188,10 +191,11 @@ impl<'a> Ready<'a> {
         let rows = shape.rows(shape.n_kv_heads, shape.chunk)?;
         let elements = rows.checked_mul(shape.padded())?;
         let scales = rows.checked_mul(shape.kv.key_scales(shape.head_dim))?;
-        let (floats, quants) = if scales > 0 { (0, elements) } else { (elements, 0) };
+        let has_quants = shape.kv == KvType::Int8;
+        let has_floats = !has_quants || shape.key_outliers;
         Some(Self {
-            floats: source.take(Some(floats))?,
-            quants: source.take(Some(quants))?,
+            floats: source.take(Some(if has_floats { elements } else { 0 }))?,
+            quants: source.take(Some(if has_quants { elements } else { 0 }))?,
             scales: source.take(Some(scales))?,
             sums: source.take(Some(scales))?,
         })

@@ -55,6 +55,9 @@ pub struct Config {
     /// Whether what the second half of the heads attends to is taken off what the first does, by
     /// a factor of the layer, the values of two heads side by side (arXiv 2410.05258).
     pub differential: bool,
+    /// Whether the keys of some layers have outliers, as their entries say: an int8 cache then
+    /// keeps those layers in f16.
+    pub key_outliers: bool,
     /// Where the norms of a layer's two parts are.
     pub norms: Norms,
     /// How attention and the feed-forward part follow each other.

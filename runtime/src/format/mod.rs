@@ -33,7 +33,7 @@ pub use records::{LayerEntry, RopeHeader, SAMPLING_LEN, read_sampling, write_sam
 /// The first bytes of the file; the line end shows a transfer that changed line ends.
 pub const MAGIC: [u8; 8] = *b"OARLOCK\n";
 /// The newest version of everything in this module. A file has the first that suffices.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// What every section, every tensor, the file's length and the slice itself are aligned to.
 pub const ALIGN: usize = 64;
 

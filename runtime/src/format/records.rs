@@ -59,12 +59,17 @@ pub struct LayerEntry {
     pub local: bool,
     /// Whether the feed-forward part is one of experts.
     pub sparse: bool,
+    /// Whether keys have outliers that 8 bits cannot hold beside the rest.
+    pub key_outliers: bool,
 }
 
 const LAYER_NO_ROPE: u32 = 1;
 const LAYER_LOCAL: u32 = 2;
 // From version 3 on.
 const LAYER_SPARSE: u32 = 4;
+// From version 4 on.
+const LAYER_KEY_OUTLIERS: u32 = 8;
+const LAYER_FLAGS: u32 = 15;
 
 impl LayerEntry {
     /// Bytes of an entry.
@@ -76,7 +81,7 @@ impl LayerEntry {
             return Err(OpenError::Field(Field::Reserved));
         }
         let flags = u32_at(bytes, 8..12);
-        if flags & !(LAYER_NO_ROPE | LAYER_LOCAL | LAYER_SPARSE) != 0 {
+        if flags & !LAYER_FLAGS != 0 {
             return Err(OpenError::Field(Field::LayerFlags));
         }
         Ok(Self {
@@ -85,6 +90,7 @@ impl LayerEntry {
             no_rope: flags & LAYER_NO_ROPE != 0,
             local: flags & LAYER_LOCAL != 0,
             sparse: flags & LAYER_SPARSE != 0,
+            key_outliers: flags & LAYER_KEY_OUTLIERS != 0,
         })
     }
 
@@ -96,7 +102,8 @@ impl LayerEntry {
         let flag = |set, bit| if set { bit } else { 0 };
         let flags = flag(self.no_rope, LAYER_NO_ROPE)
             | flag(self.local, LAYER_LOCAL)
-            | flag(self.sparse, LAYER_SPARSE);
+            | flag(self.sparse, LAYER_SPARSE)
+            | flag(self.key_outliers, LAYER_KEY_OUTLIERS);
         put(out, 8..12, |b| LittleEndian::write_u32(b, flags));
     }
 }

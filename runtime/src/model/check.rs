@@ -63,8 +63,14 @@ struct Walk<'m> {
 impl Walk<'_> {
     fn walk(mut self, layers: &[[u8; LayerEntry::LEN]], total_len: u64) -> Result<(), OpenError> {
         self.all_of(Role::BEFORE, NONE, false)?;
+        let mut key_outliers = false;
         for (i, entry) in layers.iter().enumerate() {
-            self.layer(i as u32, LayerEntry::read(entry)?)?;
+            let entry = LayerEntry::read(entry)?;
+            key_outliers |= entry.key_outliers;
+            self.layer(i as u32, entry)?;
+        }
+        if key_outliers != self.config.key_outliers {
+            return Err(OpenError::Field(Field::LayerFlags));
         }
         self.all_of(Role::AFTER, NONE, false)?;
         if self.index != self.entries.len() {

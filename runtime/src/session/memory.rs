@@ -2,7 +2,7 @@
 
 use crate::arena::Source;
 use crate::attention::AttentionShape;
-use crate::cache::{Cache, CacheShape, Caches};
+use crate::cache::{CacheClass, CacheShape, Caches};
 use crate::layout::TILE_ROWS;
 use crate::model::Model;
 use crate::options::Options;
@@ -36,9 +36,9 @@ impl<'a> Memory<'a> {
         let slack = options.slack()?;
         let slots = Ring::most_slots(options.context, slack)?;
         let local_slots = Ring::most_local_slots(options.context, slack, config.window)?;
-        let n_local = (0..config.n_layers).filter(|&i| model.is_local(i)).count();
         let attention = AttentionShape {
             kv: options.kv,
+            key_outliers: config.key_outliers,
             n_kv_heads: config.n_kv_heads,
             group: config.n_heads.checked_div(config.n_kv_heads)?,
             head_dim: config.head_dim,
@@ -48,12 +48,14 @@ impl<'a> Memory<'a> {
             chunk: options.step()?,
             segments: Ring::most_segments(options.context),
         };
-        let cache = |n_layers, slots| CacheShape {
-            kv: options.kv,
-            n_layers,
+        let class_of =
+            |i| CacheClass::new(model.is_local(i), model.has_key_outliers(i), options.kv);
+        let cache = |class: CacheClass| CacheShape {
+            kv: options.kv.of_layer(class.wide),
+            n_layers: (0..config.n_layers).filter(|&i| class_of(i) == class).count(),
             n_kv_heads: config.n_kv_heads,
             head_dim: config.head_dim,
-            slots,
+            slots: if class.local { local_slots } else { slots },
         };
         let scored = options.scored()?;
         let logits_stride = config.vocab_size.checked_next_multiple_of(TILE_ROWS)?;
@@ -64,10 +66,7 @@ impl<'a> Memory<'a> {
             candidates: source.take(Some(config.vocab_size))?,
             tokens: source.take(Some(slots))?,
             guesses: source.take(options.draft.checked_add(1))?,
-            caches: Caches {
-                local: Cache::carve(source, cache(n_local, local_slots))?,
-                whole: Cache::carve(source, cache(config.n_layers - n_local, slots))?,
-            },
+            caches: Caches::carve(source, cache)?,
         })
     }
 }

@@ -5,12 +5,14 @@
 //!           sinks, tokens in the stream, tokens in it when it was longest
 //! u32 each  tokens in the slots
 //!           of each kv head of each layer its keys, values, scales of keys, scales of values;
-//!           layers with a window of their own after the others
+//!           layers with a window of their own after the others, and of either kind those with
+//!           outliers last, where they are cached as another type
 //! ```
 //!
 //! Little-endian. Activations, logits and drafts are not kept: the next token fed brings them.
 
 use super::{RestoreError, Session};
+use crate::cache::CacheClass;
 use crate::carry::{Carrier, Restorer, Saver};
 use crate::kv::KvType;
 use crate::options::Options;
@@ -88,8 +90,12 @@ impl Session<'_> {
         let Rings { whole, local } = self.rings;
         let slots = whole.slots_reached(self.longest);
         carrier.cells(self.memory.tokens.get_mut(..slots).unwrap_or_default())?;
-        self.memory.caches.whole.carry(slots, carrier)?;
-        self.memory.caches.local.carry(local.slots_reached(self.longest), carrier)
+        let local_slots = local.slots_reached(self.longest);
+        for class in CacheClass::ALL {
+            let slots = if class.local { local_slots } else { slots };
+            self.memory.caches.of(class).carry(slots, carrier)?;
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use oarlock::format::TensorType;
 use oarlock::kv::HEAD_ALIGN;
 use oarlock::model::{Layer, Tensor};
-use oarlock::{Model, Options};
+use oarlock::{KvType, Model, Options};
 use serde_json::{Value, json};
 
 use crate::errors::Outcome;
@@ -39,6 +39,9 @@ fn as_json(model: &Model<'_>, options: &Options, session_bytes: usize) -> Value 
     if model.config().window > 0 {
         object["window"] = model.config().window.into();
         object["window_layers"] = windows(model).into();
+    }
+    if model.config().key_outliers {
+        object["key_outlier_layers"] = layers(model, |layer| layer.key_outliers).into();
     }
     if model.config().n_experts > 0 {
         object["experts"] = model.config().n_experts.into();
@@ -88,6 +91,10 @@ fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usiz
         let n = windows(model);
         line("window", format!("{} tokens in {n} of {} layers", config.window, config.n_layers));
     }
+    if config.key_outliers {
+        let n = layers(model, |layer| layer.key_outliers);
+        line("key outliers", format!("in {n} of {} layers: f16 in an int8 cache", config.n_layers));
+    }
     if config.n_experts > 0 {
         let n = layers(model, |layer| layer.sparse);
         let (used, all) = (config.n_experts_used, config.n_experts);
@@ -129,10 +136,15 @@ fn layers(model: &Model<'_>, is_so: impl Fn(&Layer<'_>) -> bool) -> usize {
 /// Bytes of the cache that a further token of context takes, in all layers that then see it.
 fn kv_bytes_per_token(model: &Model<'_>, options: &Options) -> usize {
     let config = model.config();
-    let scales = options.kv.key_scales(config.head_dim) + options.kv.value_scales();
-    let values = 2 * config.head_dim.next_multiple_of(HEAD_ALIGN) * options.kv.bytes();
-    let full = if options.context < config.window { 0 } else { windows(model) };
-    (values + scales * size_of::<f32>()) * config.n_kv_heads * (config.n_layers - full)
+    let of_head = |kv: KvType| {
+        let scales = kv.key_scales(config.head_dim) + kv.value_scales();
+        let values = 2 * config.head_dim.next_multiple_of(HEAD_ALIGN) * kv.bytes();
+        values + scales * size_of::<f32>()
+    };
+    let layers = (0..config.n_layers).map(|i| model.layer(i));
+    let seeing = layers.filter(|layer| !layer.local || options.context < config.window);
+    let kinds = seeing.map(|layer| options.kv.of_layer(layer.key_outliers));
+    config.n_kv_heads * kinds.map(of_head).sum::<usize>()
 }
 
 /// Bits of the file's matrices for each of their weights, scales included.

@@ -58,7 +58,9 @@ const FLAG_LOCAL_ROPE: u32 = 8;
 // From here on in version 3.
 const FLAG_SINK_LOGITS: u32 = 16;
 const FLAG_DIFFERENTIAL: u32 = 32;
-const FLAGS: u32 = 63;
+// From here on in version 4.
+const FLAG_KEY_OUTLIERS: u32 = 64;
+const FLAGS: u32 = 127;
 
 impl Config {
     /// Bytes of the section from version 2 on.
@@ -82,6 +84,7 @@ impl Config {
         let third = bytes.get(field::N_EXPERTS.start..).unwrap_or_default();
         let is_third = third.iter().any(|&b| b != 0);
         match is_second {
+            _ if self.key_outliers => 4,
             _ if self.flags() >= FLAG_SINK_LOGITS || is_third => 3,
             true => 2,
             false => 1,
@@ -140,6 +143,7 @@ impl Config {
             local_rope: flags & FLAG_LOCAL_ROPE != 0,
             sink_logits: flags & FLAG_SINK_LOGITS != 0,
             differential: flags & FLAG_DIFFERENTIAL != 0,
+            key_outliers: flags & FLAG_KEY_OUTLIERS != 0,
             norms: choice(bytes, field::NORMS, NORMS, Field::Norms)?,
             residual: choice(bytes, field::RESIDUAL, RESIDUALS, Field::Residual)?,
             qk_norm: choice(bytes, field::QK_NORM, QK_NORMS, Field::QkNorm)?,
@@ -237,6 +241,7 @@ impl Config {
             (self.local_rope, FLAG_LOCAL_ROPE),
             (self.sink_logits, FLAG_SINK_LOGITS),
             (self.differential, FLAG_DIFFERENTIAL),
+            (self.key_outliers, FLAG_KEY_OUTLIERS),
         ];
         flags.into_iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag)
     }
