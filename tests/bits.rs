@@ -174,10 +174,10 @@ fn options_of_families_leave_no_trace() {
         },
         // More experts of a token than run together.
         Config { n_experts: 40, n_experts_used: 20, ..experts },
-        // Both types of cache at once, of layers with a window and without.
-        Config { key_outliers: true, n_layers: 4, window: 9, ..base },
         // OLMoE.
         Config { qk_norm: QkNorm::Whole, qkv_limit: Some(0.7), ..experts },
+        // Both types of cache at once, of layers with a window and without.
+        Config { key_outliers: true, n_layers: 4, window: 9, ..base },
     ];
     for (config, kind) in
         families.into_iter().zip([WeightType::Int4, WeightType::F32].iter().cycle())

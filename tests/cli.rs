@@ -204,6 +204,21 @@ fn inspect_counts_windows() {
     assert!(line.ends_with("12 tokens in 2 of 4 layers"), "{line}");
 }
 
+/// A tiny Qwen2 is told to have outliers in the keys of its first layer by a bias of 200.
+#[test]
+fn inspect_counts_layers_with_outliers() {
+    let tiny = Tiny::biased_qwen2();
+    let inspect = |kv: &str| json(&tiny.run("inspect", &["--json", "--kv", kv]).ok().text());
+    let each = |inspect: &Value| inspect["kv_bytes_per_token"].as_u64().expect("a number");
+    let [int8, f16] = ["int8", "f16"].map(inspect);
+    assert_eq!(int8["key_outlier_layers"], 1);
+    // Two heads of 12 dimensions, padded to 32, in two layers: one of them in f16.
+    assert_eq!([&int8, &f16].map(each), [2 * (72 + 128), 2 * 2 * 128]);
+    let text = tiny.run("inspect", &[]).ok().text();
+    let line = text.lines().find(|line| line.starts_with("key outliers")).expect("a line");
+    assert!(line.ends_with("in 1 of 2 layers: f16 in an int8 cache"), "{line}");
+}
+
 /// GPT-2's tiny model has 160 learned positions: said before, and an error there.
 #[test]
 fn learned_positions_end_with_an_error() {

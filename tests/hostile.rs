@@ -6,7 +6,7 @@ use std::process::Command;
 use oarlock::chat::Chat;
 use oarlock::format::metadata_crc;
 use oarlock::tokenizer::{Special, Tokenizer};
-use oarlock::{Machine, Model, Options, Sampler, Sampling, Serial, Session};
+use oarlock::{KvType, Machine, Model, Options, Sampler, Sampling, Serial, Session};
 use oarlock_tests::{Aligned, Random, Room, TempDir, bin, isas, run, tiny};
 
 /// Where the header keeps the checksum of all metadata (`docs/format.md`).
@@ -41,7 +41,9 @@ fn use_it(file: &[u8]) -> bool {
             .first_turn(Some("system"), "message")
             .map(|pieces| pieces.into_iter().map(|piece| piece.text.len()).sum::<usize>());
     }
-    step(&model);
+    for kv in [KvType::Int8, KvType::F16] {
+        step(&model, kv);
+    }
     true
 }
 
@@ -58,8 +60,8 @@ fn tokenize(tokenizer: &Tokenizer<'_>) {
     }
 }
 
-fn step(model: &Model<'_>) {
-    let options = Options { context: 40, sinks: 4, chunk: 5, ..Options::for_model(model) };
+fn step(model: &Model<'_>, kv: KvType) {
+    let options = Options { context: 40, sinks: 4, chunk: 5, kv, ..Options::for_model(model) };
     let needed = Session::bytes_needed(model, &options);
     let Ok(needed) = needed.map_err(drop).and_then(|n| (n <= MOST_SCRATCH).then_some(n).ok_or(()))
     else {
@@ -91,8 +93,27 @@ fn no_word_of_later_options_can_do_harm() {
     for name in ["diffllama", "gemma3", "bloom"] {
         every_word(&tiny(name, "int4"), |at| at < 768);
     }
+    every_word(&with_key_outliers(), |at| at < 1024);
     // And in the directory.
     every_word(&tiny("qwen2-moe", "int4"), |at| at < 4096);
+}
+
+/// Gemma 3's tiny model, said to have outliers among the keys of its second layer.
+fn with_key_outliers() -> Aligned {
+    let mut file = tiny("gemma3", "int8");
+    let metadata = metadata_len(&file);
+    // Where `docs/format.md` has them: an entry of the section table, and from there the flags.
+    let section = |file: &[u8], i: usize| {
+        let at = 64 + 24 * i + 8;
+        u64::from_le_bytes(file[at..at + 8].try_into().expect("8 bytes")) as usize
+    };
+    let (config, layers) = (section(&file, 0), section(&file, 2));
+    file[8] = 4;
+    file[config + 56] |= 1 << 6;
+    file[layers + 32 + 8] |= 1 << 3;
+    repair(&mut file, metadata);
+    assert!(Model::open(&file).expect("a good file").layer(1).key_outliers);
+    file
 }
 
 fn every_word(good: &Aligned, tried: impl Fn(usize) -> bool) {
@@ -127,7 +148,7 @@ fn every_word(good: &Aligned, tried: impl Fn(usize) -> bool) {
 fn random_corruption_does_no_harm() {
     let kinds = ["int4", "int4a", "int8", "f32"];
     let mut files = Vec::from(kinds.map(|weights| tiny("rope-llama3", weights)));
-    files.push(tiny("diffllama", "int8"));
+    files.extend([tiny("diffllama", "int8"), with_key_outliers()]);
     files.extend(["int4", "f32"].map(|weights| tiny("mixtral", weights)));
     for seed in 0..4000 {
         let mut random = Random::new(seed);

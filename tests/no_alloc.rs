@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use oarlock::{Machine, Model, Options, Sampler, Sampling, Serial, Session};
+use oarlock::{KvType, Machine, Model, Options, Sampler, Sampling, Serial, Session};
 use oarlock_tests::{Aligned, isas, tiny};
 
 struct Counting;
@@ -78,11 +78,16 @@ static ISAS: std::sync::LazyLock<Vec<oarlock::Isa>> = std::sync::LazyLock::new(i
 // The only test of this file: another one running beside it would be counted as well.
 #[test]
 fn a_session_allocates_nothing() {
-    for (name, weights) in [("gqa", "f32"), ("gqa", "int4"), ("qwen2-moe", "int8")] {
+    for (name, weights, kv) in [
+        ("gqa", "f32", KvType::F32),
+        ("gqa", "int4", KvType::F16),
+        ("qwen2-moe", "int8", KvType::Int8),
+    ] {
         let file = tiny(name, weights);
         let (needed, options) = {
             let model = Model::open(&file).expect("a converted model opens");
-            let options = Options { context: 40, chunk: 7, draft: 4, ..Options::for_model(&model) };
+            let options = Options::for_model(&model);
+            let options = Options { context: 40, chunk: 7, draft: 4, kv, ..options };
             let needed = Session::bytes_needed(&model, &options).expect("options that make sense");
             (needed, options)
         };

@@ -162,7 +162,8 @@ fn bits_ahead(session: &mut Session<'_>) -> Vec<u32> {
 
 #[test]
 fn a_restored_session_goes_on_with_the_same_bits() {
-    let synthetic = model();
+    let config = Config { n_layers: 3, key_outliers: true, ..model().config };
+    let synthetic = Synthetic::new(config, WeightType::Int8, 9);
     let model = Model::open(&synthetic.file).expect("a good file");
     for kv in [KvType::Int8, KvType::F16, KvType::F32] {
         let options = Options {

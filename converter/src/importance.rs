@@ -3,10 +3,9 @@
 //! Rounding a weight by e moves a product by e · x, so what a column may lose is weighed by the mean
 //! square of its input. One kind of matrix has its inputs' told by another: what `o` reads are means
 //! of values, and how large a channel of values is follows from its row of `v` and its bias, taking
-//! what enters `v` as independent. (No other such estimate held on all models: docs/decisions.md.)
+//! what enters `v` as independent numbers of size 1. (No other such estimate held on all models: docs/decisions.md.)
 
-use oarlock::format::{Config, Role, TensorType};
-use oarlock::layout::WeightType;
+use oarlock::format::{Config, Role};
 
 use crate::plan::Planned;
 
@@ -20,9 +19,8 @@ pub(crate) fn of_columns(
     planned: &[Planned<'_, '_>],
     config: &Config,
 ) -> Vec<f32> {
-    let is_int4 = tensor.spec.kind == TensorType::Matrix(WeightType::Int4);
     // Differential attention normalises what it reads of the values: all channels are alike.
-    if !is_int4 || tensor.spec.role != Role::O || config.differential {
+    if tensor.spec.role != Role::O || config.differential {
         return Vec::new();
     }
     let of_layer =

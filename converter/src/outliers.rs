@@ -2,24 +2,23 @@
 //!
 //! 32 elements of a cached key share a scale, and those of a query likewise. Where a bias makes one
 //! of them a hundred times as large as the rest (Qwen2.5 has key biases of 211), the step that the
-//! scale gives is added to a score by every element, times the other side's bias. Biases are all that
-//! a file tells of queries and keys without running the model, and they alone are judged: the
+//! scale gives is added to a score by every element, times the other side's bias. Judged is the
 //! standard deviation of a score's rounding error if queries and keys were nothing but their biases,
-//! at unknown positions.
+//! at unknown positions. What the model computes on top of them is not known without running it.
 
 use oarlock::format::{Config, QkNorm, Role};
 use oarlock::layout::BLOCK_COLS;
 
 use crate::plan::Planned;
 
-/// The most that such an error may be. (In docs/accuracy.md is what came of it on real models:
-/// whether a score is off by an eighth can hardly be told from the next token.)
+/// The most that such an error may be: a score off by an eighth changes a probability by an eighth.
+/// (docs/decisions.md has what came of it on a real model.)
 const MOST_ERROR: f64 = 0.125;
 
 /// What a uniform rounding error's variance is to the square of its step.
 const VARIANCE: f64 = 1.0 / 12.0;
 
-/// For each layer whether its keys have outliers.
+/// Tells for each layer whether its keys have outliers.
 pub(crate) fn key_outliers(planned: &[Planned<'_, '_>], config: &Config) -> Vec<bool> {
     (0..config.n_layers as u32)
         .map(|layer| score_error(planned, config, layer) > MOST_ERROR)

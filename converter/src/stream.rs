@@ -33,7 +33,11 @@ pub(crate) fn stream(
             TensorType::Vector => tensor.rows,
             TensorType::Matrix(kind) => rows_for(kind, tensor.cols, CHUNK),
         };
-        let importance = importance::of_columns(tensor, planned, &config);
+        let importance = if is_searched(tensor) {
+            importance::of_columns(tensor, planned, &config)
+        } else {
+            Vec::new()
+        };
         for expert in 0..tensor.experts {
             let (first, end) = (expert * tensor.rows, (expert + 1) * tensor.rows);
             for start in (first..end).step_by(step) {
@@ -49,6 +53,12 @@ pub(crate) fn stream(
     }
     let file = writer.finish().map_err(fail)?.into_inner().map_err(|e| fail(e.into_error()))?;
     Ok(file.metadata().map_err(fail)?.len())
+}
+
+/// Whether scales of int4 are searched, where the source has none to take over.
+fn is_searched(tensor: &Planned<'_, '_>) -> bool {
+    let int4 = WeightType::Int4;
+    tensor.spec.kind == TensorType::Matrix(int4) && tensor.dtype().keep() != Some(int4)
 }
 
 fn refuse(tensor: &Planned<'_, '_>, flaw: Flaw) -> Error {

@@ -53,7 +53,7 @@ impl AttentionBuffers<'_> {
         at: Place<'_>,
         out: &mut [f32],
     ) {
-        let shape = AttentionShape { kv: cache.kv(), ..self.shape };
+        let shape = self.shape.cached_as(cache.kv());
         let view = View { isa: machine.isa, cache, shape, at };
         if at.span.tokens == 1 {
             self.one_token(machine, &view, out);

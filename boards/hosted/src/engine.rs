@@ -62,12 +62,7 @@ pub fn options(run: &args::Run, model: &Model<'_>) -> Options {
     }
     options.sinks = run.sinks.first().copied().unwrap_or(options.sinks);
     options.chunk = run.chunk.unwrap_or(options.chunk);
-    options.kv = match run.kv.as_deref() {
-        Some("int8") => KvType::Int8,
-        Some("f16") => KvType::F16,
-        Some("f32") => KvType::F32,
-        _ => options.kv,
-    };
+    options.kv = run.kv.as_deref().and_then(KvType::from_name).unwrap_or(options.kv);
     options
 }
 

@@ -212,6 +212,7 @@ fn options(flags: &oarlock_raspi::flags::Flags<'_>, model: &Model<'_>) -> Option
     }
     options.sinks = flags.sinks.unwrap_or(options.sinks);
     options.chunk = flags.chunk.unwrap_or(options.chunk);
+    options.kv = flags.kv.unwrap_or(options.kv);
     options.draft = Options::CHAT_DRAFT;
     options
 }

@@ -4,6 +4,7 @@
 use core::fmt;
 use core::str::FromStr;
 
+use oarlock::KvType;
 use oarlock::sampler::Sampling;
 
 /// What was asked for; what was not is left to the model and the board.
@@ -27,6 +28,8 @@ pub struct Flags<'t> {
     pub context: Option<usize>,
     /// `--sinks`
     pub sinks: Option<usize>,
+    /// `--kv`
+    pub kv: Option<KvType>,
     /// `--chunk`
     pub chunk: Option<usize>,
     /// Cores that compute: `-t`
@@ -100,6 +103,7 @@ impl<'t> Flags<'t> {
             "n" => put(&mut self.limit, whole(value), |_| true),
             "context" => put(&mut self.context, whole(value), |v| *v >= 2),
             "sinks" => put(&mut self.sinks, whole(value), |_| true),
+            "kv" => put(&mut self.kv, KvType::from_name(value), |_| true),
             "chunk" => put(&mut self.chunk, whole(value), |v| *v >= 1),
             "cores" => put(&mut self.cores, whole(value), |v| (1..=4).contains(v)),
             "system" => {
@@ -176,10 +180,11 @@ mod tests {
     fn flags_are_found_among_the_firmware_s_words() {
         let (flags, errors) = read(
             "coherent_pool=1M oarlock.temp=0 oarlock.system=\"Be brief. Always.\" \
-             console=ttyS0 oarlock.top_k=7 oarlock.n=40 oarlock.semihosting\n",
+             console=ttyS0 oarlock.top_k=7 oarlock.n=40 oarlock.kv=int8 oarlock.semihosting\n",
         );
         assert!(errors.is_empty());
         assert_eq!((flags.temp, flags.top_k, flags.limit), (Some(0.0), Some(7), Some(40)));
+        assert_eq!(flags.kv, Some(KvType::Int8));
         assert_eq!((flags.system, flags.semihosting), (Some("Be brief. Always."), true));
         assert_eq!(flags.sampling(Sampling::default()).top_p, Sampling::default().top_p);
         assert_eq!(read(""), (Flags::default(), Vec::new()));
@@ -204,6 +209,7 @@ mod tests {
             ("oarlock.top_p=1.5", FlagError::Value("top_p", "1.5")),
             ("oarlock.context=1", FlagError::Value("context", "1")),
             ("oarlock.cores=5", FlagError::Value("cores", "5")),
+            ("oarlock.kv=int4", FlagError::Value("kv", "int4")),
             ("oarlock.chunk", FlagError::Value("chunk", "")),
         ] {
             let (flags, errors) = read(line);

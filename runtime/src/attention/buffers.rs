@@ -7,7 +7,7 @@ use crate::kv::{HEAD_ALIGN, KvType};
 /// What decides how large the buffers are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttentionShape {
-    /// How the layer at hand is cached; while buffers are carved, how those without outliers are.
+    /// How layers are cached: those without outliers, until [`AttentionShape::cached_as`] says.
     pub(crate) kv: KvType,
     /// Whether layers have outliers, and may so be cached otherwise than the rest.
     pub(crate) key_outliers: bool,
@@ -29,6 +29,11 @@ pub(crate) struct AttentionShape {
 }
 
 impl AttentionShape {
+    /// The same for a layer whose cache is of this type.
+    pub(super) fn cached_as(self, kv: KvType) -> Self {
+        Self { kv, ..self }
+    }
+
     /// Elements from one head to the next, where kernels read them.
     fn padded(&self) -> usize {
         self.head_dim.next_multiple_of(HEAD_ALIGN)

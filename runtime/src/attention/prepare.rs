@@ -50,7 +50,7 @@ impl AttentionBuffers<'_> {
     ) {
         let Self { shape, turns, local_turns, turned, queries, .. } = self;
         let turns = if at.local_rope { local_turns } else { turns };
-        let shape = &AttentionShape { kv: cache.kv(), ..*shape };
+        let shape = &shape.cached_as(cache.kv());
         queries.apart = at.ring.is_apart(at.span.indices());
         let (tokens, group_dim) = (at.span.tokens, shape.width());
         let Projected { q, k, v, q_stride, kv_stride } = projected;

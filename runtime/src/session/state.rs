@@ -108,5 +108,5 @@ fn kv_code(kv: KvType) -> usize {
 }
 
 fn kv_of(code: u64) -> Option<KvType> {
-    [KvType::Int8, KvType::F16, KvType::F32].into_iter().nth(usize::try_from(code).ok()?)
+    KvType::ALL.into_iter().nth(usize::try_from(code).ok()?)
 }

@@ -44,21 +44,21 @@ def measured(bed, model, kind, row, units):
             want = np.load(reference(bed, model, unit), mmap_mode="r")
             figures.arrays[unit.key] = compare(want, engine.logits(unit), unit.next)
     finally:
-        engine.close()
         figures.save()
+        engine.close()
     say(f"{model.name} {kind} {row.name}: {len(missing)} sequences in {time.monotonic() - begin:.0f} s")
     return figures
 
 
 def clear(bed, *folders):
-    """Away with files that can be made again."""
+    """Removes files that can be made again."""
     for folder in folders:
         for path in bed.folder(folder).iterdir():
             path.unlink()
 
 
 def forget(bed, model):
-    """Away with the reference of a model and all that came of it."""
-    for folder in ("reference", "figures", "tokens"):
+    """Removes all that was made of a model but what was fetched."""
+    for folder in ("reference", "figures", "tokens", "sources", "importance", "converted", "quantized"):
         for path in bed.folder(folder).glob(f"{model.name}.*"):
             path.unlink()

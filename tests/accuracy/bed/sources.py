@@ -28,8 +28,14 @@ def source(bed, model, kind):
     return out
 
 
+def check(kind):
+    """Whether there is such a source."""
+    if kind != "published":
+        seed(kind)
+
+
 def seed(kind):
-    """Of the factors: 1 of `broken`, N of `broken-N`."""
+    """The seed of the factors: 1 of `broken`, N of `broken-N`."""
     name, _, number = kind.partition("-")
     if name != "broken" or not (number or "1").isdigit():
         raise SystemExit(f"{kind}: a source is published, broken or broken-N")

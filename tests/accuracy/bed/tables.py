@@ -6,7 +6,6 @@ from bed.figures import KLD, NLL, NLL_REFERENCE, SAME
 from bed.texts import GROUPS
 
 
-
 def perplexity_ratio(figures, units, group="long"):
     all_of = np.concatenate(figures.of(units, group), axis=1)
     return float(np.exp(np.mean(all_of[NLL] - all_of[NLL_REFERENCE])))

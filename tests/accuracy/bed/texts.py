@@ -120,5 +120,5 @@ def units(bed, model):
 
 def shared(ids, others):
     """How many ids at the beginning one of the others has as well."""
-    same = lambda other: next((i for i, (a, b) in enumerate(zip(ids, other)) if a != b), len(ids) - 1)  # noqa: E731
-    return max(map(same, others), default=0)
+    same = lambda other: next((i for i, (a, b) in enumerate(zip(ids, other)) if a != b), len(other))  # noqa: E731
+    return min(max(map(same, others), default=0), len(ids) - 1)
