@@ -33,12 +33,12 @@ pub(crate) fn stream(
             TensorType::Vector => tensor.rows,
             TensorType::Matrix(kind) => rows_for(kind, tensor.cols, CHUNK),
         };
-        let importance = if is_searched(tensor) {
-            importance::of_columns(tensor, planned, &config)
-        } else {
-            Vec::new()
-        };
         for expert in 0..tensor.experts {
+            let importance = if is_searched(tensor) {
+                importance::of_columns(tensor, expert, planned, &config)
+            } else {
+                Vec::new()
+            };
             let (first, end) = (expert * tensor.rows, (expert + 1) * tensor.rows);
             for start in (first..end).step_by(step) {
                 if progress.cancelled() {
