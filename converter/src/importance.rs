@@ -1,4 +1,4 @@
-//! How much each column of a matrix matters, where the weights themselves tell.
+//! Importance of the columns of a matrix, where the weights themselves tell it.
 //!
 //! Rounding a weight by e moves a product by e · x, so what a column may lose is weighed by the mean
 //! square of its input. The weights tell something of it on the way that values take, not on that of
@@ -41,7 +41,7 @@ pub(crate) fn of_columns(
     }
 }
 
-/// What the mean square of each input of `o` is proportional to.
+/// Estimates the mean square of each input of `o`, up to a factor.
 fn values(o: &Planned<'_, '_>, planned: &[Planned<'_, '_>], config: &Config) -> Vec<f64> {
     let of_layer =
         |role| planned.iter().find(|p| p.spec.role == role && p.spec.layer == o.spec.layer);

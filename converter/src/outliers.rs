@@ -15,7 +15,7 @@ use crate::plan::Planned;
 /// (docs/decisions.md has what came of it on a real model.)
 const MOST_ERROR: f64 = 0.125;
 
-/// What a uniform rounding error's variance is to the square of its step.
+/// Variance of a uniform rounding error, in squares of its step.
 const VARIANCE: f64 = 1.0 / 12.0;
 
 /// Tells for each layer whether its keys have outliers.
@@ -45,8 +45,8 @@ fn score_error(planned: &[Planned<'_, '_>], config: &Config, layer: u32) -> f64 
     errors.fold(0.0, f64::max)
 }
 
-/// How large the elements of a head's bias get at some position: where two are rotated together,
-/// each gets as large as both are.
+/// Gives the largest size of each element of a head's bias at any position: where two are rotated
+/// together, each gets as large as both are.
 fn sizes(bias: &[f32], rot_dim: usize) -> Vec<f64> {
     let half = rot_dim / 2;
     let size = |(i, v): (usize, &f32)| match i {

@@ -143,7 +143,7 @@ const ONES: Group = [1.0; BLOCK_COLS];
 struct Best<'a> {
     block: Block,
     error: f32,
-    /// What the square of each error counts.
+    /// Weights of the squares of errors.
     weights: &'a Group,
 }
 

@@ -7,7 +7,7 @@ use crate::kv::{HEAD_ALIGN, KvType};
 /// What decides how large the buffers are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttentionShape {
-    /// How layers are cached: those without outliers, until [`AttentionShape::cached_as`] says.
+    /// Type of the cache: of layers without outliers, until [`AttentionShape::cached_as`] says.
     pub(crate) kv: KvType,
     /// Whether layers have outliers, and may so be cached otherwise than the rest.
     pub(crate) key_outliers: bool,
