@@ -43,7 +43,7 @@ impl CacheShape {
     }
 }
 
-/// Which of a session's caches a layer is in.
+/// Names one of a session's caches, by what its layers have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CacheClass {
     /// Whether the layer has a window of its own.
@@ -100,7 +100,7 @@ impl<'a> Caches<'a> {
     }
 }
 
-/// How many layers of each class have been met, in the order of the model.
+/// Counts the layers of each class that have been met, in the order of the model.
 #[derive(Default)]
 pub(crate) struct CacheIndex([usize; 4]);
 
@@ -141,7 +141,7 @@ impl<'a> Cache<'a> {
         })
     }
 
-    /// How its keys and values are stored.
+    /// Type of its keys and values.
     pub(crate) fn kv(&self) -> KvType {
         self.shape.kv
     }

@@ -42,7 +42,7 @@ impl Options {
     /// matrix kernels.
     pub const CHAT_DRAFT: usize = 3;
 
-    /// What suits a model: its own context up to [`Self::DEFAULT_CONTEXT`], and a cache whose own
+    /// Options that suit a model: its own context up to [`Self::DEFAULT_CONTEXT`], and a cache whose own
     /// error disappears beside that of its matrices.
     pub fn for_model(model: &Model<'_>) -> Self {
         let context = model.config().context.clamp(2, Self::DEFAULT_CONTEXT);

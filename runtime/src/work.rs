@@ -17,7 +17,7 @@ pub(crate) struct Step<'s> {
     pub(crate) model: &'s Model<'s>,
     pub(crate) rings: &'s Rings,
     pub(crate) span: Span,
-    /// How the session caches what does not ask for more.
+    /// Type of the session's cache, where a layer does not ask for more.
     pub(crate) kv: KvType,
 }
 

@@ -138,7 +138,7 @@ fn a_tied_model_may_carry_its_output_all_the_same() {
     assert!(Model::open(&file).unwrap().config().tied);
 }
 
-/// Where `v` makes large values, `o` keeps their column better.
+/// Large values of `v` make `o` keep their column better.
 #[test]
 fn int4_loses_least_in_the_columns_that_matter() {
     const CHANNEL: usize = 5;
