@@ -1,7 +1,7 @@
 //! What a session needs beside the model: threads, instruction set, memory.
 
 use memmap2::MmapMut;
-use oarlock::model::Positions;
+use oarlock::internal::format::Positions;
 use oarlock::{FeedError, Isa, KvType, Machine, Model, Options, OptionsError, Session};
 
 use crate::errors::{Outcome, Stop, fault};

@@ -5,7 +5,7 @@ use std::fs::File;
 
 use memmap2::{Advice, Mmap, MmapOptions};
 use oarlock::Model;
-use oarlock::format::Extent;
+use oarlock::internal::format::Extent;
 
 use crate::carried::Place;
 use crate::errors::{Outcome, fault, file_fault};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use memmap2::Mmap;
 use oarlock::Model;
-use oarlock::format::OpenError;
+use oarlock::OpenError;
 use oarlock::tokenizer::Tokenizer;
 use sha2::{Digest, Sha256};
 

@@ -4,7 +4,7 @@ mod spread;
 
 use std::time::Instant;
 
-use oarlock::model::Tensor;
+use oarlock::internal::model::Tensor;
 use oarlock::{Machine, Model, Options, Session};
 use serde_json::{Value, json};
 
