@@ -86,7 +86,7 @@ pub(crate) fn copy(text: Text<'_>, repeat: Repeat, draft: &mut [u32]) {
 /// How far to draft: a wrong draft costs a good part of what a right one saves.
 ///
 /// The longer the repeat, the more is drafted, and the more the last drafts have failed, the
-/// longer a repeat must be. `docs/decisions.md` has the measurements.
+/// longer a repeat must be. `docs/internals/decisions.md` has the measurements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     /// How much longer than [`LEAST`] a repeat must be: grows with failure.
