@@ -86,7 +86,7 @@ pub(crate) fn copy(text: Text<'_>, repeat: Repeat, draft: &mut [u32]) {
 /// The number of tokens to draft: a wrong draft costs a good part of what a right one saves.
 ///
 /// The longer the repeat, the more is drafted, and the more the last drafts have failed, the
-/// longer a repeat must be. `docs/decisions.md` has the measurements.
+/// longer a repeat must be. `docs/internals/decisions.md` has the measurements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     /// Tokens by which a repeat must be longer than [`LEAST`]: grows with failure.
