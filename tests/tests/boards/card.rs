@@ -11,11 +11,11 @@ use oarlock_tests::{Finished, TempDir, bin, run, tiny};
 const FIRMWARE: [&str; 4] = ["start4.elf", "fixup4.dat", "bcm2711-rpi-4-b.dtb", "overlay.dtbo"];
 
 /// A folder with a tiny model, a program that does nothing, and a firmware.
-struct Desk {
+struct Inputs {
     folder: TempDir,
 }
 
-impl Desk {
+impl Inputs {
     fn new() -> Self {
         let folder = TempDir::new();
         fs::write(folder.join("tiny.oar"), &*tiny("gqa", "int4")).expect("a writable folder");
@@ -57,10 +57,10 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_folder_has_what_config_txt_names() {
-    let desk = Desk::new();
-    let done = desk.image("card", &["--kernel", "kernel8", "--context", "64"]).ok();
+    let inputs = Inputs::new();
+    let done = inputs.image("card", &["--kernel", "kernel8", "--context", "64"]).ok();
     assert!(done.text().contains("MiB of memory or more"), "{}", done.text());
-    let card = desk.path("card");
+    let card = inputs.path("card");
     let expected = ["README.txt", "cmdline.txt", "config.txt", "kernel8.img", "model.oar"];
     assert_eq!(names(&card), expected);
     let config = fs::read_to_string(card.join("config.txt")).unwrap();
@@ -68,15 +68,17 @@ fn a_folder_has_what_config_txt_names() {
         assert!(config.lines().any(|l| l == line), "{line}");
     }
     assert_eq!(fs::read_to_string(card.join("cmdline.txt")).unwrap(), "oarlock.context=64\n");
-    assert!(fs::read(card.join("model.oar")).unwrap() == fs::read(desk.path("tiny.oar")).unwrap());
+    assert!(
+        fs::read(card.join("model.oar")).unwrap() == fs::read(inputs.path("tiny.oar")).unwrap()
+    );
 }
 
 #[test]
 fn a_disk_is_the_same_each_time_and_leaves_out_what_nobody_reads() {
-    let desk = Desk::new();
+    let inputs = Inputs::new();
     let disks = ["one.img", "two.img"].map(|out| {
-        desk.image(out, &["--kernel", "kernel8", "--firmware", "boot"]).ok();
-        fs::read(desk.path(out)).expect("it was written")
+        inputs.image(out, &["--kernel", "kernel8", "--firmware", "boot"]).ok();
+        fs::read(inputs.path(out)).expect("it was written")
     });
     assert!(disks[0] == disks[1]);
     assert_eq!(disks[0][510..512], [0x55, 0xAA]);
@@ -86,12 +88,12 @@ fn a_disk_is_the_same_each_time_and_leaves_out_what_nobody_reads() {
 
 #[test]
 fn what_no_board_could_run_is_one_line() {
-    let desk = Desk::new();
+    let inputs = Inputs::new();
     let fails = |more: &[&str], part: &str| {
-        let done = desk.image("card", more);
+        let done = inputs.image("card", more);
         assert!(done.code() == 2 && done.stderr.lines().count() == 1, "{}", done.stderr);
         assert!(done.stderr.contains(part), "no '{part}' in {}", done.stderr);
-        assert!(!desk.path("card").exists());
+        assert!(!inputs.path("card").exists());
     };
     fails(&[], "cd boards/raspi && cargo build --release");
     fails(&["--kernel", "tiny.oar"], "not a program for the bare board");
@@ -99,6 +101,6 @@ fn what_no_board_could_run_is_one_line() {
     fails(&["--kernel", "kernel8", "--context", "1"], "--context 1");
     fails(&["--kernel", "kernel8", "--context", "9000000"], "needs a board with");
     fails(&["--kernel", "kernel8", "--firmware", "nowhere"], "nowhere");
-    fs::remove_file(desk.path("boot/start4.elf")).unwrap();
+    fs::remove_file(inputs.path("boot/start4.elf")).unwrap();
     fails(&["--kernel", "kernel8", "--firmware", "boot"], "it has no start file");
 }

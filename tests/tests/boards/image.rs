@@ -79,7 +79,7 @@ fn the_model_is_a_part_of_the_file_and_begins_a_page() {
     assert!(program.starts_with(&fs::read(bin("oarlock")).unwrap()));
 }
 
-/// What a copy that broke off, or `strip`, leaves.
+/// Leftovers of a copy that broke off, or of `strip`.
 #[test]
 fn an_image_without_its_end_says_so() {
     let Some(board) = HERE else { return };

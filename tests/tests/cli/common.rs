@@ -1,4 +1,4 @@
-//! What the tests of the command line share.
+//! Helpers that the tests of the command line share.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

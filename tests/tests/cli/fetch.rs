@@ -25,7 +25,7 @@ impl Machine {
         Self { folder }
     }
 
-    /// Where the cache folder will be: two folders that do not exist yet.
+    /// The cache folder to be: two folders that do not exist yet.
     fn home(&self) -> PathBuf {
         self.folder.join("cache/oarlock")
     }

@@ -1,4 +1,4 @@
-//! What a process holds at its peak: the file, what `inspect` announced, and a little.
+//! Memory of a process at its peak: the file, what `inspect` announced, and a little.
 #![cfg(target_os = "linux")]
 
 use std::process::{Command, Stdio};

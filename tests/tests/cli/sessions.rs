@@ -120,7 +120,7 @@ fn places_that_cannot_hold_a_session_are_named_at_once() {
     fails(&chat(&tiny, &[], "/save\n"), 2, "there is no --session");
 }
 
-/// What is taken back was never said, whether the ring still holds what came before or not.
+/// A turn that is taken back was never said, whether the ring still holds what came before or not.
 #[test]
 fn turns_are_taken_back() {
     let tiny = Tiny::new();

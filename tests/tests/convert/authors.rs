@@ -25,7 +25,7 @@ const SIZES: &[&str] = &[
     "vocab_size",
 ];
 
-/// What is made of a published config.
+/// The configuration made of a published config.
 fn config(name: &str, published: &Value) -> Config {
     let source = Source::of(name);
     source.edit_json("config.json", |config| {

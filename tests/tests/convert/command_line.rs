@@ -143,7 +143,7 @@ fn memory_stays_small_however_large_the_tensors() {
     assert!(folder.join("m.oar").exists());
 }
 
-/// Where a user may mount: a disk of 64 KiB, and a model that is larger.
+/// Needs a user who may mount: a disk of 64 KiB, and a model that is larger.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_said_and_nothing_is_left() {

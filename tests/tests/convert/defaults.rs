@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::source::Source;
 use crate::values::options;
 
-/// What is made of a config in which `key` has this value, or is not there.
+/// The configuration made of a config in which `key` has this value, or is not there.
 fn made(name: &str, key: &str, value: Option<&Value>) -> (oarlock::format::Config, Vec<u64>) {
     let source = Source::of(name);
     source.edit_json("config.json", |config| match value {
@@ -56,7 +56,7 @@ fn an_absent_key_is_as_the_default_of_its_class() {
     }
 }
 
-/// Where the class' default cannot be the model's, the file has to say.
+/// Keys whose default in the class cannot be the model's: the file has to say.
 #[test]
 fn defaults_that_cannot_be_are_refused() {
     let cases = [

@@ -1,4 +1,4 @@
-//! What a conversion takes over, exactly or nearly.
+//! Values that a conversion takes over, exactly or nearly.
 
 use oarlock::format::{Role, TensorType};
 use oarlock::layout::WeightType;

@@ -1,4 +1,4 @@
-//! What llama.cpp's converter makes of gpt-oss: gates and ups apart, and all matrices as rows.
+//! Files as llama.cpp's converter makes them of gpt-oss: gates and ups apart, and all matrices as rows.
 
 use crate::gguf::{Builder, F32, MXFP4};
 use crate::published::{Tensors, floats};

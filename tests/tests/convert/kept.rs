@@ -1,4 +1,4 @@
-//! What a conversion takes over from a GGUF.
+//! Parts of a GGUF that a conversion takes over.
 
 use oarlock::format::{Role, TensorType};
 use oarlock::layout::WeightType;

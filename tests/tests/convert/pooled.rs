@@ -122,7 +122,7 @@ fn heads_that_do_not_pool_are_refused() {
     assert!(line.contains("give --weights"), "{line}");
 }
 
-/// What is said of it.
+/// Lines that were said of it.
 #[derive(Default)]
 struct Said(std::sync::Mutex<Vec<String>>);
 

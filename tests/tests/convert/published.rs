@@ -1,4 +1,4 @@
-//! What llama.cpp's converter makes of a model directory in f32: names, keys, and where rows go.
+//! Files as llama.cpp's converter makes them of a model directory in f32: names, keys, and where rows go.
 //!
 //! (Its own files of these directories, and of others with what GGUF has no key for left out,
 //! gave the logits of `transformers`.)
@@ -10,7 +10,7 @@ use crate::gguf::{Builder, F32};
 use crate::gpt_oss;
 use crate::source::Source;
 
-/// What is particular about a family there.
+/// Peculiarities of a family there.
 #[derive(Clone, Copy)]
 struct Layout {
     arch: &'static str,
@@ -39,7 +39,7 @@ const PLAIN: Layout = Layout {
 };
 const WINDOW: (&str, &str) = ("attention.sliding_window", "sliding_window");
 const LOGIT_CAP: (&str, &str) = ("final_logit_softcapping", "final_logit_softcapping");
-/// What is not in a model's config is not in its file.
+/// Keys of experts: one that is not in a model's config is not in its file.
 const EXPERTS: &[(&str, &str)] = &[
     ("expert_count", "num_local_experts"),
     ("expert_count", "num_experts"),

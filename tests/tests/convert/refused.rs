@@ -1,4 +1,4 @@
-//! What a conversion refuses, by name.
+//! Refusals of a conversion, by name.
 
 use std::path::Path;
 
@@ -75,7 +75,7 @@ fn configs_that_change_the_mathematics_are_refused() {
     }
 }
 
-/// What a family could have, and none that was published has, by name.
+/// Options that a family could have and none that was published has, by name.
 #[test]
 fn options_inside_a_family_are_refused() {
     let cases = [
@@ -274,7 +274,7 @@ fn weights_that_are_not_finite_are_refused_by_name() {
     }
 }
 
-/// What λ of differential attention is made of.
+/// The vectors that λ of differential attention is made of.
 #[test]
 fn lambda_must_be_whole_and_finite() {
     type Edit = Box<dyn FnOnce(&mut Tensor)>;

@@ -501,7 +501,7 @@ fn a_value_that_is_not_finite_is_found() {
     }
 }
 
-/// Of any expert, and not in what lies between them.
+/// Found in any expert, and not in the padding between them.
 #[test]
 fn a_value_of_an_expert_that_is_not_finite_is_found() {
     let config = sparse_config();

@@ -9,11 +9,11 @@ use oarlock::tokenizer::{Special, Tokenizer};
 use oarlock::{KvType, Machine, Model, Options, Sampler, Sampling, Serial, Session};
 use oarlock_tests::{Aligned, Random, Room, TempDir, bin, isas, run, tiny};
 
-/// Where the header keeps the checksum of all metadata (`docs/format.md`).
+/// Bytes in which the header keeps the checksum of all metadata (`docs/format.md`).
 const CRC: Range<usize> = 12..16;
 
 /// Scratch that a hostile file may ask for before the test loses interest.
-const MOST_SCRATCH: usize = 64 << 20;
+const MAX_SCRATCH: usize = 64 << 20;
 
 fn metadata_len(file: &[u8]) -> usize {
     let offset = |t: oarlock::model::Tensor<'_>| t.extent.offset as usize;
@@ -63,7 +63,7 @@ fn tokenize(tokenizer: &Tokenizer<'_>) {
 fn step(model: &Model<'_>, kv: KvType) {
     let options = Options { context: 40, sinks: 4, chunk: 5, kv, ..Options::for_model(model) };
     let needed = Session::bytes_needed(model, &options);
-    let Ok(needed) = needed.map_err(drop).and_then(|n| (n <= MOST_SCRATCH).then_some(n).ok_or(()))
+    let Ok(needed) = needed.map_err(drop).and_then(|n| (n <= MAX_SCRATCH).then_some(n).ok_or(()))
     else {
         return;
     };

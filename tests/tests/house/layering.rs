@@ -138,7 +138,7 @@ const INDEXING: &[(&str, &str)] = &[
 ];
 
 /// Every Rust file below `folder`.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("a readable folder").path();
@@ -160,7 +160,7 @@ fn code(path: &Path) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn name(path: &Path) -> String {
+pub fn name(path: &Path) -> String {
     path.strip_prefix(root()).expect("inside the workspace").to_string_lossy().replace('\\', "/")
 }
 
@@ -208,7 +208,7 @@ fn module(path: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// What `lib.rs` re-exports at the root of the crate: name, module.
+/// Names that `lib.rs` re-exports at the root of the crate: name, module.
 fn re_exports() -> Vec<(String, String)> {
     let code = code(&root().join("runtime/src/lib.rs"));
     let lines = code.split("pub use ").skip(1).filter_map(|rest| rest.split_once(';'));

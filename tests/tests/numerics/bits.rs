@@ -196,7 +196,7 @@ fn options_of_families_leave_no_trace() {
     }
 }
 
-/// Of a mixture larger than the memory only the experts that tokens go through have to come in:
+/// Experts that no token goes through need not be in memory, which may be smaller than the model:
 /// whatever lies where the others are makes no difference, and each that is used makes one.
 #[test]
 fn experts_that_no_token_goes_through_are_not_read() {
@@ -227,7 +227,7 @@ fn experts_that_no_token_goes_through_are_not_read() {
     }
 }
 
-/// Where the matrices of an expert lie in a file.
+/// Ranges of a file in which the matrices of an expert lie.
 fn expert_bytes(file: &[u8], layer: usize, expert: usize) -> Vec<std::ops::Range<usize>> {
     let model = Model::open(file).expect("a good file");
     let stacks = model.tensors().filter(|t| t.experts.is_some() && t.layer == Some(layer));
@@ -241,7 +241,7 @@ fn expert_bytes(file: &[u8], layer: usize, expert: usize) -> Vec<std::ops::Range
 }
 
 #[test]
-fn segments_leave_no_trace() {
+fn kv_splits_leave_no_trace() {
     let (model, tokens) = (model(WeightType::Int8), tokens(2500));
     let fastest = isas().pop().unwrap_or(Isa::SCALAR);
     let logits = |isa, threads, chunk| {

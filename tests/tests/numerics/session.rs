@@ -1,4 +1,4 @@
-//! What a session refuses, and what it leaves as it was.
+//! Requests that a session refuses, and the state that it leaves as it was.
 
 use oarlock::format::{Config, Positions};
 use oarlock::layout::WeightType;
@@ -55,7 +55,7 @@ fn every_bad_option_has_its_error() {
     }
 }
 
-/// What a ring cannot change: each token needs a position that the model has learned.
+/// A limit that a ring cannot lift: each token needs a position that the model has learned.
 #[test]
 fn learned_positions_end() {
     let config =

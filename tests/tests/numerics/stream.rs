@@ -14,7 +14,7 @@ use oarlock_tests::{Aligned, Random, Synthetic, has_key_outliers};
 struct History {
     keys: Vec<Vec<f32>>,
     values: Vec<Vec<f32>>,
-    /// Of each key, one for each 32 dimensions.
+    /// Scales of each key, one for each 32 dimensions.
     key_scales: Vec<Vec<f32>>,
     value_scales: Vec<f32>,
 }
@@ -82,7 +82,7 @@ impl<'m> Oracle<'m> {
         for head in 0..c.n_kv_heads {
             let of = |all: &[f32]| all[head * c.head_dim..][..c.head_dim].to_vec();
             let kv = self.kv(layer);
-            let (key, key_scales) = stored(kv, &self.turned(layer, &of(&k), here), 32);
+            let (key, key_scales) = stored(kv, &self.rotated(layer, &of(&k), here), 32);
             let (value, value_scales) = stored(kv, &of(&v), c.head_dim);
             let history = &mut self.history[layer][head];
             history.keys.push(key);
@@ -96,14 +96,14 @@ impl<'m> Oracle<'m> {
             self.query(layer, h, history, &q[h * c.head_dim..][..c.head_dim])
         };
         if c.differential {
-            return self.difference(layer, query);
+            return self.diff_attention(layer, query);
         }
         (0..c.n_heads).flat_map(|h| query(h, h / group)).collect()
     }
 
-    /// What the second half of the heads attends to, λ times, off what the first half does, each
-    /// of the values of one head of either half of the key and value heads.
-    fn difference(&self, layer: usize, query: impl Fn(usize, usize) -> Vec<f32>) -> Vec<f32> {
+    /// Differential attention: that of the second half of the heads, λ times, taken from that of the
+    /// first half, each of the values of one head of either half of the key and value heads.
+    fn diff_attention(&self, layer: usize, query: impl Fn(usize, usize) -> Vec<f32>) -> Vec<f32> {
         let c = &self.model.config;
         let lambda = self.weight(Role::Lambda, Some(layer))[0];
         let (half, kv_half) = (c.n_heads / 2, c.n_kv_heads / 2);
@@ -120,7 +120,7 @@ impl<'m> Oracle<'m> {
         all
     }
 
-    /// What one query head makes of the keys it sees, and of values, maybe another head's.
+    /// Attention of one query head: what it makes of the keys it sees, and of values, maybe another head's.
     fn query(
         &self,
         layer: usize,
@@ -140,14 +140,14 @@ impl<'m> Oracle<'m> {
         let place = i.min(n - 1);
         let sinks = self.made(layer, head, q, place);
         let first = (place + 1).saturating_sub(reach).min(s.min(i + 1));
-        total = self.segment(history, &sinks, first..s.min(i + 1), 0, total);
+        total = self.kv_split(history, &sinks, first..s.min(i + 1), 0, total);
         let window = self.made(layer, head, q, i);
         if i >= s {
             let first = (i + 1).saturating_sub(w).max(s);
-            for segment in (first - s) / 512..=(i - s) / 512 {
-                let start = s + segment * 512;
+            for split in (first - s) / 512..=(i - s) / 512 {
+                let start = s + split * 512;
                 let keys = first.max(start)..(i + 1).min(start + 512);
-                total = self.segment(history, &window, keys, s, total);
+                total = self.kv_split(history, &window, keys, s, total);
             }
         }
         let total = total.expect("a query sees at least itself");
@@ -165,13 +165,13 @@ impl<'m> Oracle<'m> {
     fn made(&self, layer: usize, head: usize, q: &[f32], place: u64) -> Query {
         let position = self.options.base_position.wrapping_add(place);
         let kv = self.kv(layer);
-        let (q, scales) = self.scaled(kv, &self.turned(layer, q, position));
+        let (q, scales) = self.scaled(kv, &self.rotated(layer, q, position));
         let slope = self.model.tensor(Role::Slopes, None).map(|slopes| slopes[head]);
         Query { kv, q, scales, place, slope }
     }
 
-    /// What becomes of a score with key `j`.
-    fn bent(&self, query: &Query, j: usize, score: f32) -> f32 {
+    /// The score with key `j` once its modifiers are applied.
+    fn modified(&self, query: &Query, j: usize, score: f32) -> f32 {
         let score = self.model.config.score_cap.map_or(score, |cap| {
             let y = score / cap;
             let e = exp(y.abs() * -2.0);
@@ -182,8 +182,8 @@ impl<'m> Oracle<'m> {
         query.slope.map_or(score, |slope| fma(-slope, distance, score))
     }
 
-    /// Folds the segment of `keys`, whose tiles are aligned from index `origin` on.
-    fn segment(
+    /// Folds the KV split of `keys`, whose tiles are aligned from index `origin` on.
+    fn kv_split(
         &self,
         history: (&History, &History),
         q: &Query,
@@ -226,7 +226,7 @@ impl<'m> Oracle<'m> {
                 } else {
                     strided(query.q.iter().copied().zip(of_keys.keys[j].iter().copied()))
                 };
-                self.bent(query, j, score)
+                self.modified(query, j, score)
             })
             .collect();
         let largest = scores.iter().copied().reduce(max).expect("a tile has a key");
@@ -247,7 +247,7 @@ impl<'m> Oracle<'m> {
         Softmax { max: most, sum, acc }
     }
 
-    fn turned(&self, layer: usize, head: &[f32], position: u64) -> Vec<f32> {
+    fn rotated(&self, layer: usize, head: &[f32], position: u64) -> Vec<f32> {
         let (mut out, pairs) = (head.to_vec(), self.model.phases.len());
         // As `Synthetic` makes the second table.
         let slower = u32::from(self.model.config.local_rope && self.is_local(layer));
@@ -268,7 +268,7 @@ impl<'m> Oracle<'m> {
         if kv == KvType::Int8 { quantized(&scaled, 32) } else { (scaled, vec![1.0]) }
     }
 
-    /// How a layer is cached.
+    /// The type of a layer's cache.
     fn kv(&self, layer: usize) -> KvType {
         let wide = has_key_outliers(&self.model.config, layer);
         if wide && self.options.kv == KvType::Int8 { KvType::F16 } else { self.options.kv }
@@ -305,14 +305,14 @@ fn stored(kv: KvType, head: &[f32], block: usize) -> (Vec<f32>, Vec<f32>) {
 
 /// A query of one head, made ready.
 struct Query {
-    /// How the keys that it meets are cached.
+    /// The type of cache of the keys that it meets.
     kv: KvType,
     q: Vec<f32>,
-    /// Of its quants, where there are such.
+    /// Scales of its quants, where there are such.
     scales: Vec<f32>,
     /// The index in the stream from which distances to keys are counted.
     place: u64,
-    /// Of its head.
+    /// The slope of its head, where there is one.
     slope: Option<f32>,
 }
 
@@ -465,7 +465,7 @@ fn heads_of_any_shape_attend() {
 }
 
 #[test]
-fn segments_are_merged_in_order() {
+fn kv_splits_are_merged_in_order() {
     let model = Synthetic::new(config(2, 1, 8, 8), WeightType::F32, 3);
     for (context, sinks) in [(600, 4), (1100, 540)] {
         compare(&model, options(context, sinks, KvType::Int8, 61), &tokens(2 * context + 100));

@@ -131,7 +131,7 @@ fn told(turns: usize) -> String {
     told
 }
 
-/// What chat keeps for ever is known when the ring of 64 slots has been gone round 20 times, and
+/// A fact that chat keeps for ever is known when the ring of 64 slots has been gone round 20 times, and
 /// without it lost in the first rounds: by how likely the model finds the word, since so small a
 /// model does not always say what it knows.
 #[test]

@@ -166,7 +166,7 @@ fn every_character_has_the_class_that_hugging_face_gives_it() {
     }
 }
 
-/// Of every character, behind a letter and before marks.
+/// Every character, behind a letter and before marks.
 #[test]
 fn normal_forms_are_those_of_hugging_face() {
     let golden = golden("normal_forms.json");
@@ -220,7 +220,7 @@ fn long_words_are_no_trouble() {
     }
 }
 
-/// Of such text, GPT-2's words are long and Falcon's short.
+/// Words of such text are long for GPT-2 and short for Falcon.
 #[test]
 fn words_within_words_are_no_trouble() {
     for unit in ["ò", "1", "²1234", "!", "Ｚ"] {

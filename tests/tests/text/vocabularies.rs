@@ -45,7 +45,7 @@ fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
     })
 }
 
-/// What the golden has of one string.
+/// The golden's line of one string.
 fn digest(tokenizer: &Tokenizer<'_>, text: &str) -> String {
     let meant = encode(tokenizer, text, Special::All);
     let plain = encode(tokenizer, text, Special::None);
@@ -208,7 +208,7 @@ fn small_ones() {
     }
 }
 
-/// Of every character but ideographs and syllables, as every part of a cluster.
+/// Every character but ideographs and syllables, as every part of a cluster.
 #[test]
 fn tables_of_sentencepiece_make_of_clusters_what_hugging_face_makes() {
     const CLUSTERS: &str = "x@ @\u{301}\u{302} @x\u{301} ©@\u{200D}™\u{301} @\u{200D}™\u{301} \

@@ -71,7 +71,7 @@ impl Head {
 }
 
 /// Attends with all queries at once, and compares each with the oracle. Each gets its
-/// keys in two segments, cut at a tile, which are merged.
+/// keys in two splits, cut at a tile, which are merged.
 fn check(head: &Head, queries: &[Vec<f32>], ranges: &[Range<usize>]) {
     for bends in [[false, false], [true, false], [false, true]] {
         check_bent(head, queries, ranges, bends);

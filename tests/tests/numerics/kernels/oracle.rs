@@ -1,4 +1,4 @@
-//! What every kernel must compute, written from docs/numerics.md alone: one value at a
+//! The definition of what every kernel must compute, written from docs/numerics.md alone: one value at a
 //! time, with the standard library's fma and square root, and none of the runtime's code.
 
 use oarlock::kernels::Activation;
@@ -220,7 +220,7 @@ impl Weights {
     }
 }
 
-/// How a head is cached.
+/// Types of cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cache {
     Int8,

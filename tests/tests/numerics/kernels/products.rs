@@ -118,7 +118,7 @@ fn with_input(isa: Isa, tokens: &[Vec<f32>], f: impl FnOnce(&Input<'_>)) {
     f(&Input { n, cols, x: &x, stride, acts: Some(acts.view()) });
 }
 
-/// What a product is multiplied by before it is added: no power of two, so that it rounds.
+/// The factor of a product before it is added: no power of two, so that it rounds.
 const FACTOR: f32 = 0.3;
 
 /// Runs all three tasks on one shape and compares every bit, padding and surroundings too.
