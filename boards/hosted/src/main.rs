@@ -14,7 +14,7 @@
 //! text. All output goes through `console`, every failure through `errors`, and what a
 //! signal must not leave behind is registered with `signals`.
 //!
-//! The command line is described in `docs/cli.md` and defined in `args`.
+//! The command line is described in `docs/reference/cli.md` and defined in `args`.
 
 mod answer;
 mod args;

@@ -1,5 +1,6 @@
 //! Memory, threads, mathematics and checksums: the ground floor, which knows nothing of models.
 
+pub mod aligned;
 pub(crate) mod arena;
 pub(crate) mod carry;
 pub(crate) mod checked;
