@@ -12,10 +12,8 @@ pub(super) struct Checked {
 
 /// Checks a `file` whose header is in order.
 pub(super) fn check(file: &[u8], header: &Header) -> Result<Checked, OpenError> {
-    let section = |s: Section| {
-        let extent = header.sections.get(s as usize - 1).copied().unwrap_or_default();
-        extent.of(file).ok_or(OpenError::Field(Field::SectionTable))
-    };
+    let section =
+        |s: Section| header.section(s).bytes(file).ok_or(OpenError::Field(Field::SectionTable));
     let config = Config::read(section(Section::Config)?)?;
     // One file for one content: a later version than the first that suffices is another file.
     if header.version != config.version() {

@@ -4,6 +4,7 @@
 //! dimension, every tensor's place, order, type and shape. After that no accessor can
 //! fail. Tensor bytes are not touched; [`Model::verify_tensor`] checks those on demand.
 
+use crate::base::checked::present;
 use crate::format::Sampling;
 use crate::format::matrix::{Linear, Matrix};
 use crate::format::{self, Config, Entry, Header, LayerEntry, OpenError, RopeHeader};
@@ -32,7 +33,7 @@ impl<'m> Model<'m> {
         let header = Header::read(bytes)?;
         let whole = format::Extent { offset: 0, len: header.total_len };
         let truncated = OpenError::Truncated { needed: whole.len, found: bytes.len() as u64 };
-        let file = whole.of(bytes).ok_or(truncated)?;
+        let file = whole.bytes(bytes).ok_or(truncated)?;
         let Checked { config, sampling } = check(file, &header)?;
         Ok(Self { config, sampling, header, file })
     }
@@ -163,8 +164,7 @@ impl<'m> Model<'m> {
     }
 
     fn section(&self, section: Section) -> &'m [u8] {
-        let extent = self.header.sections.get(section as usize - 1);
-        extent.and_then(|e| e.of(self.file)).unwrap_or_default()
+        present(self.header.section(section).bytes(self.file))
     }
 
     fn layer_entry(&self, i: usize) -> LayerEntry {

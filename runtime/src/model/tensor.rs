@@ -78,7 +78,7 @@ impl<'m> Tensor<'m> {
             experts: there(entry.experts),
             extent: entry.extent,
             crc: entry.crc,
-            bytes: entry.extent.of(file)?,
+            bytes: entry.extent.bytes(file)?,
         })
     }
 
@@ -103,7 +103,7 @@ impl<'m> Tensor<'m> {
     /// Checks the bytes up to `next`, where the next tensor starts.
     pub(super) fn verify(&self, file: &[u8], next: u64) -> Result<(), VerifyError> {
         let padded = Extent { len: next.saturating_sub(self.extent.offset), ..self.extent };
-        if padded.of(file).map(crc32) != Some(self.crc) {
+        if padded.bytes(file).map(crc32) != Some(self.crc) {
             return Err(VerifyError::Checksum);
         }
         if self.is_finite() { Ok(()) } else { Err(VerifyError::NotFinite) }

@@ -595,7 +595,7 @@ fn later_options_make_a_file_of_version_2() {
     assert_eq!(model.embedding_norm().map(|norm| norm.gain.len()), Some(24));
     assert_eq!(model.output().bias.map(<[f32]>::len), Some(20));
     for (positions, role) in
-        [(Positions::Learned, Role::Positions), (Positions::Linear, Role::Slopes)]
+        [(Positions::Learned, Role::Positions), (Positions::Alibi, Role::Slopes)]
     {
         let config = Config { positions, rot_dim: 0, ..self::config(true) };
         let metadata = Metadata { ropes: vec![RopeTable::default()], ..self::metadata(config) };

@@ -118,6 +118,6 @@ pub(super) fn cap(keys: &Keys<'_>, key: &str, default: Option<f32>) -> Result<Op
 
 /// Distance instead of rotation (arXiv 2108.12409).
 pub(in super::super) fn linear_biases(config: &mut Config, traits: &mut Traits, most: f64) {
-    (config.positions, config.rot_dim) = (Positions::Linear, 0);
+    (config.positions, config.rot_dim) = (Positions::Alibi, 0);
     traits.slopes = slopes(config.n_heads.min(Config::MAX_DIM), most);
 }
