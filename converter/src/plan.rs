@@ -296,7 +296,7 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
             let layer = layer.unwrap_or(0);
             return Ok(made(&format!("lambda of layer {layer}"), vec![self.lambda(layer)?]));
         }
-        if role == Role::DifferenceNorm {
+        if role == Role::DiffNorm {
             let factor = 1.0 - lambda::initial(layer.unwrap_or(0));
             return Ok(made("1 - initial lambda", vec![factor; cols]));
         }

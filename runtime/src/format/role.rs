@@ -26,7 +26,7 @@ pub enum Role {
     VBias = 0x131,
     SinkLogits = 0x132,
     Lambda = 0x133,
-    DifferenceNorm = 0x134,
+    DiffNorm = 0x134,
     O = 0x140,
     OBias = 0x141,
     AttnAfterNorm = 0x150,
@@ -77,7 +77,7 @@ impl Role {
         Self::VBias,
         Self::SinkLogits,
         Self::Lambda,
-        Self::DifferenceNorm,
+        Self::DiffNorm,
         Self::O,
         Self::OBias,
         Self::AttnAfterNorm,
@@ -139,7 +139,7 @@ impl Role {
             Self::VBias => "v bias",
             Self::SinkLogits => "sink logits",
             Self::Lambda => "lambda",
-            Self::DifferenceNorm => "norm of differences",
+            Self::DiffNorm => "norm of differences",
             Self::O => "o",
             Self::OBias => "o bias",
             Self::AttnAfterNorm => "norm after attention",
@@ -185,10 +185,10 @@ impl Role {
 
     /// Whether the tensor is the gain of a norm.
     pub const fn is_norm(self) -> bool {
-        use Role::{AttnAfterNorm, AttnNorm, DifferenceNorm, EmbeddingNorm, FfnAfterNorm, FfnNorm};
+        use Role::{AttnAfterNorm, AttnNorm, DiffNorm, EmbeddingNorm, FfnAfterNorm, FfnNorm};
         use Role::{KNorm, OutputNorm, QNorm};
         matches!(self, AttnNorm | QNorm | KNorm | AttnAfterNorm | FfnNorm | FfnAfterNorm)
-            || matches!(self, EmbeddingNorm | DifferenceNorm | OutputNorm)
+            || matches!(self, EmbeddingNorm | DiffNorm | OutputNorm)
     }
 
     /// Whether each expert has one: the tensor is then a stack of as many of one shape and type.

@@ -115,7 +115,7 @@ impl<'m> Oracle<'m> {
                 let (a, b) = (query(h, values), query(h + half, values));
                 left.extend(a.iter().zip(&b).map(|(a, b)| fma(-lambda, *b, *a)));
             }
-            all.extend(self.norm(&left, Role::DifferenceNorm, Some(layer)));
+            all.extend(self.norm(&left, Role::DiffNorm, Some(layer)));
         }
         all
     }
