@@ -4,8 +4,8 @@
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
-use super::quants::{Int8, Nibbles, Quants};
-use super::simd::{MOST_PARTS, Simd};
+use super::block::{Int8, Nibbles};
+use super::simd::{MOST_PARTS, Quants, Simd};
 use crate::format::layout::GROUPS;
 
 /// Registers whose lanes are 4 weights times the same 4 activations.

@@ -3,9 +3,8 @@
 
 use core::array::from_fn;
 
+use super::block::{Each, Int4, Int8};
 use super::dots::{Steps, dots};
-use super::quants::{Int4, Int8};
-use super::several::Each;
 use super::simd::{MOST_PARTS, Simd};
 use crate::base::math;
 

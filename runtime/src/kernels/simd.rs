@@ -10,8 +10,7 @@
 
 #![allow(unsafe_code)]
 
-use super::several::Several;
-use crate::format::layout::TILE_ROWS;
+use crate::format::layout::{TILE_ROWS, WeightType};
 
 /// The most registers that 16 lanes take: arrays of them are this long, as an array
 /// cannot have an associated constant's length; what lies behind [`Simd::PARTS`] is
@@ -193,4 +192,98 @@ pub(crate) unsafe trait Simd: Copy {
         a: [&Self::A7; T],
         first: usize,
     ) -> [[Self::I; MOST_PARTS]; T];
+}
+
+/// An operation written once, over whatever registers there are.
+pub(crate) trait Op {
+    type Out;
+    /// Must be `#[inline(always)]`, as must all generic code that it calls.
+    fn run<S: Simd>(self, simd: S) -> Self::Out;
+}
+
+/// The registers of 16 rows: the first [`Simd::PARTS`] are used.
+pub(crate) type Rows<S> = [<S as Simd>::F; MOST_PARTS];
+
+/// The inputs of a run of tokens, as pointers to the first of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines {
+    /// `(n, cols)`, rows `stride` apart
+    pub x: *const f32,
+    pub stride: usize,
+    pub cols: usize,
+    /// `(n, blocks · 32)`
+    pub q: *const i8,
+    /// `(n, blocks)`
+    pub scale: *const f32,
+    /// `(n, blocks)`
+    pub sum: *const f32,
+    pub blocks: usize,
+}
+
+/// Activations, and the sums that their products are added to.
+pub(crate) type At<A> = (*const A, *mut f32);
+
+/// An integer weight type: the registers of its dot products.
+pub(crate) trait Quants {
+    const KIND: WeightType;
+    /// Lines of a block: registers with a column group of every row, or two of them.
+    const LINES: usize;
+    /// Whether a minimum is added for each unit of activation.
+    const MINIMUM: bool;
+    /// One register of a line, made ready.
+    type Line<S: Simd>: Copy;
+    /// 32 activations, made ready.
+    type Acts<S: Simd>: Copy;
+
+    /// What a stored value exceeds the weight by; for int8, what the instruction adds.
+    fn offset<S: Simd>() -> i32;
+    /// # Safety
+    /// 32 activations are there.
+    unsafe fn acts<S: Simd>(s: S, q: *const i8, less: i32) -> Self::Acts<S>;
+    fn line<S: Simd>(s: S, packed: S::W) -> Self::Line<S>;
+    /// [`Simd::dots4`] or [`Simd::dots8`].
+    fn dots<S: Simd, const T: usize>(
+        s: S,
+        lines: impl Fn(usize, usize) -> Self::Line<S>,
+        acts: [&Self::Acts<S>; T],
+        first: usize,
+    ) -> [[S::I; MOST_PARTS]; T];
+}
+
+/// See the methods of the same names of [`super::weights::Weights`].
+pub(crate) trait Several<S: Simd> {
+    /// Tokens of a group: 1, or 2.
+    const WOVEN: usize;
+    /// Registers of rows that are made ready together.
+    const TOGETHER: usize;
+    /// Groups that [`Several::add`] takes at once.
+    const AT_ONCE: usize;
+    /// The inputs of a group of tokens to one block.
+    type Acts<Q: Quants>: Copy;
+    /// The weights of some rows of a block.
+    type Ready<Q: Quants>;
+
+    /// Goes before all others, and [`Several::end`] after them, on the same thread.
+    #[inline(always)]
+    fn begin(_s: S) {}
+    #[inline(always)]
+    fn end(_s: S) {}
+
+    unsafe fn acts<Q: Quants>(s: S, lines: Lines, tokens: [usize; 2], b: usize) -> Self::Acts<Q>;
+    unsafe fn ready<Q: Quants>(s: S, block: *const u8, first: usize) -> Self::Ready<Q>;
+    unsafe fn add<Q: Quants, const T: usize>(
+        s: S,
+        ready: &Self::Ready<Q>,
+        at: At<Self::Acts<Q>>,
+    ) -> At<Self::Acts<Q>>;
+    #[inline(always)]
+    unsafe fn add_many<Q: Quants>(
+        _s: S,
+        _ready: &Self::Ready<Q>,
+        at: At<Self::Acts<Q>>,
+        groups: usize,
+    ) -> (At<Self::Acts<Q>>, usize) {
+        (at, groups)
+    }
+    unsafe fn unweave(s: S, sums: *mut f32, groups: usize);
 }

@@ -6,9 +6,9 @@
 use super::tile::{KEYS, Scores};
 use crate::format::kv::TILE_KEYS;
 use crate::format::layout::TILE_ROWS;
-use crate::kernels::activation::soft_capped;
+use crate::kernels::elementwise::activation::soft_capped;
+use crate::kernels::elementwise::vector::{load_wide, store_wide};
 use crate::kernels::simd::Simd;
-use crate::kernels::vector::{load_wide, store_wide};
 
 /// How scores are bent.
 #[derive(Clone, Copy)]

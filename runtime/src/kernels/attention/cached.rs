@@ -5,10 +5,10 @@ use crate::format::kv::{
     HEAD_ALIGN, KvType, TILE_KEYS, int8_key_offset, int8_scale_offset, int8_value_offset,
 };
 use crate::format::layout::BLOCK_COLS;
-use crate::kernels::acts::quantize_run;
-use crate::kernels::isa::{Isa, Op};
-use crate::kernels::simd::Simd;
-use crate::kernels::vector::{WIDE, load_wide};
+use crate::kernels::elementwise::quantize::quantize_run;
+use crate::kernels::elementwise::vector::{WIDE, load_wide};
+use crate::kernels::isa::Isa;
+use crate::kernels::simd::{Op, Simd};
 
 /// Dimensions of a head as cached.
 pub(super) const fn padded(head_dim: usize) -> usize {

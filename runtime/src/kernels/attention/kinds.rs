@@ -1,12 +1,11 @@
 //! The kinds of cache: what is done differently for each.
-#![allow(unsafe_code, clippy::indexing_slicing)]
+#![allow(unsafe_code)]
 
 use super::scores::{of_floats, of_int8};
-use super::tile::{Rows, Scores, Seen, Tile};
+use super::tile::{Floats, Int8, Rows, Scores, Seen, Tile};
 use super::values::{weigh_floats, weigh_int8};
 use crate::format::kv::KvType;
-use crate::kernels::simd::{MOST_PARTS, Simd};
-use crate::kernels::vector::{Wide, load_16};
+use crate::kernels::simd::Simd;
 
 /// A kind of cache, as the kernels see it.
 pub(super) trait Cache {
@@ -41,8 +40,6 @@ pub(super) trait Cache {
     );
 }
 
-pub(super) struct Int8;
-
 impl Cache for Int8 {
     const KIND: KvType = KvType::Int8;
 
@@ -72,17 +69,6 @@ impl Cache for Int8 {
     }
 }
 
-/// Floats, whose keys and values are rows.
-pub(super) trait Floats {
-    const KIND: KvType;
-
-    /// Reads 16 values.
-    ///
-    /// # Safety
-    /// They exist.
-    unsafe fn load<S: Simd>(s: S, from: *const u8) -> Wide<S>;
-}
-
 impl<F: Floats> Cache for F {
     const KIND: KvType = F::KIND;
 
@@ -109,33 +95,5 @@ impl<F: Floats> Cache for F {
     ) {
         // SAFETY: as the caller promises.
         unsafe { weigh_floats::<S, F, Q>(s, tile, seen, p, rescale, acc) };
-    }
-}
-
-pub(super) struct F16;
-
-impl Floats for F16 {
-    const KIND: KvType = KvType::F16;
-
-    #[inline(always)]
-    unsafe fn load<S: Simd>(s: S, from: *const u8) -> Wide<S> {
-        let mut wide = [s.splat(0.0); MOST_PARTS];
-        for part in 0..S::PARTS {
-            // SAFETY: 16 values exist, as the caller promises.
-            wide[part] = unsafe { s.load_f16(from.add(2 * part * S::LANES)) };
-        }
-        wide
-    }
-}
-
-pub(super) struct F32;
-
-impl Floats for F32 {
-    const KIND: KvType = KvType::F32;
-
-    #[inline(always)]
-    unsafe fn load<S: Simd>(s: S, from: *const u8) -> Wide<S> {
-        // SAFETY: 16 values exist, as the caller promises.
-        unsafe { load_16(s, from.cast()) }
     }
 }

@@ -3,9 +3,9 @@
 
 use super::cached::padded;
 use crate::format::layout::TILE_ROWS;
-use crate::kernels::isa::{Isa, Op};
-use crate::kernels::simd::Simd;
-use crate::kernels::vector::{WIDE, exp, load_wide, store_wide};
+use crate::kernels::elementwise::vector::{WIDE, exp, load_wide, store_wide};
+use crate::kernels::isa::Isa;
+use crate::kernels::simd::{Op, Simd};
 
 /// The running softmax of several queries over the tiles they have met so far.
 #[derive(Debug)]

@@ -4,10 +4,10 @@
 use super::cached::{MOST_HEAD_DIM, padded};
 use crate::format::kv::KvType;
 use crate::format::layout::BLOCK_COLS;
-use crate::kernels::acts::quantize_run;
-use crate::kernels::isa::{Isa, Op};
-use crate::kernels::simd::Simd;
-use crate::kernels::vector::{WIDE, load_wide, scale_wide, store_wide};
+use crate::kernels::elementwise::quantize::quantize_run;
+use crate::kernels::elementwise::vector::{WIDE, load_wide, scale_wide, store_wide};
+use crate::kernels::isa::Isa;
+use crate::kernels::simd::{Op, Simd};
 
 /// The queries of one kv head: those of its group's heads, for one token or several.
 #[derive(Clone, Copy, Debug)]

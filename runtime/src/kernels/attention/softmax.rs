@@ -6,8 +6,8 @@
 use super::tile::{Scores, Seen};
 use crate::format::kv::TILE_KEYS;
 use crate::format::layout::TILE_ROWS;
+use crate::kernels::elementwise::vector::exp_limited;
 use crate::kernels::simd::{MOST_PARTS, Simd};
-use crate::kernels::vector::exp_limited;
 
 /// Turns a tile's scores into exponentials (of keys that are not seen, into anything), takes
 /// them into the largest scores and the sums, and gives the factors for what was summed

@@ -3,13 +3,22 @@
 
 use core::ops::Range;
 
-use crate::format::kv::TILE_KEYS;
+use crate::format::kv::{KvType, TILE_KEYS};
 use crate::format::layout::BLOCK_COLS;
-use crate::kernels::quants::{Int8, Quants};
-use crate::kernels::simd::Simd;
+use crate::kernels::elementwise::vector::{Wide, load_16};
+use crate::kernels::simd::{MOST_PARTS, Simd};
 
 /// The scores of a tile's keys, and then their weights, for queries that go together.
 pub(super) type Scores<const Q: usize> = [[f32; TILE_KEYS]; Q];
+
+/// Queries that take a step of the softmax together, and share every load of a float: their sums for
+/// 16 dimensions are as many registers as keep the multipliers of all of these CPUs busy, and leave
+/// room for what is multiplied.
+pub(super) const TOGETHER: usize = 6;
+/// The same where one register holds 16 lanes.
+pub(super) const MOST_TOGETHER: usize = 12;
+/// Queries that share every load of a key or of bytes, whose products want more registers.
+pub(super) const TOGETHER_FOR_PRODUCTS: usize = 3;
 
 /// The index of each key.
 pub(super) const KEYS: [f32; TILE_KEYS] = {
@@ -63,7 +72,7 @@ impl Rows {
         // SAFETY: as the caller promises.
         unsafe {
             let at = q * self.dims / BLOCK_COLS + b;
-            let less = Int8::offset::<S>() * *self.sum.add(at);
+            let less = S::I8_OFFSET * *self.sum.add(at);
             s.acts8(self.q.add(at * BLOCK_COLS), less)
         }
     }
@@ -96,5 +105,47 @@ impl Seen {
         // SAFETY: `at + LANES` is at most 32.
         let key = unsafe { s.load(KEYS.as_ptr().add(at)) };
         s.select_lt(key, s.splat(start), other, s.select_lt(key, s.splat(end), v, other))
+    }
+}
+
+/// Keys and values in int8.
+pub(super) struct Int8;
+
+/// Floats, whose keys and values are rows.
+pub(super) trait Floats {
+    const KIND: KvType;
+
+    /// Reads 16 values.
+    ///
+    /// # Safety
+    /// They exist.
+    unsafe fn load<S: Simd>(s: S, from: *const u8) -> Wide<S>;
+}
+
+pub(super) struct F16;
+
+impl Floats for F16 {
+    const KIND: KvType = KvType::F16;
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, from: *const u8) -> Wide<S> {
+        let mut wide = [s.splat(0.0); MOST_PARTS];
+        for part in 0..S::PARTS {
+            // SAFETY: 16 values exist, as the caller promises.
+            wide[part] = unsafe { s.load_f16(from.add(2 * part * S::LANES)) };
+        }
+        wide
+    }
+}
+
+pub(super) struct F32;
+
+impl Floats for F32 {
+    const KIND: KvType = KvType::F32;
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, from: *const u8) -> Wide<S> {
+        // SAFETY: 16 values exist, as the caller promises.
+        unsafe { load_16(s, from.cast()) }
     }
 }

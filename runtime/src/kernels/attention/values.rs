@@ -3,12 +3,10 @@
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
-use super::TOGETHER_FOR_PRODUCTS;
-use super::kinds::Floats;
-use super::tile::{Scores, Seen, Tile};
+use super::tile::{Floats, Scores, Seen, TOGETHER_FOR_PRODUCTS, Tile};
 use crate::format::kv::TILE_KEYS;
 use crate::format::layout::{LINE, TILE_ROWS};
-use crate::kernels::acts::factors;
+use crate::kernels::elementwise::quantize::factors;
 use crate::kernels::simd::{MOST_PARTS, Simd};
 
 /// The exponentials are the weights; keys that are not seen are skipped.

@@ -1,25 +1,35 @@
 //! Integer dot products of ARMs from 2018 on: `sdot` is four products a lane, in 32 bits.
+//!
+//! The intrinsics of `sdot` are not stable.
+//! What is assembly here computes on registers alone (but for [`sdot_twos`], which says more): it touches neither memory nor stack
+//! nor flags, and its results depend on its operands only, which is what the `options` say. That
+//! the CPU has it is the target feature of the function, and so its caller's promise.
 #![allow(unsafe_code, clippy::indexing_slicing)]
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
 use core::arch::aarch64::*;
+use core::arch::asm;
 use core::marker::PhantomData;
 
-use super::isa::Op;
 use super::neon::{Dot, LANES, Neon, neon};
-use super::neon_asm::{sdot_lane, sdot_twos};
-use super::neon_i8mm::Pairs;
-use super::quants::{Quants, scales};
-use super::several::Several;
-use super::simd::Simd;
-use super::weights::{At, Lines};
 use crate::base::math::ROUNDER;
 use crate::format::layout::{BLOCK_COLS, GROUPS, LINE};
+use crate::kernels::block::scales;
+use crate::kernels::simd::{At, Lines, Op, Quants, Several, Simd};
 
 /// Proof of `dotprod`, and of what `G` needs.
 #[derive(Clone, Copy)]
 pub(crate) struct Dotprod<G>(PhantomData<G>);
+
+impl<G: Generation> Dotprod<G> {
+    /// # Safety
+    /// The CPU has `dotprod`, and what `G` needs.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(PhantomData)
+    }
+}
 
 /// How several tokens go.
 pub(crate) trait Generation: Copy {
@@ -34,24 +44,28 @@ impl Generation for Sdot {
     type Several = Twos;
 }
 
-/// By `smmla`, of `i8mm`.
-#[derive(Clone, Copy)]
-pub(crate) struct Smmla;
-
-impl Generation for Smmla {
-    type Several = Pairs;
-}
-
 /// Runs an operation with these registers.
 #[target_feature(enable = "neon,dotprod")]
-pub(super) fn enter<O: Op>(op: O) -> O::Out {
+pub(crate) fn enter<O: Op>(op: O) -> O::Out {
     op.run(Neon(Dotprod::<Sdot>(PhantomData)))
 }
 
-/// Runs an operation with these registers, and with products of matrices.
-#[target_feature(enable = "neon,dotprod,i8mm")]
-pub(super) fn enter_i8mm<O: Op>(op: O) -> O::Out {
-    op.run(Neon(Dotprod::<Smmla>(PhantomData)))
+/// Adds to each lane 4 weights times the 4 activations in lane `LANE` of `a`.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+fn sdot_lane<const LANE: usize>(mut z: int32x4_t, w: int8x16_t, a: int8x16_t) -> int32x4_t {
+    // SAFETY: see the head of this file.
+    unsafe {
+        asm!(
+            "sdot {z:v}.4s, {w:v}.16b, {a:v}.4b[{lane}]",
+            z = inout(vreg) z,
+            w = in(vreg) w,
+            a = in(vreg) a,
+            lane = const LANE,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    z
 }
 
 impl<G: Generation> Dot for Dotprod<G> {
@@ -125,6 +139,112 @@ pub(crate) struct TwoActs {
 }
 
 const _: () = assert!(size_of::<TwoActs>() == 96, "what `sdot_twos` steps over");
+
+/// Lane `$i` of the activations of two tokens with two registers of rows: four dot products.
+macro_rules! sdots {
+    ($w:literal, $v:literal, $a:literal, $b:literal, $i:literal) => {
+        concat!(
+            concat!("sdot {z:v}.4s, {", $w, ":v}.16b, {", $a, ":v}.4b[", $i, "]\n"),
+            concat!("sdot {y:v}.4s, {", $v, ":v}.16b, {", $a, ":v}.4b[", $i, "]\n"),
+            concat!("sdot {x:v}.4s, {", $w, ":v}.16b, {", $b, ":v}.4b[", $i, "]\n"),
+            concat!("sdot {u:v}.4s, {", $v, ":v}.16b, {", $b, ":v}.4b[", $i, "]"),
+        )
+    };
+}
+
+/// Adds the scaled products of two registers of rows of a block with two tokens to their
+/// sums, and gives the pointers behind what was read and written.
+///
+/// Whole, since the weights and all that is between take every register: a compiler that mixes
+/// the tokens, as it does for the sake of latencies that these CPUs hide themselves, copies
+/// weights about and back. One access alone moves each pointer, which costs as much as an addition.
+///
+/// Dot products are counted on the bits of [`ROUNDER`], whose last is one: up to 2^22 of them,
+/// and 520,192 is the most. Without it that float is their float, exactly, and a subtraction
+/// costs less than a conversion.
+///
+/// # Safety
+/// The first points to the activations of two tokens, the second to two registers of sums of
+/// the one and then of the other.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn sdot_twos(
+    w: &[[int8x16_t; 2]; 8],
+    scales: [float32x4_t; 2],
+    (mut acts, mut sums): At<TwoActs>,
+) -> At<TwoActs> {
+    // SAFETY: reads what `acts` is and reads and writes what `sums` is said to point to, and
+    // no other memory; else as the head of this file says.
+    unsafe {
+        asm!(
+            "ldr {m:q}, [{acts}, #64]",
+            "ldp {a:q}, {b:q}, [{acts}], #96",
+            "ldp {c:q}, {d:q}, [{acts}, #-64]",
+            "dup {z:v}.4s, {m:v}.s[0]",
+            "dup {y:v}.4s, {m:v}.s[0]",
+            "dup {x:v}.4s, {m:v}.s[1]",
+            "dup {u:v}.4s, {m:v}.s[1]",
+            sdots!("w0", "v0", "a", "c", "0"),
+            sdots!("w1", "v1", "a", "c", "1"),
+            sdots!("w2", "v2", "a", "c", "2"),
+            sdots!("w3", "v3", "a", "c", "3"),
+            sdots!("w4", "v4", "b", "d", "0"),
+            sdots!("w5", "v5", "b", "d", "1"),
+            sdots!("w6", "v6", "b", "d", "2"),
+            sdots!("w7", "v7", "b", "d", "3"),
+            "ld1 {{v28.4s, v29.4s, v30.4s, v31.4s}}, [{sums}]",
+            "fmul {a:v}.4s, {s0:v}.4s, {m:v}.s[2]",
+            "fmul {b:v}.4s, {s1:v}.4s, {m:v}.s[2]",
+            "fmul {c:v}.4s, {s0:v}.4s, {m:v}.s[3]",
+            "fmul {d:v}.4s, {s1:v}.4s, {m:v}.s[3]",
+            "fsub {z:v}.4s, {z:v}.4s, {rounder:v}.4s",
+            "fsub {y:v}.4s, {y:v}.4s, {rounder:v}.4s",
+            "fsub {x:v}.4s, {x:v}.4s, {rounder:v}.4s",
+            "fsub {u:v}.4s, {u:v}.4s, {rounder:v}.4s",
+            "fmla v28.4s, {z:v}.4s, {a:v}.4s",
+            "fmla v29.4s, {y:v}.4s, {b:v}.4s",
+            "fmla v30.4s, {x:v}.4s, {c:v}.4s",
+            "fmla v31.4s, {u:v}.4s, {d:v}.4s",
+            "st1 {{v28.4s, v29.4s, v30.4s, v31.4s}}, [{sums}], #64",
+            acts = inout(reg) acts,
+            sums = inout(reg) sums,
+            w0 = in(vreg) w[0][0],
+            v0 = in(vreg) w[0][1],
+            w1 = in(vreg) w[1][0],
+            v1 = in(vreg) w[1][1],
+            w2 = in(vreg) w[2][0],
+            v2 = in(vreg) w[2][1],
+            w3 = in(vreg) w[3][0],
+            v3 = in(vreg) w[3][1],
+            w4 = in(vreg) w[4][0],
+            v4 = in(vreg) w[4][1],
+            w5 = in(vreg) w[5][0],
+            v5 = in(vreg) w[5][1],
+            w6 = in(vreg) w[6][0],
+            v6 = in(vreg) w[6][1],
+            w7 = in(vreg) w[7][0],
+            v7 = in(vreg) w[7][1],
+            s0 = in(vreg) scales[0],
+            s1 = in(vreg) scales[1],
+            rounder = in(vreg) vdupq_n_f32(ROUNDER),
+            a = out(vreg) _,
+            b = out(vreg) _,
+            c = out(vreg) _,
+            d = out(vreg) _,
+            m = out(vreg) _,
+            z = out(vreg) _,
+            y = out(vreg) _,
+            x = out(vreg) _,
+            u = out(vreg) _,
+            out("v28") _,
+            out("v29") _,
+            out("v30") _,
+            out("v31") _,
+            options(nostack, preserves_flags),
+        );
+    }
+    (acts, sums)
+}
 
 /// The weights of two registers of rows.
 pub(crate) struct Ready {

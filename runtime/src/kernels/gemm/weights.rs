@@ -6,32 +6,9 @@
 
 use core::marker::PhantomData;
 
-use super::quants::{Quants, packed_line, scales};
-use super::several::{Scaled, Several, scaled};
-use super::simd::{MOST_PARTS, Simd};
 use crate::format::layout::{BLOCK_COLS, TILE_ROWS, WeightType};
-
-/// The registers of 16 rows: the first [`Simd::PARTS`] are used.
-pub(super) type Rows<S> = [<S as Simd>::F; MOST_PARTS];
-
-/// The inputs of a run of tokens, as pointers to the first of them.
-#[derive(Clone, Copy)]
-pub(crate) struct Lines {
-    /// `(n, cols)`, rows `stride` apart
-    pub x: *const f32,
-    pub stride: usize,
-    pub cols: usize,
-    /// `(n, blocks · 32)`
-    pub q: *const i8,
-    /// `(n, blocks)`
-    pub scale: *const f32,
-    /// `(n, blocks)`
-    pub sum: *const f32,
-    pub blocks: usize,
-}
-
-/// Activations, and the sums that their products are added to.
-pub(crate) type At<A> = (*const A, *mut f32);
+use crate::kernels::block::{Scaled, packed_line, scaled, scales};
+use crate::kernels::simd::{At, Lines, MOST_PARTS, Quants, Rows, Several, Simd};
 
 /// A weight type, as the kernels see it.
 ///

@@ -10,20 +10,26 @@ use core::arch::asm;
 use core::arch::x86_64::*;
 use core::marker::PhantomData;
 
-use super::amx::Tiles;
 use super::avx_vnni::Acts;
 use super::avx2::has;
-use super::dots::{Steps, dots};
-use super::isa::Op;
-use super::quants::{Int4, Int8};
-use super::several::{Each, Several};
-use super::simd::{MOST_PARTS, Simd};
 use crate::format::layout::{GROUPS, TILE_ROWS};
+use crate::kernels::block::{Each, Int4, Int8};
+use crate::kernels::dots::{Steps, dots};
+use crate::kernels::simd::{MOST_PARTS, Op, Several, Simd};
 
 /// Proof of AVX-512 F, BW, VL and VNNI, and of what `G` adds: made by
-/// [`enter`] and [`enter_amx`] alone.
+/// [`enter`] and `amx::enter` alone.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512<G>(PhantomData<G>);
+
+impl<G: Generation> Avx512<G> {
+    /// # Safety
+    /// The CPU has AVX-512 F, BW, VL and VNNI, and what `G` adds.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(PhantomData)
+    }
+}
 
 /// What one generation of CPUs has besides; a value of the type is proof of it.
 pub(crate) trait Generation: Copy {
@@ -39,23 +45,10 @@ impl Generation for Vectors {
     type Several = Each;
 }
 
-impl Generation for Tiles {
-    type Several = Self;
-}
-
 /// Runs an operation with these registers.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn enter<O: Op>(op: O) -> O::Out {
+pub(crate) fn enter<O: Op>(op: O) -> O::Out {
     op.run(Avx512::<Vectors>(PhantomData))
-}
-
-/// The same with AMX.
-///
-/// # Safety
-/// The CPU has AMX for int8, and the system lets this process use it.
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
-pub(super) unsafe fn enter_amx<O: Op>(op: O) -> O::Out {
-    op.run(Avx512::<Tiles>(PhantomData))
 }
 
 // SAFETY: `Avx512` exists only inside the functions above, which only run where the features are.

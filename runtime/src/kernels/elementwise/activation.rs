@@ -3,13 +3,13 @@
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
 
-use super::isa::{Isa, Op};
-use super::simd::Simd;
 use super::vector::{WIDE, exp, load_wide, store_wide};
 use crate::format::{Activation, Clamped};
+use crate::kernels::isa::Isa;
+use crate::kernels::simd::{Op, Simd};
 
 /// `x = min(x, limit) · sigmoid(slope · min(x, limit))`.
-pub(super) fn clamped_gate(isa: Isa, clamped: Clamped, x: &mut [f32]) {
+pub(crate) fn clamped_gate(isa: Isa, clamped: Clamped, x: &mut [f32]) {
     isa.run(Each { x, f: ClampedGate(clamped) });
 }
 
@@ -69,7 +69,7 @@ fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
 
 /// cap · tanh(x / cap), the exponent never positive: within 2⁻²² · cap.
 #[inline(always)]
-pub(super) fn soft_capped<S: Simd>(s: S, x: S::F, cap: f32) -> S::F {
+pub(crate) fn soft_capped<S: Simd>(s: S, x: S::F, cap: f32) -> S::F {
     let (zero, one, cap) = (s.splat(0.0), s.splat(1.0), s.splat(cap));
     let y = s.div(x, cap);
     let e = exp(s, s.mul(s.abs(y), s.splat(-2.0)));
@@ -189,7 +189,7 @@ impl Function for Clamp {
 
 /// max(−limit, min(x, limit))
 #[inline(always)]
-pub(super) fn clamped<S: Simd>(s: S, x: S::F, limit: f32) -> S::F {
+pub(crate) fn clamped<S: Simd>(s: S, x: S::F, limit: f32) -> S::F {
     let (least, most) = (s.splat(-limit), s.splat(limit));
     let x = s.select_lt(most, x, most, x);
     s.select_lt(x, least, least, x)

@@ -8,8 +8,8 @@
 use core::arch::x86_64::*;
 
 use super::avx2::{Avx2, Both, Dot, has};
-use super::isa::Op;
 use crate::format::layout::GROUPS;
+use crate::kernels::simd::Op;
 
 /// Proof of AVX2 and AVX-VNNI: made by [`enter`] alone.
 #[derive(Clone, Copy)]
@@ -17,7 +17,7 @@ pub(crate) struct Vnni(());
 
 /// Runs an operation with these registers.
 #[target_feature(enable = "avx2,fma,f16c,avxvnni")]
-pub(super) fn enter<O: Op>(op: O) -> O::Out {
+pub(crate) fn enter<O: Op>(op: O) -> O::Out {
     // SAFETY: this function has the features.
     op.run(unsafe { Avx2::new(Vnni(())) })
 }

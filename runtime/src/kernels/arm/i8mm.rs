@@ -5,20 +5,37 @@
 //! are 8 weights of two rows each, so the packed layout serves this instruction too.
 //! Activations are woven once for several tiles, and sums stay rows × tokens, as they come
 //! out, through all blocks. One token alone goes by `sdot`.
+//!
+//! The intrinsics of `smmla` are not stable.
+//! What is assembly here computes on registers alone: it touches neither memory nor stack
+//! nor flags, and its results depend on its operands only, which is what the `options` say. That
+//! the CPU has it is the target feature of the function, and so its caller's promise.
 #![allow(unsafe_code, clippy::indexing_slicing)]
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
 use core::arch::aarch64::*;
+use core::arch::asm;
 
+use super::dotprod::{Dotprod, Generation, both, starts};
 use super::neon::{LANES, Neon, neon};
-use super::neon_asm::smmla;
-use super::neon_dotprod::{Dotprod, Smmla, both, starts};
-use super::quants::Quants;
-use super::several::Several;
-use super::simd::Simd;
-use super::weights::{At, Lines};
 use crate::format::layout::{BLOCK_COLS, LINE, TILE_ROWS};
+use crate::kernels::simd::{At, Lines, Op, Quants, Several, Simd};
+
+/// By `smmla`, of `i8mm`.
+#[derive(Clone, Copy)]
+pub(crate) struct Smmla;
+
+impl Generation for Smmla {
+    type Several = Pairs;
+}
+
+/// Runs an operation with these registers, and with products of matrices.
+#[target_feature(enable = "neon,dotprod,i8mm")]
+pub(crate) fn enter<O: Op>(op: O) -> O::Out {
+    // SAFETY: this function has the features.
+    op.run(Neon(unsafe { Dotprod::<Smmla>::new() }))
+}
 
 /// Pairs of tokens.
 pub(crate) struct Pairs;
@@ -43,6 +60,23 @@ pub(crate) struct Ready {
     lines: [[int8x16_t; EIGHTS]; 2],
     scales: [float32x4_t; 2],
     minima: [float32x4_t; 2],
+}
+
+/// Adds 8 weights of 2 rows times 8 activations of 2 tokens: row 0 with both, then row 1.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+fn smmla(mut z: int32x4_t, w: int8x16_t, a: int8x16_t) -> int32x4_t {
+    // SAFETY: see the head of this file.
+    unsafe {
+        asm!(
+            "smmla {z:v}.4s, {w:v}.16b, {a:v}.16b",
+            z = inout(vreg) z,
+            w = in(vreg) w,
+            a = in(vreg) a,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    z
 }
 
 /// Two tokens' values in turns.

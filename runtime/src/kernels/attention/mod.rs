@@ -24,30 +24,22 @@ mod values;
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::isa::{Isa, Op};
-use super::simd::Simd;
 use crate::format::kv::{KvType, TILE_KEYS};
 use crate::format::layout::BLOCK_COLS;
+use crate::kernels::isa::Isa;
+use crate::kernels::simd::{Op, Simd};
 
 use cached::padded;
-use kinds::{Cache, F16, F32, Int8};
+use kinds::Cache;
 use softmax::softmax;
-use tile::{Rows, Scores, Seen, Tile};
+use tile::{F16, F32, Int8, Rows, Scores, Seen, Tile};
+use tile::{MOST_TOGETHER, TOGETHER, TOGETHER_FOR_PRODUCTS};
 
 pub use bend::{Bend, Slopes};
 pub(crate) use cached::MOST_HEAD_DIM;
 pub use cached::{Kv, KvMut};
 pub use partial::{Partial, finish, merge};
 pub use queries::{Queries, QueriesMut};
-
-/// Queries that take a step of the softmax together, and share every load of a float: their sums for
-/// 16 dimensions are as many registers as keep the multipliers of all of these CPUs busy, and leave
-/// room for what is multiplied.
-const TOGETHER: usize = 6;
-/// The same where one register holds 16 lanes.
-const MOST_TOGETHER: usize = 12;
-/// Queries that share every load of a key or of bytes, whose products want more registers.
-const TOGETHER_FOR_PRODUCTS: usize = 3;
 
 /// Goes through the tiles of a run, ascending, for all queries.
 ///

@@ -4,23 +4,71 @@
 //! decides the speed. Of nibbles all eight groups of a block do, and even two neighbours
 //! after that: 15 · 127 · 8 · 2 = 30,480. A block of 4 rows is 16 multiplications, and its
 //! sums cost two instructions more. Of bytes two do, as 128 · 127 · 2 = 32,512.
+//!
+//! Intrinsics of `smlal` are stable, but what comes of them is widened apart from its
+//! multiplication, wherever that can be moved out of a loop, and summed up in another order, with
+//! more sums alive than there are registers.
+//!
+//! What is assembly here computes on registers alone: it touches neither memory nor stack
+//! nor flags, and its results depend on its operands only, which is what the `options` say. That
+//! the CPU has it is the target feature of the function, and so its caller's promise.
 #![allow(unsafe_code, clippy::indexing_slicing)]
 
 use core::arch::aarch64::*;
+use core::arch::asm;
 
-use super::isa::Op;
 use super::neon::{Dot, Neon, neon};
-use super::neon_asm::{Products, multiply, multiply_add};
-use super::several::Each;
 use crate::format::layout::GROUPS;
+use crate::kernels::block::Each;
+use crate::kernels::simd::Op;
 
 /// Nothing but NEON, which the target has.
 #[derive(Clone, Copy)]
 pub(crate) struct Base;
 
 /// Runs an operation with these registers.
-pub(super) fn enter<O: Op>(op: O) -> O::Out {
+pub(crate) fn enter<O: Op>(op: O) -> O::Out {
     op.run(Neon(Base))
+}
+
+/// Products of 4 rows, 4 neighbouring lanes each: rows 0 and 1, then 2 and 3.
+pub(crate) type Products = (int16x8_t, int16x8_t);
+
+/// Byte by byte.
+#[inline]
+fn multiply(w: int8x16_t, a: int8x16_t) -> Products {
+    let (low, high);
+    // SAFETY: see the head of this file; the target has NEON.
+    unsafe {
+        asm!(
+            "smull {low:v}.8h, {w:v}.8b, {a:v}.8b",
+            "smull2 {high:v}.8h, {w:v}.16b, {a:v}.16b",
+            low = out(vreg) low,
+            high = lateout(vreg) high,
+            w = in(vreg) w,
+            a = in(vreg) a,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    (low, high)
+}
+
+/// Adds products byte by byte.
+#[inline]
+fn multiply_add((mut low, mut high): Products, w: int8x16_t, a: int8x16_t) -> Products {
+    // SAFETY: see the head of this file; the target has NEON.
+    unsafe {
+        asm!(
+            "smlal {low:v}.8h, {w:v}.8b, {a:v}.8b",
+            "smlal2 {high:v}.8h, {w:v}.16b, {a:v}.16b",
+            low = inout(vreg) low,
+            high = inout(vreg) high,
+            w = in(vreg) w,
+            a = in(vreg) a,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    (low, high)
 }
 
 /// Two groups' products that wait to be widened, and the widened sums of those before.

@@ -9,9 +9,9 @@
 
 use core::arch::x86_64::*;
 
-use super::several::Each;
-use super::simd::{MOST_PARTS, Simd};
 use crate::format::layout::{GROUPS, TILE_ROWS};
+use crate::kernels::block::Each;
+use crate::kernels::simd::{MOST_PARTS, Simd};
 
 /// Proof of AVX2, FMA and F16C, and of the instructions of `D`.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ impl<D: Dot> Avx2<D> {
 }
 
 /// The integer dot products of one generation of CPUs: see the items of the same names of
-/// [`Simd`] and [`Steps`](super::dots::Steps). A value of the type is proof that the CPU has its instructions.
+/// [`Simd`] and [`Steps`](crate::kernels::dots::Steps). A value of the type is proof that the CPU has its instructions.
 pub(crate) trait Dot: Copy {
     const I8_OFFSET: i32;
     type W8: Copy;

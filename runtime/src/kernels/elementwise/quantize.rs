@@ -5,10 +5,10 @@
 
 use core::ops::Range;
 
-use super::isa::{Isa, Op};
-use super::simd::{MOST_PARTS, Simd};
 use super::vector::{WIDE, load_wide};
 use crate::format::layout::{BLOCK_COLS, blocks};
+use crate::kernels::isa::Isa;
+use crate::kernels::simd::{MOST_PARTS, Op, Simd};
 
 /// The least magnitude of a block's largest value: a block below it is taken as zero,
 /// so that neither 127 / amax nor a product of scales leaves the normal numbers.
@@ -20,11 +20,11 @@ pub struct Acts<'a> {
     n: usize,
     cols: usize,
     /// `(n, blocks · 32)`, zero behind the columns
-    pub(super) q: &'a [i8],
+    pub(crate) q: &'a [i8],
     /// `(n, blocks)`
-    pub(super) scale: &'a [f32],
+    pub(crate) scale: &'a [f32],
     /// `(n, blocks)`: the sum of a block's quants, which f32 holds exactly
-    pub(super) sum: &'a [f32],
+    pub(crate) sum: &'a [f32],
 }
 
 /// Where activations of several tokens are quantized to.
@@ -185,7 +185,7 @@ impl Op for Quantize<'_> {
 /// Quantizes `x` with one scale to `q`, which is a multiple of 16 long, at least as long
 /// as `x`, and becomes zero behind it. Gives the scale and the sum of the quants.
 #[inline(always)]
-pub(super) fn quantize_run<S: Simd>(s: S, x: &[f32], q: &mut [i8]) -> (f32, i32) {
+pub(crate) fn quantize_run<S: Simd>(s: S, x: &[f32], q: &mut [i8]) -> (f32, i32) {
     let mut largest = s.splat_i(0);
     for x in x.chunks(WIDE) {
         let v = load_wide(s, x);
@@ -218,7 +218,7 @@ pub(super) fn quantize_run<S: Simd>(s: S, x: &[f32], q: &mut [i8]) -> (f32, i32)
 /// By what [`quantize_run`] multiplies a run whose largest magnitude is `amax`, and the scale that
 /// it gives, lane by lane: of many runs at once.
 #[inline(always)]
-pub(super) fn factors<S: Simd>(s: S, amax: S::F) -> (S::F, S::F) {
+pub(crate) fn factors<S: Simd>(s: S, amax: S::F) -> (S::F, S::F) {
     let (zero, least) = (s.splat(0.0), s.splat(AMAX_LEAST));
     let amax = s.select_lt(s.splat(f32::MAX), amax, zero, amax);
     let inverse = s.select_lt(amax, least, zero, s.div(s.splat(127.0), amax));

@@ -6,15 +6,13 @@
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::activation::clamped;
-use super::isa::Op;
-use super::matmul::{Input, Step, Then};
-use super::several::Several;
-use super::simd::{MOST_PARTS, Simd};
-use super::vector::{load_wide, store_wide};
-use super::weights::{Lines, Rows, Weights};
+use super::job::{Input, Step, Then};
+use super::weights::Weights;
 use crate::base::disjoint::Block;
 use crate::format::layout::{TILE_ROWS, blocks};
+use crate::kernels::elementwise::activation::clamped;
+use crate::kernels::elementwise::vector::{load_wide, store_wide};
+use crate::kernels::simd::{Lines, MOST_PARTS, Op, Rows, Several, Simd};
 
 /// One step on one piece.
 pub(super) struct Product<'a, 'b, W> {

@@ -11,18 +11,30 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::avx2::has;
-use super::avx512::Avx512;
-use super::quants::{Quants, scales};
-use super::several::{Each, Scaled, Several, rescaled};
-use super::simd::Simd;
-use super::weights::{At, Lines};
+use super::avx512::{Avx512, Generation};
 use crate::format::layout::{BLOCK_COLS, GROUPS, INT4_ZERO, LINE, TILE_ROWS, WeightType};
+use crate::kernels::block::{Each, Scaled, rescaled, scales};
+use crate::kernels::simd::{At, Lines, Op, Quants, Several, Simd};
 
 /// 16 and more tokens by tile registers, fewer one after the other.
 #[derive(Clone, Copy)]
 pub(crate) struct Tiles;
 
 type Amx = Avx512<Tiles>;
+
+impl Generation for Tiles {
+    type Several = Self;
+}
+
+/// Runs an operation with these registers.
+///
+/// # Safety
+/// The CPU has AMX for int8, and the system lets this process use it.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
+pub(crate) unsafe fn enter<O: Op>(op: O) -> O::Out {
+    // SAFETY: this function has the features of vectors, and its caller vouches for the rest.
+    op.run(unsafe { Avx512::<Tiles>::new() })
+}
 
 /// Tokens that a tile register holds.
 const TOKENS: usize = 16;

@@ -12,8 +12,8 @@ use core::arch::asm;
 use core::arch::x86_64::*;
 
 use super::avx2::{Avx2, Both, Dot, has};
-use super::isa::Op;
 use crate::format::layout::GROUPS;
+use crate::kernels::simd::Op;
 
 /// Proof of AVX2: made by [`enter`] alone.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ pub(crate) struct Madd(());
 
 /// Runs an operation with these registers.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn enter<O: Op>(op: O) -> O::Out {
+pub(crate) fn enter<O: Op>(op: O) -> O::Out {
     // SAFETY: this function has the features.
     op.run(unsafe { Avx2::new(Madd(())) })
 }

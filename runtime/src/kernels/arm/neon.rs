@@ -1,19 +1,17 @@
 //! NEON registers: 16 lanes are four of four.
 //!
 //! What the 64-bit ARMs differ in is the integer dot product, and only that is a parameter
-//! here ([`Dot`]): `neon_base.rs` has every one of them, `neon_dotprod.rs` those from 2018
-//! on (Pi 5, Apple M1), `neon_i8mm.rs` those from 2021 on (Apple M2).
+//! here ([`Dot`]): `base.rs` is for every one of them, `dotprod.rs` for those from 2018 on
+//! (Pi 5, Apple M1), `i8mm.rs` for those from 2021 on (Apple M2).
 #![allow(unsafe_code)]
 
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::dots::{Steps, dots};
-use super::neon_asm::settle;
-use super::quants::{Int4, Int8};
-use super::several::Several;
-use super::simd::{MOST_PARTS, Simd};
 use crate::format::layout::TILE_ROWS;
+use crate::kernels::block::{Int4, Int8};
+use crate::kernels::dots::{Steps, dots};
+use crate::kernels::simd::{MOST_PARTS, Several, Simd};
 
 #[cfg(not(all(target_endian = "little", target_feature = "neon")))]
 compile_error!("oarlock on 64-bit ARM needs a little-endian target with NEON");
@@ -94,6 +92,23 @@ pub(super) use neon;
 #[inline(always)]
 fn larger(a: float32x4_t, b: float32x4_t) -> float32x4_t {
     neon!(vbslq_f32(vcgtq_f32(a, b), a, b))
+}
+
+/// Nothing: no instruction, which a compiler keeps in its place (so this one is not `pure`).
+#[inline]
+fn settle([mut a, mut b, mut c, mut d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
+    // SAFETY: no instruction is in it: the registers come out as they went in.
+    unsafe {
+        asm!(
+            "// {a:v} {b:v} {c:v} {d:v}",
+            a = inout(vreg) a,
+            b = inout(vreg) b,
+            c = inout(vreg) c,
+            d = inout(vreg) d,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    [a, b, c, d]
 }
 
 // SAFETY: NEON is in the target, and a `Dot` is proof of what it uses beyond that.

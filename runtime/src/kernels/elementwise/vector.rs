@@ -4,12 +4,12 @@
 // a closure would be compiled for no instruction set in particular, unless it is inlined.)
 #![allow(clippy::needless_range_loop)]
 
-use super::isa::{Isa, Op};
-use super::simd::{MOST_PARTS, Simd};
 use crate::base::math;
+use crate::kernels::isa::Isa;
+use crate::kernels::simd::{MOST_PARTS, Op, Simd};
 
 /// Lanes that a reduction strides over.
-pub(super) const WIDE: usize = 16;
+pub(crate) const WIDE: usize = 16;
 
 /// `out = (x · r) · gain` with r = 1 / sqrt(mean of squares + eps), all `(dim)`.
 pub fn rms_norm(isa: Isa, x: &[f32], gain: &[f32], eps: f32, out: &mut [f32]) {
@@ -70,14 +70,14 @@ pub fn rotate(isa: Isa, x: &mut [f32], head_dim: usize, cos: &[f32], sin: &[f32]
 
 /// exp, lane by lane: see [`math::exp`].
 #[inline(always)]
-pub(super) fn exp<S: Simd>(s: S, v: S::F) -> S::F {
+pub(crate) fn exp<S: Simd>(s: S, v: S::F) -> S::F {
     let most = s.splat(math::EXP_MOST);
     exp_limited(s, s.select_lt(most, v, most, v))
 }
 
 /// [`exp`] of what is at most 88.
 #[inline(always)]
-pub(super) fn exp_limited<S: Simd>(s: S, v: S::F) -> S::F {
+pub(crate) fn exp_limited<S: Simd>(s: S, v: S::F) -> S::F {
     let rounder = s.splat(math::ROUNDER);
     let shifted = s.fma(v, s.splat(math::LOG2_E), rounder);
     let n = s.sub(shifted, rounder);
@@ -93,11 +93,11 @@ pub(super) fn exp_limited<S: Simd>(s: S, v: S::F) -> S::F {
 }
 
 /// 16 lanes: the first [`Simd::PARTS`] registers are used.
-pub(super) type Wide<S> = [<S as Simd>::F; MOST_PARTS];
+pub(crate) type Wide<S> = [<S as Simd>::F; MOST_PARTS];
 
 /// Up to 16 values, zeros after them.
 #[inline(always)]
-pub(super) fn load_wide<S: Simd>(s: S, from: &[f32]) -> Wide<S> {
+pub(crate) fn load_wide<S: Simd>(s: S, from: &[f32]) -> Wide<S> {
     if from.len() >= WIDE {
         // SAFETY: the slice has at least that many elements.
         return unsafe { load_16(s, from.as_ptr()) };
@@ -111,7 +111,7 @@ pub(super) fn load_wide<S: Simd>(s: S, from: &[f32]) -> Wide<S> {
 /// # Safety
 /// 16 values are there.
 #[inline(always)]
-pub(super) unsafe fn load_16<S: Simd>(s: S, from: *const f32) -> Wide<S> {
+pub(crate) unsafe fn load_16<S: Simd>(s: S, from: *const f32) -> Wide<S> {
     let mut wide = [s.splat(0.0); MOST_PARTS];
     for part in 0..S::PARTS {
         // SAFETY: `PARTS · LANES` is 16.
@@ -122,7 +122,7 @@ pub(super) unsafe fn load_16<S: Simd>(s: S, from: *const f32) -> Wide<S> {
 
 /// As many lanes as there is room for, at most 16.
 #[inline(always)]
-pub(super) fn store_wide<S: Simd>(s: S, to: &mut [f32], v: Wide<S>) {
+pub(crate) fn store_wide<S: Simd>(s: S, to: &mut [f32], v: Wide<S>) {
     if to.len() >= WIDE {
         // SAFETY: the slice has at least that many elements.
         return unsafe { store_16(s, to.as_mut_ptr(), v) };
@@ -181,7 +181,7 @@ fn add_wide<S: Simd>(s: S, mut x: Wide<S>, y: Wide<S>) -> Wide<S> {
 
 /// `x · factor`
 #[inline(always)]
-pub(super) fn scale_wide<S: Simd>(s: S, mut x: Wide<S>, factor: S::F) -> Wide<S> {
+pub(crate) fn scale_wide<S: Simd>(s: S, mut x: Wide<S>, factor: S::F) -> Wide<S> {
     for part in 0..S::PARTS {
         x[part] = s.mul(x[part], factor);
     }

@@ -1,0 +1,12 @@
+//! Functions of vectors: norms, rotations, activation functions, quantization, rows of an embedding.
+
+pub(super) mod activation;
+mod embedding;
+pub(super) mod quantize;
+pub(super) mod vector;
+
+pub use activation::{activate, clamp, soft_cap};
+pub use embedding::{add_embedding_row, embedding_row};
+pub use quantize::{Acts, ActsMut};
+pub use vector::{add, add_scaled, difference, layer_norm, layer_norm_in, norm_heads, rms_norm};
+pub use vector::{rotate, scale};
