@@ -21,7 +21,7 @@ FUNCTION = re.compile(r"\s*(?:pub(?:\([a-z]+\))? )?(?:const )?(?:unsafe )?fn (\w
 TYPE = re.compile(r"impl.*?\b(\w+)(?:<[^{]*)? \{")
 # Where an operation meets an instruction set: which operation says more.
 ENTER = ("Isa::run", "enter")
-OPERATION = re.compile(r"oarlock::kernels::((?!arm|scalar|gemm::weights|isa|attention::kinds)[\w:]+)::(\w+)")
+OPERATION = re.compile(r"oarlock::kernels::((?!arm|scalar|block|isa|gemm::floats|attention::floats|attention::int8)[\w:]+)::(\w+)")
 
 
 def function(source, line):

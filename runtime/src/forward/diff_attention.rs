@@ -4,7 +4,7 @@
 use crate::base::disjoint::Block;
 use crate::forward::input::{run, share};
 use crate::forward::workspace::{Buffers, Step};
-use crate::kernels::{difference as less, norm_heads};
+use crate::kernels::{norm_heads, sub_scaled};
 use crate::model::Layer;
 
 /// Takes what the second half of the heads attends to, λ times, off what the first half does,
@@ -29,7 +29,7 @@ pub(crate) fn difference(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<
                 let heads = first.chunks_exact(head_dim).zip(second.chunks_exact(head_dim));
                 let outs = out.chunks_exact_mut(head_dim).skip(value).step_by(2);
                 for ((a, b), out) in heads.zip(outs) {
-                    less(isa, a, b, layer.lambda, out);
+                    sub_scaled(isa, a, b, layer.lambda, out);
                 }
             }
             norm_heads(isa, out, layer.difference_norm, config.norm_eps);

@@ -1,15 +1,20 @@
-//! Everything that is worth a SIMD register, and the one place that picks which.
+//! SIMD kernels: operations written once, and compiled for every instruction set.
 //!
-//! Each operation is written once over the small `Simd` trait (`simd.rs`) and compiled
-//! for every instruction set; the ISA files hold registers and nothing else. `Isa::run`
-//! picks. What a matrix product does with threads is in `matmul.rs`; everything else
-//! here runs where it is called.
+//! ```text
+//! elementwise/   gemm/   attention/    operations, over any registers
+//!        isa.rs                        picks the instruction set, and nothing else
+//! x86/   arm/   scalar.rs              registers, and nothing else
+//!        block.rs                      a block of weights and the tokens that it meets
+//!        simd.rs                       the traits between them: begin here
+//! ```
+//!
+//! Each file imports those below it alone. `Isa::run` is the one place that picks. What a matrix
+//! product does with threads is in `gemm/mod.rs`; everything else here runs where it is called.
 
 #[cfg(target_arch = "aarch64")]
 mod arm;
 mod attention;
 mod block;
-mod dots;
 mod elementwise;
 mod gemm;
 mod isa;
@@ -19,13 +24,13 @@ mod simd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(crate) use attention::MOST_HEAD_DIM;
-pub use attention::{Bend, Kv, KvMut, Partial, Queries, QueriesMut, Slopes};
+pub(crate) use attention::MAX_HEAD_DIM;
+pub use attention::{AlibiSlopes, Kv, KvMut, Queries, QueriesMut, ScoreModifier, SoftmaxState};
 pub use attention::{attend, finish, merge};
-pub use elementwise::{Acts, ActsMut};
+pub use elementwise::{QuantizedActivations, QuantizedActivationsMut};
 pub use elementwise::{activate, clamp, soft_cap};
 pub use elementwise::{
-    add, add_scaled, difference, layer_norm, layer_norm_in, norm_heads, rms_norm,
+    add, add_scaled, layer_norm, layer_norm_in, norm_heads, rms_norm, sub_scaled,
 };
 pub use elementwise::{add_embedding_row, embedding_row};
 pub use elementwise::{rotate, scale};

@@ -6,7 +6,9 @@ use crate::base::disjoint::{Block, MOST_PIECES, for_each};
 use crate::cache::Cache;
 use crate::cache::{Ring, Run};
 use crate::kernels::Machine;
-use crate::kernels::{Bend, Isa, Partial, Queries, Slopes, attend, finish, merge};
+use crate::kernels::{
+    AlibiSlopes, Isa, Queries, ScoreModifier, SoftmaxState, attend, finish, merge,
+};
 
 use super::buffers::{AttentionBuffers, AttentionShape, Heads, Partials, QueryBuffers};
 use super::place::{Place, Span};
@@ -183,7 +185,7 @@ impl View<'_> {
         span: Span,
         n: usize,
         [window, sinks]: PartQueries<'_>,
-        partial: &mut Partial<'_>,
+        partial: &mut SoftmaxState<'_>,
     ) {
         partial.reset();
         let (Some(window), Some(sinks)) = (window, sinks) else { return };
@@ -201,14 +203,25 @@ impl View<'_> {
     }
 
     /// What is done to the scores of a head's queries, `from` behind the first key of a run.
-    fn bend<'b>(&'b self, head: usize, from: &'b dyn Fn(usize) -> f32) -> Option<Bend<'b>> {
+    fn bend<'b>(
+        &'b self,
+        head: usize,
+        from: &'b dyn Fn(usize) -> f32,
+    ) -> Option<ScoreModifier<'b>> {
         let (cap, group) = (self.at.cap, self.shape.group);
         let slopes = self.at.slopes.get(head * group..(head + 1) * group);
-        let slopes = slopes.map(|each| Slopes { each, from });
-        (cap.is_some() || slopes.is_some()).then_some(Bend { cap, slopes })
+        let slopes = slopes.map(|each| AlibiSlopes { each, from });
+        (cap.is_some() || slopes.is_some())
+            .then_some(ScoreModifier { soft_cap: cap, alibi: slopes })
     }
 
-    fn sinks(&self, heads: Heads, span: Span, queries: &Queries<'_>, partial: &mut Partial<'_>) {
+    fn sinks(
+        &self,
+        heads: Heads,
+        span: Span,
+        queries: &Queries<'_>,
+        partial: &mut SoftmaxState<'_>,
+    ) {
         let kv = self.cache.tiles(self.at.layer, heads.keys, heads.values, &self.ring().sink_run());
         let token = |query| span.first + self.shape.token(query) as u64;
         let from = |query| self.ring().place(token(query)) as f32;
@@ -224,7 +237,7 @@ impl View<'_> {
     }
 
     /// What the queries of token `token` attend to, `(group · head_dim)`.
-    fn finish(&self, total: &Partial<'_>, heads: Heads, token: usize, out: &mut [f32]) {
+    fn finish(&self, total: &SoftmaxState<'_>, heads: Heads, token: usize, out: &mut [f32]) {
         let AttentionShape { group, head_dim, .. } = self.shape;
         for (i, out) in out.chunks_exact_mut(head_dim.max(1)).enumerate().take(group) {
             let sink = self.at.sink_logits.get(heads.keys * group + i).copied();

@@ -17,12 +17,12 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::neon::{Dot, Neon, neon};
+use super::neon::{Neon, NeonDot, neon};
 use crate::format::layout::GROUPS;
-use crate::kernels::block::Each;
-use crate::kernels::simd::Op;
+use crate::kernels::block::PerToken;
+use crate::kernels::simd::{IntWeights, Op};
 
-/// Nothing but NEON, which the target has.
+/// Proof of nothing but NEON, which the target has.
 #[derive(Clone, Copy)]
 pub(crate) struct Base;
 
@@ -31,12 +31,12 @@ pub(crate) fn enter<O: Op>(op: O) -> O::Out {
     op.run(Neon(Base))
 }
 
-/// Products of 4 rows, 4 neighbouring lanes each: rows 0 and 1, then 2 and 3.
-pub(crate) type Products = (int16x8_t, int16x8_t);
+/// WideProducts of 4 rows, 4 neighbouring lanes each: rows 0 and 1, then 2 and 3.
+pub(crate) type WideProducts = (int16x8_t, int16x8_t);
 
-/// Byte by byte.
+/// Multiplies byte by byte.
 #[inline]
-fn multiply(w: int8x16_t, a: int8x16_t) -> Products {
+fn multiply(w: int8x16_t, a: int8x16_t) -> WideProducts {
     let (low, high);
     // SAFETY: see the head of this file; the target has NEON.
     unsafe {
@@ -55,7 +55,7 @@ fn multiply(w: int8x16_t, a: int8x16_t) -> Products {
 
 /// Adds products byte by byte.
 #[inline]
-fn multiply_add((mut low, mut high): Products, w: int8x16_t, a: int8x16_t) -> Products {
+fn multiply_add((mut low, mut high): WideProducts, w: int8x16_t, a: int8x16_t) -> WideProducts {
     // SAFETY: see the head of this file; the target has NEON.
     unsafe {
         asm!(
@@ -73,28 +73,28 @@ fn multiply_add((mut low, mut high): Products, w: int8x16_t, a: int8x16_t) -> Pr
 
 /// Two groups' products that wait to be widened, and the widened sums of those before.
 #[derive(Clone, Copy)]
-pub(crate) struct Bytes {
-    pair: Products,
+pub(crate) struct Int8Sums {
+    pair: WideProducts,
     /// Two neighbouring lanes a row.
     sums: (int32x4_t, int32x4_t),
 }
 
-impl Dot for Base {
+impl NeonDot for Base {
     // 4 tokens × 2 registers of rows are 16 registers of sums.
-    const TOGETHER: usize = 2;
-    const TOKENS: usize = 4;
-    type Several = Each;
+    const ROW_REGISTERS: usize = 2;
+    const PREFILL_TOKENS: usize = 4;
+    type Prefill<Q: IntWeights> = PerToken<Q>;
 
     /// Each group of 4 in every lane: made once for several tiles, since a multiplication
     /// has no lane to take it from.
-    type A = [int8x16_t; GROUPS];
-    /// In every lane of the products.
+    type Activations = [int8x16_t; GROUPS];
+    /// The start in every lane of the products.
     type Start = int16x8_t;
-    type Z4 = Products;
-    type Z8 = Bytes;
+    type AccumulatorInt4 = WideProducts;
+    type AccumulatorInt8 = Int8Sums;
 
     #[inline(always)]
-    unsafe fn acts(self, from: *const i8) -> [int8x16_t; GROUPS] {
+    unsafe fn load_activations(self, from: *const i8) -> [int8x16_t; GROUPS] {
         neon!({
             let low = vreinterpretq_s32_s8(vld1q_s8(from));
             let high = vreinterpretq_s32_s8(vld1q_s8(from.add(16)));
@@ -111,40 +111,46 @@ impl Dot for Base {
         })
     }
     #[inline(always)]
-    fn start(self, less: i32) -> int16x8_t {
+    fn start(self, correction: i32) -> int16x8_t {
         // A quarter for each lane of a row. With the offset 8, the products of 16 columns less
         // 4 · their sum are at most 11 · 127 · 16, and the other columns' 4 · sum is at most
         // 4 · 127 · 16: 30,480 in two neighbouring lanes together.
-        neon!(vdupq_n_s16((-less / 4) as i16))
+        neon!(vdupq_n_s16((-correction / 4) as i16))
     }
     #[inline(always)]
-    fn start4(self, start: int16x8_t) -> Products {
+    fn start_int4(self, start: int16x8_t) -> WideProducts {
         (start, start)
     }
     #[inline(always)]
-    fn start8(self) -> Bytes {
+    fn start_int8(self) -> Int8Sums {
         let (words, zero) = neon!((vdupq_n_s16(0), vdupq_n_s32(0)));
-        Bytes { pair: (words, words), sums: (zero, zero) }
+        Int8Sums { pair: (words, words), sums: (zero, zero) }
     }
     #[inline(always)]
-    fn dot_u4(self, z: Products, w: int8x16_t, a: &[int8x16_t; GROUPS], g: usize) -> Products {
+    fn add_int4(
+        self,
+        z: WideProducts,
+        w: int8x16_t,
+        a: &[int8x16_t; GROUPS],
+        g: usize,
+    ) -> WideProducts {
         multiply_add(z, w, a[g])
     }
     #[inline(always)]
-    fn dot_i8(self, z: Bytes, w: int8x16_t, a: &[int8x16_t; GROUPS], g: usize) -> Bytes {
+    fn add_int8(self, z: Int8Sums, w: int8x16_t, a: &[int8x16_t; GROUPS], g: usize) -> Int8Sums {
         if g.is_multiple_of(2) {
-            return Bytes { pair: multiply(w, a[g]), ..z };
+            return Int8Sums { pair: multiply(w, a[g]), ..z };
         }
         let pair = multiply_add(z.pair, w, a[g]);
         let sums = neon!((vpadalq_s16(z.sums.0, pair.0), vpadalq_s16(z.sums.1, pair.1)));
-        Bytes { pair, sums }
+        Int8Sums { pair, sums }
     }
     #[inline(always)]
-    fn sum4(self, z: Products) -> int32x4_t {
+    fn finish_int4(self, z: WideProducts) -> int32x4_t {
         neon!(vpaddlq_s16(vpaddq_s16(z.0, z.1)))
     }
     #[inline(always)]
-    fn sum8(self, z: Bytes) -> int32x4_t {
+    fn finish_int8(self, z: Int8Sums) -> int32x4_t {
         neon!(vpaddq_s32(z.sums.0, z.sums.1))
     }
 }

@@ -1,7 +1,7 @@
 //! Integer dot products of ARMs from 2018 on: `sdot` is four products a lane, in 32 bits.
 //!
 //! The intrinsics of `sdot` are not stable.
-//! What is assembly here computes on registers alone (but for [`sdot_twos`], which says more): it touches neither memory nor stack
+//! What is assembly here computes on registers alone (but for [`sdot_pairs`], which says more): it touches neither memory nor stack
 //! nor flags, and its results depend on its operands only, which is what the `options` say. That
 //! the CPU has it is the target feature of the function, and so its caller's promise.
 #![allow(unsafe_code, clippy::indexing_slicing)]
@@ -12,17 +12,19 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 use core::marker::PhantomData;
 
-use super::neon::{Dot, LANES, Neon, neon};
+use super::neon::{LANES, Neon, NeonDot, neon};
 use crate::base::math::ROUNDER;
 use crate::format::layout::{BLOCK_COLS, GROUPS, LINE};
 use crate::kernels::block::scales;
-use crate::kernels::simd::{At, Lines, Op, Quants, Several, Simd};
+use crate::kernels::simd::{Cursor, InputPointers, IntWeights, Op, PrefillKernel, Simd};
 
 /// Proof of `dotprod`, and of what `G` needs.
 #[derive(Clone, Copy)]
 pub(crate) struct Dotprod<G>(PhantomData<G>);
 
-impl<G: Generation> Dotprod<G> {
+impl<G: DotprodGeneration> Dotprod<G> {
+    /// Makes the proof.
+    ///
     /// # Safety
     /// The CPU has `dotprod`, and what `G` needs.
     #[inline(always)]
@@ -31,17 +33,18 @@ impl<G: Generation> Dotprod<G> {
     }
 }
 
-/// How several tokens go.
-pub(crate) trait Generation: Copy {
-    type Several: Several<Neon<Dotprod<Self>>>;
+/// A generation of CPUs by how several tokens go.
+pub(crate) trait DotprodGeneration: Copy {
+    /// The prefill kernel: see [`Simd::Prefill`].
+    type Prefill<Q: IntWeights>: PrefillKernel<Neon<Dotprod<Self>>>;
 }
 
-/// By `sdot`, as one token does.
+/// A generation where several tokens go by `sdot`, as one does.
 #[derive(Clone, Copy)]
 pub(crate) struct Sdot;
 
-impl Generation for Sdot {
-    type Several = Twos;
+impl DotprodGeneration for Sdot {
+    type Prefill<Q: IntWeights> = SdotPairs<Q>;
 }
 
 /// Runs an operation with these registers.
@@ -68,34 +71,34 @@ fn sdot_lane<const LANE: usize>(mut z: int32x4_t, w: int8x16_t, a: int8x16_t) ->
     z
 }
 
-impl<G: Generation> Dot for Dotprod<G> {
-    const TOGETHER: usize = 2;
-    const TOKENS: usize = 4;
+impl<G: DotprodGeneration> NeonDot for Dotprod<G> {
+    const ROW_REGISTERS: usize = 2;
+    const PREFILL_TOKENS: usize = 4;
 
-    type Several = G::Several;
-    type A = int8x16x2_t;
+    type Prefill<Q: IntWeights> = G::Prefill<Q>;
+    type Activations = int8x16x2_t;
     type Start = int32x4_t;
-    type Z4 = int32x4_t;
-    type Z8 = int32x4_t;
+    type AccumulatorInt4 = int32x4_t;
+    type AccumulatorInt8 = int32x4_t;
 
     #[inline(always)]
-    unsafe fn acts(self, from: *const i8) -> int8x16x2_t {
+    unsafe fn load_activations(self, from: *const i8) -> int8x16x2_t {
         neon!(int8x16x2_t(vld1q_s8(from), vld1q_s8(from.add(16))))
     }
     #[inline(always)]
-    fn start(self, less: i32) -> int32x4_t {
-        neon!(vdupq_n_s32(-less))
+    fn start(self, correction: i32) -> int32x4_t {
+        neon!(vdupq_n_s32(-correction))
     }
     #[inline(always)]
-    fn start4(self, start: int32x4_t) -> int32x4_t {
+    fn start_int4(self, start: int32x4_t) -> int32x4_t {
         start
     }
     #[inline(always)]
-    fn start8(self) -> int32x4_t {
+    fn start_int8(self) -> int32x4_t {
         self.start(0)
     }
     #[inline(always)]
-    fn dot_u4(self, z: int32x4_t, w: int8x16_t, a: &int8x16x2_t, g: usize) -> int32x4_t {
+    fn add_int4(self, z: int32x4_t, w: int8x16_t, a: &int8x16x2_t, g: usize) -> int32x4_t {
         let half = if g < 4 { a.0 } else { a.1 };
         // SAFETY: `self` is proof that the CPU has `dotprod`.
         unsafe {
@@ -108,37 +111,38 @@ impl<G: Generation> Dot for Dotprod<G> {
         }
     }
     #[inline(always)]
-    fn dot_i8(self, z: int32x4_t, w: int8x16_t, a: &int8x16x2_t, g: usize) -> int32x4_t {
-        self.dot_u4(z, w, a, g)
+    fn add_int8(self, z: int32x4_t, w: int8x16_t, a: &int8x16x2_t, g: usize) -> int32x4_t {
+        self.add_int4(z, w, a, g)
     }
     #[inline(always)]
-    fn sum4(self, z: int32x4_t) -> int32x4_t {
+    fn finish_int4(self, z: int32x4_t) -> int32x4_t {
         z
     }
     #[inline(always)]
-    fn sum8(self, z: int32x4_t) -> int32x4_t {
+    fn finish_int8(self, z: int32x4_t) -> int32x4_t {
         z
     }
 }
 
-/// Two tokens one after the other, with what they are scaled by in one register.
+/// The prefill kernel that takes two tokens one after the other, with what they are scaled by in
+/// one register.
 ///
 /// The weights of two registers of rows are half of all registers, and stay there for any
 /// number of tokens.
-pub(crate) struct Twos;
+pub(crate) struct SdotPairs<Q>(PhantomData<Q>);
 
-/// The activations of two tokens, as [`sdot_twos`] reads them.
+/// The activations of two tokens, as [`sdot_pairs`] reads them.
 #[derive(Clone, Copy)]
 #[repr(C)]
-pub(crate) struct TwoActs {
+pub(crate) struct TokenPair {
     q: [int8x16x2_t; 2],
     /// The bits of the floats where the dot products of both start, and of both scales.
     starts_scales: int32x4_t,
-    /// Of both.
+    /// The sums of both.
     sums: float32x2_t,
 }
 
-const _: () = assert!(size_of::<TwoActs>() == 96, "what `sdot_twos` steps over");
+const _: () = assert!(size_of::<TokenPair>() == 96, "what `sdot_pairs` steps over");
 
 /// Lane `$i` of the activations of two tokens with two registers of rows: four dot products.
 macro_rules! sdots {
@@ -159,7 +163,7 @@ macro_rules! sdots {
 /// the tokens, as it does for the sake of latencies that these CPUs hide themselves, copies
 /// weights about and back. One access alone moves each pointer, which costs as much as an addition.
 ///
-/// Dot products are counted on the bits of [`ROUNDER`], whose last is one: up to 2^22 of them,
+/// NeonDot products are counted on the bits of [`ROUNDER`], whose last is one: up to 2^22 of them,
 /// and 520,192 is the most. Without it that float is their float, exactly, and a subtraction
 /// costs less than a conversion.
 ///
@@ -168,18 +172,18 @@ macro_rules! sdots {
 /// the one and then of the other.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn sdot_twos(
+unsafe fn sdot_pairs(
     w: &[[int8x16_t; 2]; 8],
     scales: [float32x4_t; 2],
-    (mut acts, mut sums): At<TwoActs>,
-) -> At<TwoActs> {
-    // SAFETY: reads what `acts` is and reads and writes what `sums` is said to point to, and
+    (mut tokens, mut sums): Cursor<TokenPair>,
+) -> Cursor<TokenPair> {
+    // SAFETY: reads what `tokens` is and reads and writes what `sums` is said to point to, and
     // no other memory; else as the head of this file says.
     unsafe {
         asm!(
-            "ldr {m:q}, [{acts}, #64]",
-            "ldp {a:q}, {b:q}, [{acts}], #96",
-            "ldp {c:q}, {d:q}, [{acts}, #-64]",
+            "ldr {m:q}, [{tokens}, #64]",
+            "ldp {a:q}, {b:q}, [{tokens}], #96",
+            "ldp {c:q}, {d:q}, [{tokens}, #-64]",
             "dup {z:v}.4s, {m:v}.s[0]",
             "dup {y:v}.4s, {m:v}.s[0]",
             "dup {x:v}.4s, {m:v}.s[1]",
@@ -206,7 +210,7 @@ unsafe fn sdot_twos(
             "fmla v30.4s, {x:v}.4s, {c:v}.4s",
             "fmla v31.4s, {u:v}.4s, {d:v}.4s",
             "st1 {{v28.4s, v29.4s, v30.4s, v31.4s}}, [{sums}], #64",
-            acts = inout(reg) acts,
+            tokens = inout(reg) tokens,
             sums = inout(reg) sums,
             w0 = in(vreg) w[0][0],
             v0 = in(vreg) w[0][1],
@@ -243,11 +247,11 @@ unsafe fn sdot_twos(
             options(nostack, preserves_flags),
         );
     }
-    (acts, sums)
+    (tokens, sums)
 }
 
 /// The weights of two registers of rows.
-pub(crate) struct Ready {
+pub(crate) struct RowPair {
     lines: [[int8x16_t; 2]; GROUPS],
     scales: [float32x4_t; 2],
     minima: [float32x4_t; 2],
@@ -262,44 +266,44 @@ pub(super) unsafe fn both(from: *const f32, [a, b]: [usize; 2]) -> float32x2_t {
     neon!(vld1_lane_f32::<1>(from.add(b), vld1_dup_f32(from.add(a))))
 }
 
-/// Where the dot products of two tokens with these sums start.
+/// The start of the dot products of two tokens with these sums.
 #[inline(always)]
-pub(super) fn starts<S: Simd, Q: Quants>(sums: float32x2_t) -> int32x2_t {
+pub(super) fn starts<S: Simd, Q: IntWeights>(sums: float32x2_t) -> int32x2_t {
     neon!(vmul_n_s32(vcvt_s32_f32(sums), -Q::offset::<S>()))
 }
 
-impl Several<Neon<Dotprod<Sdot>>> for Twos {
-    const WOVEN: usize = 2;
-    const TOGETHER: usize = 2;
-    const AT_ONCE: usize = 4;
-    type Acts<Q: Quants> = TwoActs;
-    type Ready<Q: Quants> = Ready;
+impl<Q: IntWeights> PrefillKernel<Neon<Dotprod<Sdot>>> for SdotPairs<Q> {
+    const INTERLEAVED: usize = 2;
+    const ROW_REGISTERS: usize = 2;
+    const TOKEN_GROUPS: usize = 4;
+    type Tokens = TokenPair;
+    type Rows = RowPair;
 
     #[inline(always)]
-    unsafe fn acts<Q: Quants>(
+    unsafe fn load_tokens(
         s: Neon<Dotprod<Sdot>>,
-        lines: Lines,
+        inputs: InputPointers,
         tokens: [usize; 2],
         b: usize,
-    ) -> TwoActs {
-        let at = tokens.map(|token| token * lines.blocks + b);
+    ) -> TokenPair {
+        let at = tokens.map(|token| token * inputs.blocks + b);
         // SAFETY: tokens and block are there, as the caller promises.
         unsafe {
-            let q = at.map(|at| s.0.acts(lines.q.add(at * BLOCK_COLS)));
-            let (sums, scales) = (both(lines.sum, at), both(lines.scale, at));
+            let q = at.map(|at| s.0.load_activations(inputs.q.add(at * BLOCK_COLS)));
+            let (sums, scales) = (both(inputs.sum, at), both(inputs.scale, at));
             let rounder = vreinterpret_s32_f32(vdup_n_f32(ROUNDER));
             let starts = vadd_s32(rounder, starts::<Neon<Dotprod<Sdot>>, Q>(sums));
             let starts_scales = vcombine_s32(starts, vreinterpret_s32_f32(scales));
-            TwoActs { q, starts_scales, sums }
+            TokenPair { q, starts_scales, sums }
         }
     }
 
     #[inline(always)]
-    unsafe fn ready<Q: Quants>(s: Neon<Dotprod<Sdot>>, block: *const u8, first: usize) -> Ready {
+    unsafe fn load_rows(s: Neon<Dotprod<Sdot>>, block: *const u8, first: usize) -> RowPair {
         // SAFETY: the lines, scales and minima of one block.
         unsafe {
             let row = |line: usize, part: usize| {
-                s.load_w(block.add(line * LINE + (first + part) * 4 * LANES))
+                s.load_weights(block.add(line * LINE + (first + part) * 4 * LANES))
             };
             let line = |line: usize| [row(line, 0), row(line, 1)];
             let mut lines = [0, 1, 2, 3, 0, 1, 2, 3].map(line);
@@ -312,39 +316,36 @@ impl Several<Neon<Dotprod<Sdot>>> for Twos {
                 }
             }
             let (scales, minima) = scales::<Neon<Dotprod<Sdot>>, Q>(s, block, first, 2);
-            Ready { lines, scales: [scales[0], scales[1]], minima: [minima[0], minima[1]] }
+            RowPair { lines, scales: [scales[0], scales[1]], minima: [minima[0], minima[1]] }
         }
     }
 
     #[inline(always)]
-    unsafe fn add<Q: Quants, const T: usize>(
+    unsafe fn add<const G: usize>(
         s: Neon<Dotprod<Sdot>>,
-        ready: &Ready,
-        (acts, sums): At<TwoActs>,
-    ) -> At<TwoActs> {
-        let mut at = (acts, sums);
-        for _ in 0..T {
+        rows: &RowPair,
+        (tokens, sums): Cursor<TokenPair>,
+    ) -> Cursor<TokenPair> {
+        let mut at = (tokens, sums);
+        for _ in 0..G {
             // SAFETY: as many activations and sums, as the caller promises; `Sdot` is proof
             // that the CPU has `dotprod`.
-            at = unsafe { sdot_twos(&ready.lines, ready.scales, at) };
+            at = unsafe { sdot_pairs(&rows.lines, rows.scales, at) };
         }
         if Q::MINIMUM {
             // Apart, since no register is left beside the weights.
-            for t in 0..T {
+            for t in 0..G {
                 let sums = sums.wrapping_add(t * 4 * LANES);
                 // SAFETY: as above.
                 unsafe {
-                    let acts = &*acts.wrapping_add(t);
-                    add_minima::<0, 2>(s, ready, acts, sums);
-                    add_minima::<1, 3>(s, ready, acts, sums.wrapping_add(2 * LANES));
+                    let pair = &*tokens.wrapping_add(t);
+                    add_minima::<0, 2>(s, rows, pair, sums);
+                    add_minima::<1, 3>(s, rows, pair, sums.wrapping_add(2 * LANES));
                 }
             }
         }
         at
     }
-
-    #[inline(always)]
-    unsafe fn unweave(_s: Neon<Dotprod<Sdot>>, _sums: *mut f32, _groups: usize) {}
 }
 
 /// Adds the minima for each unit of token `TOKEN` of two, whose scale is in lane `SCALE`.
@@ -354,16 +355,16 @@ impl Several<Neon<Dotprod<Sdot>>> for Twos {
 #[inline(always)]
 unsafe fn add_minima<const TOKEN: i32, const SCALE: i32>(
     s: Neon<Dotprod<Sdot>>,
-    ready: &Ready,
-    acts: &TwoActs,
+    rows: &RowPair,
+    pair: &TokenPair,
     sums: *mut f32,
 ) {
-    let scale = neon!(vreinterpretq_f32_s32(acts.starts_scales));
+    let scale = neon!(vreinterpretq_f32_s32(pair.starts_scales));
     for part in 0..2 {
         let sums = sums.wrapping_add(part * LANES);
         neon!({
-            let minima = vmulq_laneq_f32::<SCALE>(ready.minima[part], scale);
-            s.store(sums, vfmaq_lane_f32::<TOKEN>(s.load(sums), minima, acts.sums));
+            let minima = vmulq_laneq_f32::<SCALE>(rows.minima[part], scale);
+            s.store(sums, vfmaq_lane_f32::<TOKEN>(s.load(sums), minima, pair.sums));
         })
     }
 }

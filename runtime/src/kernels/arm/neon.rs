@@ -1,17 +1,17 @@
 //! NEON registers: 16 lanes are four of four.
 //!
 //! What the 64-bit ARMs differ in is the integer dot product, and only that is a parameter
-//! here ([`Dot`]): `base.rs` is for every one of them, `dotprod.rs` for those from 2018 on
+//! here ([`NeonDot`]): `base.rs` is for every one of them, `dotprod.rs` for those from 2018 on
 //! (Pi 5, Apple M1), `i8mm.rs` for those from 2021 on (Apple M2).
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::indexing_slicing)]
+// Registers come in arrays that are walked in step: an index says so, iterators would not.
+#![allow(clippy::needless_range_loop)]
 
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use crate::format::layout::TILE_ROWS;
-use crate::kernels::block::{Int4, Int8};
-use crate::kernels::dots::{Steps, dots};
-use crate::kernels::simd::{MOST_PARTS, Several, Simd};
+use crate::format::layout::{GROUPS, TILE_ROWS};
+use crate::kernels::simd::{Dots, IntWeights, MAX_PARTS, PrefillKernel, Simd};
 
 #[cfg(not(all(target_endian = "little", target_feature = "neon")))]
 compile_error!("oarlock on 64-bit ARM needs a little-endian target with NEON");
@@ -25,56 +25,51 @@ pub(crate) struct Neon<D>(pub(super) D);
 
 /// The activations of a block, and where dot products of nibbles with them start.
 #[derive(Clone, Copy)]
-pub(crate) struct Acts<D: Dot> {
-    pub(super) q: D::A,
+pub(crate) struct NeonActivations<D: NeonDot> {
+    pub(super) q: D::Activations,
     pub(super) start: D::Start,
 }
 
-/// What dot products with `T` tokens give: registers of rows, as many as go together.
-pub(crate) type Dots<const T: usize> = [[int32x4_t; MOST_PARTS]; T];
-
-/// The integer dot products of one generation of CPUs: see the methods of the same names
-/// of [`Simd`]. A value of the type is proof that the CPU has its instructions.
-pub(crate) trait Dot: Copy {
-    /// As [`Simd::TOGETHER`]
-    const TOGETHER: usize;
-    /// As [`Simd::MATMUL_TOKENS`]
-    const TOKENS: usize;
-    /// As [`Simd::Several`]
-    type Several: Several<Neon<Self>>;
+/// The integer dot products of one generation of CPUs; a value of the type is proof that the CPU
+/// has its instructions. Their steps: start, add each of the groups 0 … 7 of 4 activations once,
+/// in this order for int8, finish.
+pub(crate) trait NeonDot: Copy {
+    /// See [`Simd::ROW_REGISTERS`].
+    const ROW_REGISTERS: usize;
+    /// See [`Simd::PREFILL_TOKENS`].
+    const PREFILL_TOKENS: usize;
+    /// See [`Simd::Prefill`].
+    type Prefill<Q: IntWeights>: PrefillKernel<Neon<Self>>;
     /// The 32 activations of a block.
-    type A: Copy;
+    type Activations: Copy;
     /// Minus what is to be taken off.
     type Start: Copy;
-    type Z4: Copy;
-    type Z8: Copy;
-    unsafe fn acts(self, from: *const i8) -> Self::A;
-    fn start(self, less: i32) -> Self::Start;
-    fn start4(self, start: Self::Start) -> Self::Z4;
-    fn start8(self) -> Self::Z8;
-    fn dot_u4(self, z: Self::Z4, w: int8x16_t, a: &Self::A, g: usize) -> Self::Z4;
-    fn dot_i8(self, z: Self::Z8, w: int8x16_t, a: &Self::A, g: usize) -> Self::Z8;
-    fn sum4(self, z: Self::Z4) -> int32x4_t;
-    fn sum8(self, z: Self::Z8) -> int32x4_t;
-
-    #[inline(always)]
-    fn dots4<const T: usize>(
+    /// The running dot products of 4 rows with nibbles.
+    type AccumulatorInt4: Copy;
+    /// The running dot products of 4 rows with int8.
+    type AccumulatorInt8: Copy;
+    unsafe fn load_activations(self, from: *const i8) -> Self::Activations;
+    fn start(self, correction: i32) -> Self::Start;
+    fn start_int4(self, start: Self::Start) -> Self::AccumulatorInt4;
+    fn start_int8(self) -> Self::AccumulatorInt8;
+    /// Adds the products of unsigned nibbles with activation group `g`.
+    fn add_int4(
         self,
-        w: impl Fn(usize, usize) -> (int8x16_t, int8x16_t),
-        a: [&Acts<Self>; T],
-        first: usize,
-    ) -> Dots<T> {
-        dots::<Neon<Self>, Int4, T>(Neon(self), w, a, first)
-    }
-    #[inline(always)]
-    fn dots8<const T: usize>(
+        z: Self::AccumulatorInt4,
+        w: int8x16_t,
+        a: &Self::Activations,
+        g: usize,
+    ) -> Self::AccumulatorInt4;
+    /// Adds the products of int8 with activation group `g`.
+    fn add_int8(
         self,
-        w: impl Fn(usize, usize) -> int8x16_t,
-        a: [&Self::A; T],
-        first: usize,
-    ) -> Dots<T> {
-        dots::<Neon<Self>, Int8, T>(Neon(self), w, a, first)
-    }
+        z: Self::AccumulatorInt8,
+        w: int8x16_t,
+        a: &Self::Activations,
+        g: usize,
+    ) -> Self::AccumulatorInt8;
+    fn finish_int4(self, z: Self::AccumulatorInt4) -> int32x4_t;
+    fn finish_int8(self, z: Self::AccumulatorInt8) -> int32x4_t;
 }
 
 /// Uses instructions of NEON.
@@ -94,9 +89,10 @@ fn larger(a: float32x4_t, b: float32x4_t) -> float32x4_t {
     neon!(vbslq_f32(vcgtq_f32(a, b), a, b))
 }
 
-/// Nothing: no instruction, which a compiler keeps in its place (so this one is not `pure`).
+/// An optimization barrier: no instruction, which a compiler keeps in its place (so it is not
+/// `pure`).
 #[inline]
-fn settle([mut a, mut b, mut c, mut d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
+fn barrier([mut a, mut b, mut c, mut d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
     // SAFETY: no instruction is in it: the registers come out as they went in.
     unsafe {
         asm!(
@@ -111,20 +107,20 @@ fn settle([mut a, mut b, mut c, mut d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
     [a, b, c, d]
 }
 
-// SAFETY: NEON is in the target, and a `Dot` is proof of what it uses beyond that.
-unsafe impl<D: Dot> Simd for Neon<D> {
+// SAFETY: NEON is in the target, and a `NeonDot` is proof of what it uses beyond that.
+unsafe impl<D: NeonDot> Simd for Neon<D> {
     const LANES: usize = LANES;
-    const TOGETHER: usize = D::TOGETHER;
-    const MATMUL_TOKENS: usize = D::TOKENS;
-    type Several = D::Several;
+    const ROW_REGISTERS: usize = D::ROW_REGISTERS;
+    const PREFILL_TOKENS: usize = D::PREFILL_TOKENS;
+    type Prefill<Q: IntWeights> = D::Prefill<Q>;
 
     type F = float32x4_t;
     type I = int32x4_t;
-    type W = int8x16_t;
-    type W8 = int8x16_t;
-    type A4 = Acts<D>;
-    type A8 = D::A;
-    type A7 = D::A;
+    type Weights = int8x16_t;
+    type WeightsInt8 = int8x16_t;
+    type ActivationsInt4 = NeonActivations<D>;
+    type ActivationsInt8 = D::Activations;
+    type ActivationsUint7 = D::Activations;
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> float32x4_t {
@@ -161,8 +157,8 @@ unsafe impl<D: Dot> Simd for Neon<D> {
     }
 
     #[inline(always)]
-    fn settle(self, sums: [float32x4_t; MOST_PARTS]) -> [float32x4_t; MOST_PARTS] {
-        settle(sums)
+    fn optimization_barrier(self, sums: [float32x4_t; MAX_PARTS]) -> [float32x4_t; MAX_PARTS] {
+        barrier(sums)
     }
 
     #[inline(always)]
@@ -255,7 +251,7 @@ unsafe impl<D: Dot> Simd for Neon<D> {
         neon!(vaddvq_s32(v))
     }
     #[inline(always)]
-    unsafe fn store_i8(self, to: *mut i8, v: [int32x4_t; MOST_PARTS]) {
+    unsafe fn store_i8(self, to: *mut i8, v: [int32x4_t; MAX_PARTS]) {
         neon!({
             let low = vuzp1q_s16(vreinterpretq_s16_s32(v[0]), vreinterpretq_s16_s32(v[1]));
             let high = vuzp1q_s16(vreinterpretq_s16_s32(v[2]), vreinterpretq_s16_s32(v[3]));
@@ -264,7 +260,7 @@ unsafe impl<D: Dot> Simd for Neon<D> {
     }
 
     #[inline(always)]
-    unsafe fn load_w(self, from: *const u8) -> int8x16_t {
+    unsafe fn load_weights(self, from: *const u8) -> int8x16_t {
         neon!(vld1q_s8(from.cast()))
     }
     #[inline(always)]
@@ -276,84 +272,128 @@ unsafe impl<D: Dot> Simd for Neon<D> {
         })
     }
     #[inline(always)]
-    fn ready_i8(self, w: int8x16_t) -> int8x16_t {
+    fn prepare_int8(self, w: int8x16_t) -> int8x16_t {
         w
     }
     #[inline(always)]
-    unsafe fn acts4(self, from: *const i8, less: i32) -> Acts<D> {
+    unsafe fn load_activations_int4(self, from: *const i8, correction: i32) -> NeonActivations<D> {
         // SAFETY: the caller vouches for 32 elements.
-        Acts { q: unsafe { self.0.acts(from) }, start: self.0.start(less) }
+        NeonActivations {
+            q: unsafe { self.0.load_activations(from) },
+            start: self.0.start(correction),
+        }
     }
     #[inline(always)]
-    unsafe fn acts8(self, from: *const i8, _nothing: i32) -> D::A {
+    unsafe fn load_activations_int8(self, from: *const i8, _nothing: i32) -> D::Activations {
         // SAFETY: the caller vouches for 32 elements.
-        unsafe { self.0.acts(from) }
+        unsafe { self.0.load_activations(from) }
     }
     #[inline(always)]
-    fn dots4<const T: usize>(
+    fn dot_int4<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> (int8x16_t, int8x16_t),
-        a: [&Acts<D>; T],
+        a: [&NeonActivations<D>; T],
         first: usize,
-    ) -> Dots<T> {
-        self.0.dots4(w, a, first)
+    ) -> Dots<Self, T> {
+        let dot = self.0;
+        let mut z = [[dot.start_int4(a[0].start); MAX_PARTS]; T];
+        for t in 1..T {
+            z[t] = [dot.start_int4(a[t].start); MAX_PARTS];
+        }
+        // Written out: the number of a line picks instructions, and a compiler that meets the
+        // choice in a loop may leave both there.
+        add_nibbles(dot, &mut z, &w, a, first, 0);
+        add_nibbles(dot, &mut z, &w, a, first, 1);
+        add_nibbles(dot, &mut z, &w, a, first, 2);
+        add_nibbles(dot, &mut z, &w, a, first, 3);
+        let mut sums = [[self.splat_i(0); MAX_PARTS]; T];
+        for t in 0..T {
+            for part in 0..D::ROW_REGISTERS {
+                sums[t][part] = dot.finish_int4(z[t][part]);
+            }
+        }
+        sums
     }
     #[inline(always)]
-    fn dots8<const T: usize>(
+    fn dot_int8<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> int8x16_t,
-        a: [&D::A; T],
+        a: [&D::Activations; T],
         first: usize,
-    ) -> Dots<T> {
-        self.0.dots8(w, a, first)
+    ) -> Dots<Self, T> {
+        let dot = self.0;
+        let mut z = [[dot.start_int8(); MAX_PARTS]; T];
+        // Written out, as above.
+        add_bytes(dot, &mut z, &w, a, first, 0);
+        add_bytes(dot, &mut z, &w, a, first, 1);
+        add_bytes(dot, &mut z, &w, a, first, 2);
+        add_bytes(dot, &mut z, &w, a, first, 3);
+        add_bytes(dot, &mut z, &w, a, first, 4);
+        add_bytes(dot, &mut z, &w, a, first, 5);
+        add_bytes(dot, &mut z, &w, a, first, 6);
+        add_bytes(dot, &mut z, &w, a, first, 7);
+        let mut sums = [[self.splat_i(0); MAX_PARTS]; T];
+        for t in 0..T {
+            for part in 0..D::ROW_REGISTERS {
+                sums[t][part] = dot.finish_int8(z[t][part]);
+            }
+        }
+        sums
     }
     #[inline(always)]
-    fn acts7(self, q: [[int32x4_t; MOST_PARTS]; 2]) -> D::A {
+    fn pack_activations_uint7(self, q: [[int32x4_t; MAX_PARTS]; 2]) -> D::Activations {
         let mut bytes = [0; 2 * TILE_ROWS];
         for (to, q) in bytes.chunks_exact_mut(TILE_ROWS).zip(q) {
             // SAFETY: 16 elements.
             unsafe { self.store_i8(to.as_mut_ptr(), q) };
         }
         // SAFETY: 32 elements.
-        unsafe { self.0.acts(bytes.as_ptr()) }
+        unsafe { self.0.load_activations(bytes.as_ptr()) }
     }
     #[inline(always)]
-    fn dots7<const T: usize>(
+    fn dot_uint7<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> int8x16_t,
-        a: [&D::A; T],
+        a: [&D::Activations; T],
         first: usize,
-    ) -> Dots<T> {
-        self.0.dots8(w, a, first)
+    ) -> Dots<Self, T> {
+        self.dot_int8(w, a, first)
     }
 }
 
-impl<D: Dot> Steps for Neon<D> {
-    type Z4 = D::Z4;
-    type Z8 = D::Z8;
+/// Adds the products of a line of nibbles, groups `line` and `line + 4` of each token.
+#[inline(always)]
+fn add_nibbles<D: NeonDot, const T: usize>(
+    dot: D,
+    z: &mut [[D::AccumulatorInt4; MAX_PARTS]; T],
+    w: &impl Fn(usize, usize) -> (int8x16_t, int8x16_t),
+    a: [&NeonActivations<D>; T],
+    first: usize,
+    line: usize,
+) {
+    for part in 0..D::ROW_REGISTERS {
+        let (low, high) = w(line, first + part);
+        for t in 0..T {
+            let lows = dot.add_int4(z[t][part], low, &a[t].q, line);
+            z[t][part] = dot.add_int4(lows, high, &a[t].q, line + GROUPS / 2);
+        }
+    }
+}
 
-    #[inline(always)]
-    fn start4(self, a: &Acts<D>) -> D::Z4 {
-        self.0.start4(a.start)
-    }
-    #[inline(always)]
-    fn start8(self, _a: &D::A) -> D::Z8 {
-        self.0.start8()
-    }
-    #[inline(always)]
-    fn dot_u4(self, z: D::Z4, w: int8x16_t, a: &Acts<D>, g: usize) -> D::Z4 {
-        self.0.dot_u4(z, w, &a.q, g)
-    }
-    #[inline(always)]
-    fn dot_i8(self, z: D::Z8, w: int8x16_t, a: &D::A, g: usize) -> D::Z8 {
-        self.0.dot_i8(z, w, a, g)
-    }
-    #[inline(always)]
-    fn sum4(self, z: D::Z4) -> int32x4_t {
-        self.0.sum4(z)
-    }
-    #[inline(always)]
-    fn sum8(self, z: D::Z8) -> int32x4_t {
-        self.0.sum8(z)
+/// Adds the products of a line of bytes, group `line` of each token.
+#[inline(always)]
+fn add_bytes<D: NeonDot, const T: usize>(
+    dot: D,
+    z: &mut [[D::AccumulatorInt8; MAX_PARTS]; T],
+    w: &impl Fn(usize, usize) -> int8x16_t,
+    a: [&D::Activations; T],
+    first: usize,
+    line: usize,
+) {
+    for part in 0..D::ROW_REGISTERS {
+        let w = w(line, first + part);
+        for t in 0..T {
+            z[t][part] = dot.add_int8(z[t][part], w, a[t], line);
+        }
     }
 }

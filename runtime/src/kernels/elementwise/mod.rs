@@ -7,6 +7,6 @@ pub(super) mod vector;
 
 pub use activation::{activate, clamp, soft_cap};
 pub use embedding::{add_embedding_row, embedding_row};
-pub use quantize::{Acts, ActsMut};
-pub use vector::{add, add_scaled, difference, layer_norm, layer_norm_in, norm_heads, rms_norm};
+pub use quantize::{QuantizedActivations, QuantizedActivationsMut};
+pub use vector::{add, add_scaled, layer_norm, layer_norm_in, norm_heads, rms_norm, sub_scaled};
 pub use vector::{rotate, scale};

@@ -1,4 +1,4 @@
-//! What is done to a vector of f32, lane by lane, and the sum of its squares.
+//! Functions of a vector of f32, lane by lane, and the sum of its squares.
 #![allow(unsafe_code, clippy::indexing_slicing)]
 // Registers come in arrays that are walked in step: an index says so, iterators would not. (And
 // a closure would be compiled for no instruction set in particular, unless it is inlined.)
@@ -6,7 +6,7 @@
 
 use crate::base::math;
 use crate::kernels::isa::Isa;
-use crate::kernels::simd::{MOST_PARTS, Op, Simd};
+use crate::kernels::simd::{MAX_PARTS, Op, Simd, Wide};
 
 /// Lanes that a reduction strides over.
 pub(crate) const WIDE: usize = 16;
@@ -42,12 +42,12 @@ pub fn norm_heads(isa: Isa, x: &mut [f32], gain: &[f32], eps: f32) {
 
 /// `x = x · factor`.
 pub fn scale(isa: Isa, x: &mut [f32], factor: f32) {
-    isa.run(Scaled { x, factor });
+    isa.run(Scale { x, factor });
 }
 
 /// `out = x − factor · y`, rounded once; as many as the shortest has.
-pub fn difference(isa: Isa, x: &[f32], y: &[f32], factor: f32, out: &mut [f32]) {
-    isa.run(Difference { x, y, factor, out });
+pub fn sub_scaled(isa: Isa, x: &[f32], y: &[f32], factor: f32, out: &mut [f32]) {
+    isa.run(SubScaled { x, y, factor, out });
 }
 
 /// `x = x + y`, both of one length.
@@ -60,7 +60,7 @@ pub fn add_scaled(isa: Isa, x: &mut [f32], y: &[f32], factor: f32) {
     isa.run(AddScaled { x, y, factor });
 }
 
-/// Turns each head of `x` `(heads, head_dim)` by the angles whose cosines and sines are
+/// Rotates each head of `x` `(heads, head_dim)` by the angles whose cosines and sines are
 /// given, `(rot_dim / 2)` each: dimension i with dimension i + rot_dim / 2. Dimensions
 /// from rot_dim on stay.
 pub fn rotate(isa: Isa, x: &mut [f32], head_dim: usize, cos: &[f32], sin: &[f32]) {
@@ -92,10 +92,7 @@ pub(crate) fn exp_limited<S: Simd>(s: S, v: S::F) -> S::F {
     s.select_lt(v, s.splat(math::EXP_LEAST), s.splat(0.0), e)
 }
 
-/// 16 lanes: the first [`Simd::PARTS`] registers are used.
-pub(crate) type Wide<S> = [<S as Simd>::F; MOST_PARTS];
-
-/// Up to 16 values, zeros after them.
+/// Reads up to 16 values, zeros after them.
 #[inline(always)]
 pub(crate) fn load_wide<S: Simd>(s: S, from: &[f32]) -> Wide<S> {
     if from.len() >= WIDE {
@@ -108,11 +105,13 @@ pub(crate) fn load_wide<S: Simd>(s: S, from: &[f32]) -> Wide<S> {
     unsafe { load_16(s, lanes.as_ptr()) }
 }
 
+/// Reads 16 values.
+///
 /// # Safety
-/// 16 values are there.
+/// They are there.
 #[inline(always)]
 pub(crate) unsafe fn load_16<S: Simd>(s: S, from: *const f32) -> Wide<S> {
-    let mut wide = [s.splat(0.0); MOST_PARTS];
+    let mut wide = [s.splat(0.0); MAX_PARTS];
     for part in 0..S::PARTS {
         // SAFETY: `PARTS · LANES` is 16.
         wide[part] = unsafe { s.load(from.add(part * S::LANES)) };
@@ -120,7 +119,7 @@ pub(crate) unsafe fn load_16<S: Simd>(s: S, from: *const f32) -> Wide<S> {
     wide
 }
 
-/// As many lanes as there is room for, at most 16.
+/// Writes as many lanes as there is room for, at most 16.
 #[inline(always)]
 pub(crate) fn store_wide<S: Simd>(s: S, to: &mut [f32], v: Wide<S>) {
     if to.len() >= WIDE {
@@ -134,8 +133,10 @@ pub(crate) fn store_wide<S: Simd>(s: S, to: &mut [f32], v: Wide<S>) {
     to.copy_from_slice(&lanes[..len]);
 }
 
+/// Writes 16 values.
+///
 /// # Safety
-/// There is room for 16 values.
+/// There is room for them.
 #[inline(always)]
 unsafe fn store_16<S: Simd>(s: S, to: *mut f32, v: Wide<S>) {
     for part in 0..S::PARTS {
@@ -150,7 +151,7 @@ unsafe fn store_16<S: Simd>(s: S, to: *mut f32, v: Wide<S>) {
 /// leaves it as it is, as skipping would.
 #[inline(always)]
 fn sum_squares<S: Simd>(s: S, x: &[f32]) -> f32 {
-    let mut sums = [s.splat(0.0); MOST_PARTS];
+    let mut sums = [s.splat(0.0); MAX_PARTS];
     for x in x.chunks(WIDE) {
         let v = load_wide(s, x);
         for part in 0..S::PARTS {
@@ -164,7 +165,7 @@ fn sum_squares<S: Simd>(s: S, x: &[f32]) -> f32 {
 /// leaves it as it is.
 #[inline(always)]
 fn sum<S: Simd>(s: S, x: &[f32]) -> f32 {
-    let mut sums = [s.splat(0.0); MOST_PARTS];
+    let mut sums = [s.splat(0.0); MAX_PARTS];
     for x in x.chunks(WIDE) {
         sums = add_wide(s, sums, load_wide(s, x));
     }
@@ -226,7 +227,7 @@ impl Op for RmsNorm<'_> {
 }
 
 struct LayerNorm<'a> {
-    /// What is not there is in `out`.
+    /// The input, unless it is in `out`.
     x: Option<&'a [f32]>,
     gain: &'a [f32],
     bias: Option<&'a [f32]>,
@@ -284,12 +285,12 @@ impl Op for NormHeads<'_> {
     }
 }
 
-struct Scaled<'a> {
+struct Scale<'a> {
     x: &'a mut [f32],
     factor: f32,
 }
 
-impl Op for Scaled<'_> {
+impl Op for Scale<'_> {
     type Out = ();
 
     #[inline(always)]
@@ -302,14 +303,14 @@ impl Op for Scaled<'_> {
     }
 }
 
-struct Difference<'a> {
+struct SubScaled<'a> {
     x: &'a [f32],
     y: &'a [f32],
     factor: f32,
     out: &'a mut [f32],
 }
 
-impl Op for Difference<'_> {
+impl Op for SubScaled<'_> {
     type Out = ();
 
     #[inline(always)]

@@ -1,4 +1,6 @@
-//! The products of some tiles of a matrix with one token (decode) or several (prefill).
+//! Loops over the tiles of a piece, with one token (decode) or several (prefill).
+//!
+//! `gemm/mod.rs` has both as pseudocode.
 #![allow(unsafe_code, clippy::indexing_slicing)]
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
@@ -6,40 +8,40 @@
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::job::{Input, Step, Then};
-use super::weights::Weights;
+use super::job::{Epilogue, Input, Pass};
 use crate::base::disjoint::Block;
 use crate::format::layout::{TILE_ROWS, blocks};
+use crate::kernels::block::BlockWeights;
 use crate::kernels::elementwise::activation::clamped;
 use crate::kernels::elementwise::vector::{load_wide, store_wide};
-use crate::kernels::simd::{Lines, MOST_PARTS, Op, Rows, Several, Simd};
+use crate::kernels::simd::{InputPointers, MAX_PARTS, Op, PrefillKernel, Simd, Wide};
 
-/// One step on one piece.
+/// One pass over one piece.
 pub(super) struct Product<'a, 'b, W> {
     /// Packed tiles of the piece.
     bytes: &'a [u8],
     tile_bytes: usize,
-    lines: Lines,
+    inputs: InputPointers,
     n: usize,
-    /// From the piece's first row on, to the matrix's last.
+    /// The bias from the piece's first row on, to the matrix's last.
     bias: Option<&'a [f32]>,
-    then: Then,
+    epilogue: Epilogue,
     out: &'b mut Block<'a, f32>,
     weights: core::marker::PhantomData<W>,
 }
 
-impl<'a, 'b, W: Weights> Product<'a, 'b, W> {
+impl<'a, 'b, W: BlockWeights> Product<'a, 'b, W> {
     pub(super) fn new(
-        step: Step<'a>,
+        pass: Pass<'a>,
         input: &Input<'_>,
         range: Range<usize>,
         out: &'b mut Block<'a, f32>,
     ) -> Self {
         let tile_bytes = blocks(input.cols) * W::KIND.block_bytes();
-        let bytes = &step.linear.weight.tiles()[range.start * tile_bytes..range.end * tile_bytes];
+        let bytes = &pass.linear.weight.tiles()[range.start * tile_bytes..range.end * tile_bytes];
         let acts = input.acts.filter(|_| W::KIND.is_quantized());
         let null = core::ptr::null();
-        let lines = Lines {
+        let inputs = InputPointers {
             x: input.x.as_ptr(),
             stride: input.stride,
             cols: input.cols,
@@ -48,9 +50,9 @@ impl<'a, 'b, W: Weights> Product<'a, 'b, W> {
             sum: acts.map_or(null, |a| a.sum.as_ptr()),
             blocks: blocks(input.cols),
         };
-        let bias = step.linear.bias.map(|bias| &bias[range.start * TILE_ROWS..]);
+        let bias = pass.linear.bias.map(|bias| &bias[range.start * TILE_ROWS..]);
         let weights = core::marker::PhantomData;
-        Self { bytes, tile_bytes, lines, n: input.n, bias, then: step.then, out, weights }
+        Self { bytes, tile_bytes, inputs, n: input.n, bias, epilogue: pass.epilogue, out, weights }
     }
 
     fn tiles(&self) -> usize {
@@ -59,7 +61,7 @@ impl<'a, 'b, W: Weights> Product<'a, 'b, W> {
 
     /// Adds the bias to the products of a tile with a token and sends them to the output.
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, s: S, tile: usize, token: usize, mut products: Rows<S>) {
+    fn store<S: Simd>(&mut self, s: S, tile: usize, token: usize, mut products: Wide<S>) {
         let row = tile * TILE_ROWS;
         if let Some(bias) = self.bias {
             let bias = load_wide(s, bias.get(row..).unwrap_or(&[]));
@@ -68,22 +70,22 @@ impl<'a, 'b, W: Weights> Product<'a, 'b, W> {
             }
         }
         let out = &mut self.out.row(token)[row..row + TILE_ROWS];
-        match self.then {
-            Then::Store => {}
-            Then::Add(factor) => {
+        match self.epilogue {
+            Epilogue::Store => {}
+            Epilogue::Add(factor) => {
                 let x = load_wide(s, out);
                 for part in 0..S::PARTS {
-                    // Once is exact.
+                    // A factor of 1 changes nothing.
                     products[part] = s.add(x[part], s.mul(products[part], s.splat(factor)));
                 }
             }
-            Then::Times => {
+            Epilogue::Multiply => {
                 let gate = load_wide(s, out);
                 for part in 0..S::PARTS {
                     products[part] = s.mul(gate[part], products[part]);
                 }
             }
-            Then::TimesClamped(limit) => {
+            Epilogue::MultiplyClamped(limit) => {
                 let gate = load_wide(s, out);
                 for part in 0..S::PARTS {
                     let up = s.add(clamped(s, products[part], limit), s.splat(1.0));
@@ -99,38 +101,42 @@ impl<'a, 'b, W: Weights> Product<'a, 'b, W> {
 /// sequential stream reaches less than half of the memory's bandwidth.
 const STREAMS: usize = 4;
 
-impl<W: Weights> Op for Product<'_, '_, W> {
+impl<W: BlockWeights> Op for Product<'_, '_, W> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        if self.n == 1 { decode(s, &mut self) } else { prefill(s, &mut self) }
+        if self.n == 1 {
+            decode(s, &mut self);
+        } else {
+            prefill::<S, W, W::Prefill<S>>(s, &mut self);
+        }
     }
 }
 
-/// The products of all tiles with one token: sums in registers, so that each number of tiles
-/// has its own code.
+/// Computes the products of all tiles with one token: sums in registers, so that each number of
+/// tiles has its own code.
 #[inline(always)]
-fn decode<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
+fn decode<S: Simd, W: BlockWeights>(s: S, product: &mut Product<'_, '_, W>) {
     let tiles = product.tiles();
     let each = tiles / STREAMS;
     for i in 0..each {
-        one_token(s, product, [i, each + i, 2 * each + i, 3 * each + i]);
+        decode_tiles(s, product, [i, each + i, 2 * each + i, 3 * each + i]);
     }
     match tiles - each * STREAMS {
         0 => {}
-        1 => one_token(s, product, [tiles - 1]),
-        2 => one_token(s, product, [tiles - 2, tiles - 1]),
-        _ => one_token(s, product, [tiles - 3, tiles - 2, tiles - 1]),
+        1 => decode_tiles(s, product, [tiles - 1]),
+        2 => decode_tiles(s, product, [tiles - 2, tiles - 1]),
+        _ => decode_tiles(s, product, [tiles - 3, tiles - 2, tiles - 1]),
     }
 }
 
-/// The products of all tiles with all tokens.
+/// Computes the products of all tiles with all tokens.
 #[inline(always)]
-fn prefill<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
+fn prefill<S: Simd, W: BlockWeights, K: PrefillKernel<S>>(s: S, product: &mut Product<'_, '_, W>) {
     let tiles = product.tiles();
     let each = tiles / STREAMS;
-    S::Several::begin(s);
+    K::begin(s);
     for i in 0..tiles.div_ceil(STREAMS) {
         let mut group = [i, each + i, 2 * each + i, 3 * each + i];
         let mut len = STREAMS;
@@ -138,22 +144,22 @@ fn prefill<S: Simd, W: Weights>(s: S, product: &mut Product<'_, '_, W>) {
             len = tiles - each * STREAMS;
             group = [tiles - len, tiles - len + 1, tiles - len + 2, tiles];
         }
-        for first in (0..product.n).step_by(MOST_TOKENS) {
-            let tokens = first..product.n.min(first + MOST_TOKENS);
-            several_tokens(s, product, &group[..len], tokens);
+        for first in (0..product.n).step_by(MAX_TOKENS) {
+            let tokens = first..product.n.min(first + MAX_TOKENS);
+            prefill_tiles::<S, W, K>(s, product, &group[..len], tokens);
         }
     }
-    S::Several::end(s);
+    K::end(s);
 }
 
-/// How far ahead each stream is prefetched for one token. At the end of a tile this reaches
+/// The bytes that each stream is prefetched ahead for one token. At the end of a tile this reaches
 /// the next one, which the same stream reads next.
 const PREFETCH: usize = 3072;
 const CACHE_LINE: usize = 64;
 
 /// Asks for the whole block at `block`.
 #[inline(always)]
-fn prefetch<S: Simd, W: Weights>(s: S, block: *const u8) {
+fn prefetch<S: Simd, W: BlockWeights>(s: S, block: *const u8) {
     let lines = W::KIND.block_bytes().div_ceil(CACHE_LINE);
     for line in (0..lines).step_by(4) {
         let (at, left) = (block.wrapping_add(line * CACHE_LINE), lines - line);
@@ -171,34 +177,34 @@ fn prefetch<S: Simd, W: Weights>(s: S, block: *const u8) {
     }
 }
 
-/// Decode: block by block in turns, sums in registers.
+/// Adds up `N` tiles with one token, block by block in turns, sums in registers.
 #[inline(always)]
-fn one_token<S: Simd, W: Weights, const N: usize>(
+fn decode_tiles<S: Simd, W: BlockWeights, const N: usize>(
     s: S,
     product: &mut Product<'_, '_, W>,
     tiles: [usize; N],
 ) {
     let mut at = tiles.map(|tile| product.bytes[tile * product.tile_bytes..].as_ptr());
-    let mut acc = [[s.splat(0.0); MOST_PARTS]; N];
-    for b in 0..product.lines.blocks {
+    let mut acc = [[s.splat(0.0); MAX_PARTS]; N];
+    for b in 0..product.inputs.blocks {
         // SAFETY: `check` saw the inputs, and this is block `b` of tiles of this piece.
         unsafe {
-            let acts = W::one(s, product.lines, 0, b);
+            let token = W::load_token(s, product.inputs, 0, b);
             // Written out: sums that a loop picks would live in memory.
-            add_one::<S, W>(s, &mut at[0], &acts, &mut acc[0]);
+            add_one::<S, W>(s, &mut at[0], &token, &mut acc[0]);
             if N > 1 {
-                add_one::<S, W>(s, &mut at[1], &acts, &mut acc[1]);
+                add_one::<S, W>(s, &mut at[1], &token, &mut acc[1]);
             }
             if N > 2 {
-                add_one::<S, W>(s, &mut at[2], &acts, &mut acc[2]);
+                add_one::<S, W>(s, &mut at[2], &token, &mut acc[2]);
             }
             if N > 3 {
-                add_one::<S, W>(s, &mut at[3], &acts, &mut acc[3]);
+                add_one::<S, W>(s, &mut at[3], &token, &mut acc[3]);
             }
         }
     }
     for i in 0..N {
-        product.finish(s, tiles[i], 0, acc[i]);
+        product.store(s, tiles[i], 0, acc[i]);
     }
 }
 
@@ -207,50 +213,50 @@ fn one_token<S: Simd, W: Weights, const N: usize>(
 /// # Safety
 /// `at` points to a whole block, and the inputs are still there.
 #[inline(always)]
-unsafe fn add_one<S: Simd, W: Weights>(
+unsafe fn add_one<S: Simd, W: BlockWeights>(
     s: S,
     at: &mut *const u8,
-    acts: &W::One<S>,
-    acc: &mut Rows<S>,
+    token: &W::Token<S>,
+    acc: &mut Wide<S>,
 ) {
     prefetch::<S, W>(s, at.wrapping_add(PREFETCH));
     // SAFETY: as the caller promises.
-    unsafe { W::add_one(s, *at, acts, acc) };
-    *acc = s.settle(*acc);
+    unsafe { W::add_block(s, *at, token, acc) };
+    *acc = s.optimization_barrier(*acc);
     *at = at.wrapping_add(W::KIND.block_bytes());
 }
 
-/// Tokens that share what is made ready. It all lies on the stack, 25 KiB of it, and in the
-/// first cache.
-const MOST_TOKENS: usize = 64;
+/// Tokens that share unpacked weights. All that they need lies on the stack, 25 KiB of it, and in
+/// the first cache.
+const MAX_TOKENS: usize = 64;
 
 /// Sums of a tile with all of them, none across two lines of the cache.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Sums([MaybeUninit<f32>; MOST_TOKENS * TILE_ROWS]);
+struct Sums([MaybeUninit<f32>; MAX_TOKENS * TILE_ROWS]);
 
-/// Prefill: a block's activations are made ready once for up to [`STREAMS`] tiles, its weights
-/// once for all tokens; the sums of tiles × tokens wait in memory meanwhile, which costs
-/// nothing beside the 32 columns added in registers.
+/// Adds up some tiles with up to 64 tokens, block by block: a block's activations are read once
+/// for all tiles, its weights are unpacked once for all tokens; the sums of tiles × tokens wait in
+/// memory meanwhile, which costs nothing beside the 32 columns added in registers.
 #[inline(always)]
-fn several_tokens<S: Simd, W: Weights>(
+fn prefill_tiles<S: Simd, W: BlockWeights, K: PrefillKernel<S>>(
     s: S,
     product: &mut Product<'_, '_, W>,
     tiles: &[usize],
     tokens: Range<usize>,
 ) {
-    let mut acts = [const { MaybeUninit::<W::Acts<S>>::uninit() }; MOST_TOKENS];
+    let mut groups = [const { MaybeUninit::<K::Tokens>::uninit() }; MAX_TOKENS];
     let mut sums =
-        [const { Sums([const { MaybeUninit::uninit() }; MOST_TOKENS * TILE_ROWS]) }; STREAMS];
-    let groups = tokens.len().div_ceil(W::woven::<S>());
+        [const { Sums([const { MaybeUninit::uninit() }; MAX_TOKENS * TILE_ROWS]) }; STREAMS];
+    let n_groups = tokens.len().div_ceil(K::INTERLEAVED);
     for sums in &mut sums[..tiles.len()] {
-        sums.0[..groups * W::woven::<S>() * TILE_ROWS].fill(MaybeUninit::new(0.0));
+        sums.0[..n_groups * K::INTERLEAVED * TILE_ROWS].fill(MaybeUninit::new(0.0));
     }
     // The more tokens, the longer a block takes, but by tile registers it is soon done.
     let ahead = (PREFETCH / tokens.len().max(1)).max(3 * W::KIND.block_bytes());
-    for b in 0..product.lines.blocks {
+    for b in 0..product.inputs.blocks {
         // SAFETY: `check` saw the inputs.
-        unsafe { ready_acts::<S, W>(s, product.lines, tokens.clone(), b, &mut acts) };
+        unsafe { load_groups::<S, K>(s, product.inputs, tokens.clone(), b, &mut groups) };
         for (tile, sums) in tiles.iter().zip(&mut sums) {
             let tile = product.bytes[tile * product.tile_bytes..].as_ptr();
             let block = tile.wrapping_add(b * W::KIND.block_bytes());
@@ -258,109 +264,113 @@ fn several_tokens<S: Simd, W: Weights>(
             // SAFETY: block `b` of a tile of this piece, and inputs and sums of as many
             // groups as there are; both were written above.
             unsafe {
-                let (acts, sums) = (acts.as_ptr().cast(), sums.0.as_mut_ptr().cast());
-                add_block::<S, W>(s, block, groups, acts, sums);
+                let (groups, sums) = (groups.as_ptr().cast(), sums.0.as_mut_ptr().cast());
+                add_block::<S, K>(s, block, n_groups, groups, sums);
             }
         }
     }
     for (&tile, sums) in tiles.iter().zip(&mut sums) {
         let sums = sums.0.as_mut_ptr().cast::<f32>();
         // SAFETY: as many sums were written.
-        unsafe { W::unweave(s, sums, groups) };
+        unsafe { K::deinterleave(s, sums, n_groups) };
         for token in 0..tokens.len() {
-            let stride = groups * W::woven::<S>();
             // SAFETY: as above.
-            let products = unsafe { products::<S, W>(s, sums, token, stride) };
-            product.finish(s, tile, tokens.start + token, products);
+            let products = unsafe { load_sums::<S, K>(s, sums, token, n_groups * K::INTERLEAVED) };
+            product.store(s, tile, tokens.start + token, products);
         }
     }
 }
 
-/// Makes a block's activations of all groups of tokens ready.
+/// Reads a block's activations of all token groups.
 ///
 /// # Safety
-/// `lines` has these tokens and this block.
+/// `inputs` has these tokens and this block.
 #[inline(always)]
-unsafe fn ready_acts<S: Simd, W: Weights>(
+unsafe fn load_groups<S: Simd, K: PrefillKernel<S>>(
     s: S,
-    lines: Lines,
+    inputs: InputPointers,
     tokens: Range<usize>,
     b: usize,
-    acts: &mut [MaybeUninit<W::Acts<S>>],
+    groups: &mut [MaybeUninit<K::Tokens>],
 ) {
-    let whole = tokens.len() / W::woven::<S>();
-    for (group, acts) in acts[..whole].iter_mut().enumerate() {
-        let first = tokens.start + group * W::woven::<S>();
+    let whole = tokens.len() / K::INTERLEAVED;
+    for (i, group) in groups[..whole].iter_mut().enumerate() {
+        let first = tokens.start + i * K::INTERLEAVED;
         // SAFETY: as the caller promises.
-        acts.write(unsafe { W::acts(s, lines, [first, first + W::woven::<S>() - 1], b) });
+        group.write(unsafe { K::load_tokens(s, inputs, [first, first + K::INTERLEAVED - 1], b) });
     }
-    if whole * W::woven::<S>() < tokens.len() {
+    if whole * K::INTERLEAVED < tokens.len() {
         // A last token that is left alone is its own neighbour.
         // SAFETY: as the caller promises.
-        acts[whole].write(unsafe { W::acts(s, lines, [tokens.end - 1; 2], b) });
+        groups[whole].write(unsafe { K::load_tokens(s, inputs, [tokens.end - 1; 2], b) });
     }
 }
 
-/// Where the sums of some rows with a token begin: `together` registers of each token, of all
-/// `n` tokens, and then the next rows'.
+/// The place of the sums of some rows with a token: [`PrefillKernel::ROW_REGISTERS`] registers of
+/// each token, of all `n` tokens, and then the next rows'.
 #[inline(always)]
-fn sums_of<S: Simd, W: Weights>(first: usize, token: usize, n: usize) -> usize {
-    (first * n + token * W::together::<S>()) * S::LANES
+fn sums_at<S: Simd, K: PrefillKernel<S>>(first: usize, token: usize, n: usize) -> usize {
+    (first * n + token * K::ROW_REGISTERS) * S::LANES
 }
 
-/// One token's sums.
+/// Reads one token's sums.
 ///
 /// # Safety
 /// `sums` points to those of `n` tokens, this one among them.
 #[inline(always)]
-unsafe fn products<S: Simd, W: Weights>(s: S, sums: *const f32, token: usize, n: usize) -> Rows<S> {
-    let mut rows = [s.splat(0.0); MOST_PARTS];
+unsafe fn load_sums<S: Simd, K: PrefillKernel<S>>(
+    s: S,
+    sums: *const f32,
+    token: usize,
+    n: usize,
+) -> Wide<S> {
+    let mut rows = [s.splat(0.0); MAX_PARTS];
     for part in 0..S::PARTS {
-        let (first, rest) = (part - part % W::together::<S>(), part % W::together::<S>());
-        let at = sums_of::<S, W>(first, token, n) + rest * S::LANES;
+        let (first, rest) = (part - part % K::ROW_REGISTERS, part % K::ROW_REGISTERS);
+        let at = sums_at::<S, K>(first, token, n) + rest * S::LANES;
         // SAFETY: `PARTS · LANES` is 16, and so many sums has a token.
         rows[part] = unsafe { s.load(sums.add(at)) };
     }
     rows
 }
 
-/// Adds one block's products with all groups of tokens to their sums.
+/// Adds one block's products with all token groups to their sums.
 ///
 /// # Safety
-/// `block` points to a whole block, `acts` to `groups` values, `sums` to 16 for each token.
+/// `block` points to a whole block, `groups` to `n_groups` values, `sums` to 16 for each token.
 #[inline(always)]
-unsafe fn add_block<S: Simd, W: Weights>(
+unsafe fn add_block<S: Simd, K: PrefillKernel<S>>(
     s: S,
     block: *const u8,
-    groups: usize,
-    acts: *const W::Acts<S>,
+    n_groups: usize,
+    groups: *const K::Tokens,
     sums: *mut f32,
 ) {
-    let n = groups * W::woven::<S>();
-    for first in (0..S::PARTS).step_by(W::together::<S>()) {
+    let n = n_groups * K::INTERLEAVED;
+    for first in (0..S::PARTS).step_by(K::ROW_REGISTERS) {
         // SAFETY: as many groups as there are, as the caller promises.
         unsafe {
-            let ready = W::ready(s, block, first);
-            let at = (acts, sums.add(sums_of::<S, W>(first, 0, n)));
-            let (mut at, groups) = W::add_many(s, &ready, at, groups);
-            for _ in 0..groups / W::at_once::<S>() {
+            let rows = K::load_rows(s, block, first);
+            let at = (groups, sums.add(sums_at::<S, K>(first, 0, n)));
+            let (mut at, n_groups) = K::add_many(s, &rows, at, n_groups);
+            for _ in 0..n_groups / K::TOKEN_GROUPS {
                 // What is asked is constant: each compiles one of these.
-                at = match W::at_once::<S>() {
-                    1 => W::add::<S, 1>(s, &ready, at),
-                    2 => W::add::<S, 2>(s, &ready, at),
-                    8 => W::add::<S, 8>(s, &ready, at),
-                    _ => W::add::<S, 4>(s, &ready, at),
+                at = match K::TOKEN_GROUPS {
+                    1 => K::add::<1>(s, &rows, at),
+                    2 => K::add::<2>(s, &rows, at),
+                    8 => K::add::<8>(s, &rows, at),
+                    _ => K::add::<4>(s, &rows, at),
                 };
             }
-            let rest = groups % W::at_once::<S>();
-            if W::at_once::<S>() > 4 && rest >= 4 {
-                at = W::add::<S, 4>(s, &ready, at);
+            let rest = n_groups % K::TOKEN_GROUPS;
+            if K::TOKEN_GROUPS > 4 && rest >= 4 {
+                at = K::add::<4>(s, &rows, at);
             }
             match rest % 4 {
                 0 => at,
-                1 => W::add::<S, 1>(s, &ready, at),
-                2 => W::add::<S, 2>(s, &ready, at),
-                _ => W::add::<S, 3>(s, &ready, at),
+                1 => K::add::<1>(s, &rows, at),
+                2 => K::add::<2>(s, &rows, at),
+                _ => K::add::<3>(s, &rows, at),
             };
         }
     }

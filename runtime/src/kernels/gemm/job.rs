@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use crate::format::matrix::Linear;
 use crate::format::{Activation, Clamped};
-use crate::kernels::elementwise::quantize::Acts;
+use crate::kernels::elementwise::quantize::QuantizedActivations;
 
 /// The inputs of `n` tokens, in the forms that matrices want.
 #[derive(Clone, Copy)]
@@ -15,22 +15,22 @@ pub struct Input<'a> {
     pub cols: usize,
     /// `(n, cols)`, rows `stride` apart: read by f32 matrices alone, else may be empty
     pub x: &'a [f32],
-    /// From one token's `x` to the next; at least `cols`.
+    /// The distance from one token's `x` to the next; at least `cols`.
     pub stride: usize,
     /// Read by quantized matrices; at least `n` tokens.
-    pub acts: Option<Acts<'a>>,
+    pub acts: Option<QuantizedActivations<'a>>,
 }
 
 impl Input<'_> {
-    /// Of these tokens alone.
-    pub(crate) fn of(&self, tokens: Range<usize>) -> Self {
+    /// The inputs of these tokens alone.
+    pub(crate) fn select(&self, tokens: Range<usize>) -> Self {
         let x = self.x.get(tokens.start * self.stride..).unwrap_or_default();
-        let acts = self.acts.map(|acts| acts.of(tokens.clone()));
+        let acts = self.acts.map(|acts| acts.select(tokens.clone()));
         Self { n: tokens.len(), x, acts, ..*self }
     }
 }
 
-/// What is done with a product y = W·x, to which the bias, if any, has been added.
+/// A use of a product y = W·x, to which the bias, if any, has been added.
 #[derive(Clone, Copy)]
 pub enum Task<'m> {
     /// `out = y`
@@ -45,71 +45,76 @@ pub enum Task<'m> {
         gate: Linear<'m>,
         /// `(rows, cols)`
         up: Linear<'m>,
-        /// Of the gate.
+        /// The gate's.
         activation: Activation,
-        /// In place of the activation, what both are cut off at.
+        /// Limits of both, and a gate in place of the activation.
         clamped: Option<Clamped>,
     },
 }
 
 /// One output of a parallel region.
 pub struct Job<'a> {
-    /// What the matrix is multiplied with.
+    /// The right-hand side of the product.
     pub input: Input<'a>,
-    /// Which matrix, and what becomes of its product.
+    /// The matrix, and what becomes of its product.
     pub task: Task<'a>,
     /// `(n of the input, rows padded to 16)`, rows `stride` apart. The padding becomes 0 (in
     /// [`Task::Add`] it stays as it is).
     pub out: &'a mut [f32],
-    /// From one token's output to the next; at least the rows padded to 16.
+    /// The distance from one token's output to the next; at least the rows padded to 16.
     pub stride: usize,
 }
 
-/// How a register of products goes to the output.
+/// The way of a register of products to the output.
 #[derive(Clone, Copy)]
-pub(super) enum Then {
+pub(super) enum Epilogue {
+    /// `out = y`
     Store,
+    /// `out = out + y · factor`
     Add(f32),
     /// `out = out · y`
-    Times,
+    Multiply,
     /// `out = out · (y + 1)`, y cut off at this.
-    TimesClamped(f32),
+    MultiplyClamped(f32),
 }
 
-/// What then becomes of the output, while it is near.
+/// A function of a token's outputs, while they are near.
 #[derive(Clone, Copy)]
-pub(super) enum After {
-    Nothing,
+pub(super) enum RowFunction {
+    None,
     Activation(Activation),
-    Gate(Clamped),
+    ClampedGate(Clamped),
 }
 
+/// One matrix of a task: its product, and the way of that to the output.
 #[derive(Clone, Copy)]
-pub(super) struct Step<'m> {
+pub(super) struct Pass<'m> {
     pub(super) linear: Linear<'m>,
-    pub(super) then: Then,
-    pub(super) after: After,
+    pub(super) epilogue: Epilogue,
+    pub(super) function: RowFunction,
 }
 
 impl<'m> Task<'m> {
-    /// The products, one after the other on the same rows.
-    pub(super) fn steps(self) -> [Option<Step<'m>>; 2] {
-        let step = |linear, then| Some(Step { linear, then, after: After::Nothing });
-        let stored = |linear, after| Some(Step { linear, then: Then::Store, after });
-        let activated = |linear, f| stored(linear, After::Activation(f));
+    /// The passes, one after the other over the same rows.
+    pub(super) fn passes(self) -> [Option<Pass<'m>>; 2] {
+        let pass = |linear, epilogue| Some(Pass { linear, epilogue, function: RowFunction::None });
+        let stored = |linear, function| Some(Pass { linear, epilogue: Epilogue::Store, function });
+        let activated = |linear, f| stored(linear, RowFunction::Activation(f));
         match self {
-            Self::Store(linear) => [step(linear, Then::Store), None],
-            Self::Add(linear, factor) => [step(linear, Then::Add(factor)), None],
+            Self::Store(linear) => [pass(linear, Epilogue::Store), None],
+            Self::Add(linear, factor) => [pass(linear, Epilogue::Add(factor)), None],
             Self::Activated(linear, f) => [activated(linear, f), None],
             Self::Gated { gate, up, activation, clamped: None } => {
-                [activated(gate, activation), step(up, Then::Times)]
+                [activated(gate, activation), pass(up, Epilogue::Multiply)]
             }
-            Self::Gated { gate, up, clamped: Some(clamped), .. } => {
-                [stored(gate, After::Gate(clamped)), step(up, Then::TimesClamped(clamped.limit))]
-            }
+            Self::Gated { gate, up, clamped: Some(clamped), .. } => [
+                stored(gate, RowFunction::ClampedGate(clamped)),
+                pass(up, Epilogue::MultiplyClamped(clamped.limit)),
+            ],
         }
     }
 
+    /// Rows of the output, not padded.
     pub(super) fn rows(self) -> usize {
         match self {
             Self::Store(linear) | Self::Add(linear, _) | Self::Activated(linear, _) => {

@@ -1,12 +1,37 @@
 //! Products of packed matrices with the inputs of one or several tokens.
 //!
-//! Rows are cut into tiles and shared between threads; every row of every token is one
-//! chain of fma over the blocks, so neither threads nor tokens nor lanes change a bit.
+//! ```text
+//! matmul(jobs):                                   out[token][row] = Σ W[row][col] · x[token][col]
+//!     check every shape
+//!     cut all jobs into pieces of neighbouring tiles (16 rows), shared between threads
+//!     for each piece, for each pass of its task:              Task::passes: gate, then up
+//!         if one token: decode
+//!             for 4 tiles at a time, far apart in memory:     4 streams of bytes
+//!                 for each block b (32 columns):
+//!                     token = its 32 activations, scale, sum
+//!                     for each tile: prefetch; acc[tile] += block b of the tile · token
+//!         else: prefill
+//!             for 4 tiles at a time, for up to 64 tokens:     sums[tile][token] in memory
+//!                 for each block b:
+//!                     token groups = activations of all tokens, ready to multiply
+//!                     for each tile, for some of its rows:
+//!                         rows = weights of block b, unpacked
+//!                         for each token group: sums[tile][group] += rows · group
+//!         add the bias, then the epilogue: store, add to, or multiply the output
+//!         apply the activation function to what was stored
+//! ```
+//!
+//! A block is multiplied exactly, in integers, and added by one fma (two with minima); f32
+//! weights by one fma a column. So every row of every token is one chain over the blocks, and
+//! neither threads nor tokens nor lanes change a bit.
+//!
+//! This file cuts; `drive.rs` has both loops; `kernels/block.rs` and `floats.rs` multiply a block
+//! on any instruction set, and the files of instruction sets have the rest.
 #![allow(clippy::indexing_slicing)]
 
 mod drive;
+mod floats;
 mod job;
-mod weights;
 
 use core::ops::Range;
 
@@ -18,16 +43,16 @@ use crate::kernels::isa::Isa;
 use crate::kernels::machine::Machine;
 
 use drive::Product;
-use job::{After, Step};
-use weights::{Floats, Packed};
+use floats::Floats;
+use job::{Pass, RowFunction};
 
 pub use job::{Input, Job, Task};
 
 /// Tiles of one job that one thread computes.
 struct Piece<'a> {
     input: &'a Input<'a>,
-    steps: [Option<Step<'a>>; 2],
-    /// Of the job's tiles.
+    passes: [Option<Pass<'a>>; 2],
+    /// A part of the job's tiles.
     range: Range<usize>,
     /// `(n, 16 · tiles in range)`
     out: Block<'a, f32>,
@@ -50,7 +75,7 @@ pub fn matmul(machine: &Machine<'_>, jobs: &mut [Job<'_>]) {
     for_each(machine.exec, pieces, |piece| compute(machine.isa, piece));
 }
 
-/// How many tiles, counted once for each token, make a piece of some jobs.
+/// The tiles, counted once for each token, that make a piece of some jobs.
 fn share(threads: usize, jobs: &[Job<'_>]) -> usize {
     let work_of = |job: &Job<'_>| tiles(job.task.rows()) * job.input.n;
     let decode = jobs.iter().all(|job| job.input.n <= 1);
@@ -81,26 +106,26 @@ fn gcd(a: usize, b: usize) -> usize {
 /// Cuts a job into pieces of `each` tiles.
 fn cut<'a>(job: &'a mut Job<'_>, each: usize) -> impl Iterator<Item = Piece<'a>> {
     let Job { input, task, out, stride } = job;
-    let (steps, all, each) = (task.steps(), tiles(task.rows()), each.max(1));
+    let (passes, all, each) = (task.passes(), tiles(task.rows()), each.max(1));
     let (input, mut rest) = (&*input, Some(Block::new(out, input.n, *stride)));
     (0..all.div_ceil(each)).filter_map(move |piece| {
         let range = piece * each..all.min((piece + 1) * each);
         let (out, right) = rest.take()?.split_cols(range.len() * TILE_ROWS);
         rest = Some(right);
-        Some(Piece { input, steps, range, out })
+        Some(Piece { input, passes, range, out })
     })
 }
 
-/// Everything that the kernels rely on.
+/// Checks everything that the kernels rely on.
 fn check(job: &Job<'_>) {
     let input = &job.input;
     let rows = tiles(job.task.rows()) * TILE_ROWS;
     // As many whole rows as `Block` counts.
     assert!(job.stride >= rows && (job.stride == 0 || job.out.len() / job.stride >= input.n));
-    for step in job.task.steps().into_iter().flatten() {
-        let weight = step.linear.weight;
+    for pass in job.task.passes().into_iter().flatten() {
+        let weight = pass.linear.weight;
         assert!(weight.rows() == job.task.rows() && weight.cols() == input.cols);
-        assert!(step.linear.bias.is_none_or(|bias| bias.len() == weight.rows()));
+        assert!(pass.linear.bias.is_none_or(|bias| bias.len() == weight.rows()));
         if weight.kind().is_quantized() {
             assert!(input.acts.is_some_and(|a| a.n() >= input.n && a.cols() == input.cols));
         } else if input.n > 0 {
@@ -111,20 +136,21 @@ fn check(job: &Job<'_>) {
     }
 }
 
+/// Computes a piece: its passes over one weight type or another.
 fn compute(isa: Isa, piece: Piece<'_>) {
-    let Piece { input, steps, range, mut out } = piece;
-    for step in steps.into_iter().flatten() {
-        let (range, out, after) = (range.clone(), &mut out, step.after);
-        match step.linear.weight.kind() {
-            WeightType::F32 => isa.run(Product::<Floats>::new(step, input, range, out)),
-            WeightType::Int8 => isa.run(Product::<Packed<Int8>>::new(step, input, range, out)),
-            WeightType::Int4 => isa.run(Product::<Packed<Int4>>::new(step, input, range, out)),
-            WeightType::Int4a => isa.run(Product::<Packed<Int4a>>::new(step, input, range, out)),
+    let Piece { input, passes, range, mut out } = piece;
+    for pass in passes.into_iter().flatten() {
+        let (range, out, function) = (range.clone(), &mut out, pass.function);
+        match pass.linear.weight.kind() {
+            WeightType::F32 => isa.run(Product::<Floats>::new(pass, input, range, out)),
+            WeightType::Int8 => isa.run(Product::<Int8>::new(pass, input, range, out)),
+            WeightType::Int4 => isa.run(Product::<Int4>::new(pass, input, range, out)),
+            WeightType::Int4a => isa.run(Product::<Int4a>::new(pass, input, range, out)),
         }
-        (0..input.n).for_each(|token| match after {
-            After::Nothing => {}
-            After::Activation(activation) => activate(isa, activation, out.row(token)),
-            After::Gate(clamped) => clamped_gate(isa, clamped, out.row(token)),
+        (0..input.n).for_each(|token| match function {
+            RowFunction::None => {}
+            RowFunction::Activation(activation) => activate(isa, activation, out.row(token)),
+            RowFunction::ClampedGate(clamped) => clamped_gate(isa, clamped, out.row(token)),
         });
     }
 }
