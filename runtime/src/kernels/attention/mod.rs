@@ -149,7 +149,7 @@ impl<C: TileKernel> Op for Attend<'_, '_, C> {
         let tile = TILE_KEYS * padded(self.kv.head_dim) * C::KIND.bytes();
         let tiles = self.kv.keys.len() / tile.max(1);
         let by_all = self.seen_by_all();
-        let most = most_together::<S, C>();
+        let max = max_queries::<S, C>();
         let mut scores = [[0.0; TILE_KEYS]; MAX_QUERIES];
         for tile in 0..tiles {
             let whole = by_all.start <= tile * TILE_KEYS && (tile + 1) * TILE_KEYS <= by_all.end;
@@ -161,8 +161,8 @@ impl<C: TileKernel> Op for Attend<'_, '_, C> {
                     self.same(query, tile)
                 };
                 let together = match same {
-                    MAX_QUERIES.. if most == MAX_QUERIES => MAX_QUERIES,
-                    FLOAT_QUERIES.. if most >= FLOAT_QUERIES => FLOAT_QUERIES,
+                    MAX_QUERIES.. if max == MAX_QUERIES => MAX_QUERIES,
+                    FLOAT_QUERIES.. if max >= FLOAT_QUERIES => FLOAT_QUERIES,
                     INT8_QUERIES.. => INT8_QUERIES,
                     few => few,
                 };
@@ -186,14 +186,14 @@ fn steps<S: Simd, C: TileKernel>(
     seen: &Range<usize>,
     scores: &mut Scores<MAX_QUERIES>,
 ) {
-    let most = most_together::<S, C>();
+    let max = max_queries::<S, C>();
     match together {
         1 => step::<S, C, 1>(s, all, tile, query, seen, scores),
         2 => step::<S, C, 2>(s, all, tile, query, seen, scores),
-        MAX_QUERIES if most == MAX_QUERIES => {
+        MAX_QUERIES if max == MAX_QUERIES => {
             step::<S, C, MAX_QUERIES>(s, all, tile, query, seen, scores);
         }
-        FLOAT_QUERIES if most >= FLOAT_QUERIES => {
+        FLOAT_QUERIES if max >= FLOAT_QUERIES => {
             step::<S, C, FLOAT_QUERIES>(s, all, tile, query, seen, scores);
         }
         _ => step::<S, C, INT8_QUERIES>(s, all, tile, query, seen, scores),
@@ -203,7 +203,7 @@ fn steps<S: Simd, C: TileKernel>(
 /// Queries that take a step together where as many see the same. The compiler knows it, so that
 /// only steps that are taken are compiled.
 #[inline(always)]
-fn most_together<S: Simd, C: TileKernel>() -> usize {
+fn max_queries<S: Simd, C: TileKernel>() -> usize {
     match (S::PARTS, C::KIND) {
         (1, _) => MAX_QUERIES,
         // Four registers for 16 lanes are steps enough side by side.
