@@ -52,6 +52,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/src/kernels/attention/state.rs", "hands slices to registers"),
     ("runtime/src/kernels/attention/tile.rs", "hands slices to registers"),
     ("runtime/src/kernels/block.rs", "hands blocks to registers"),
+    ("runtime/src/kernels/control_word.rs", "sets a register of the CPU"),
     ("runtime/src/kernels/elementwise/quantize.rs", "hands slices to registers"),
     ("runtime/src/kernels/elementwise/vector.rs", "hands slices to registers"),
     ("runtime/src/kernels/gemm/drive.rs", "hands slices to registers"),

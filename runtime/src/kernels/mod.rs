@@ -15,6 +15,7 @@
 mod arm;
 mod attention;
 mod block;
+mod control_word;
 mod elementwise;
 mod gemm;
 mod isa;
@@ -27,6 +28,7 @@ mod x86;
 pub(crate) use attention::MAX_HEAD_DIM;
 pub use attention::{AlibiSlopes, Kv, KvMut, Queries, QueriesMut, ScoreModifier, SoftmaxState};
 pub use attention::{attend, finish, merge};
+pub use control_word::set_control_word;
 pub use elementwise::{QuantizedActivations, QuantizedActivationsMut};
 pub use elementwise::{activate, clamp, soft_cap};
 pub use elementwise::{
@@ -35,5 +37,5 @@ pub use elementwise::{
 pub use elementwise::{add_embedding_row, embedding_row};
 pub use elementwise::{rotate, scale};
 pub use gemm::{Input, Job, Task, matmul};
-pub use isa::{Isa, set_control_word};
+pub use isa::Isa;
 pub use machine::Machine;

@@ -9,9 +9,8 @@
 //! multiplication, wherever that can be moved out of a loop, and summed up in another order, with
 //! more sums alive than there are registers.
 //!
-//! What is assembly here computes on registers alone: it touches neither memory nor stack
-//! nor flags, and its results depend on its operands only, which is what the `options` say. That
-//! the CPU has it is the target feature of the function, and so its caller's promise.
+//! The assembly computes on registers alone: it touches neither memory nor stack nor flags, and its
+//! results depend on its operands only, which is what the `options` say.
 #![allow(unsafe_code, clippy::indexing_slicing)]
 
 use core::arch::aarch64::*;
@@ -31,7 +30,7 @@ pub(crate) fn enter<O: Op>(op: O) -> O::Out {
     op.run(Neon(Base))
 }
 
-/// WideProducts of 4 rows, 4 neighbouring lanes each: rows 0 and 1, then 2 and 3.
+/// Products of 4 rows, 4 neighbouring lanes each: rows 0 and 1, then 2 and 3.
 pub(crate) type WideProducts = (int16x8_t, int16x8_t);
 
 /// Multiplies byte by byte.

@@ -1,9 +1,9 @@
 //! Integer dot products of ARMs from 2018 on: `sdot` is four products a lane, in 32 bits.
 //!
-//! The intrinsics of `sdot` are not stable.
-//! What is assembly here computes on registers alone (but for [`sdot_pairs`], which says more): it touches neither memory nor stack
-//! nor flags, and its results depend on its operands only, which is what the `options` say. That
-//! the CPU has it is the target feature of the function, and so its caller's promise.
+//! The intrinsics of `sdot` are not stable. All assembly here but [`sdot_pairs`], which says more,
+//! computes on registers alone: it touches neither memory nor stack nor flags, and its results
+//! depend on its operands only, which is what the `options` say. That the CPU has it is the target
+//! feature of the function, and so its caller's promise.
 #![allow(unsafe_code, clippy::indexing_slicing)]
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]

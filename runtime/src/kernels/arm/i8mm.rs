@@ -6,10 +6,10 @@
 //! Activations are interleaved once for several tiles, and sums stay rows × tokens, as they come
 //! out, through all blocks. One token alone goes by `sdot`.
 //!
-//! The intrinsics of `smmla` are not stable.
-//! What is assembly here computes on registers alone: it touches neither memory nor stack
-//! nor flags, and its results depend on its operands only, which is what the `options` say. That
-//! the CPU has it is the target feature of the function, and so its caller's promise.
+//! The intrinsics of `smmla` are not stable. The assembly computes on registers alone: it touches
+//! neither memory nor stack nor flags, and its results depend on its operands only, which is what
+//! the `options` say. That the CPU has it is the target feature of the function, and so its
+//! caller's promise.
 #![allow(unsafe_code, clippy::indexing_slicing)]
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]

@@ -17,7 +17,7 @@ use crate::format::layout::{BLOCK_COLS, GROUPS, INT4_ZERO, LINE, TILE_ROWS, Weig
 use crate::kernels::block::{PerToken, ScaledActivations, add_scaled, scales};
 use crate::kernels::simd::{Cursor, InputPointers, IntWeights, Op, PrefillKernel, Simd};
 
-/// 16 and more tokens by tile registers, fewer one after the other.
+/// A generation where 16 tokens and more go by tile registers, fewer one after the other.
 #[derive(Clone, Copy)]
 pub(crate) struct Tiles;
 
@@ -55,7 +55,7 @@ const _: () = assert!(size_of::<TokenRow>() == LINE, "`multiply` steps by it");
 #[repr(align(64))]
 struct SignedBytes([__m512i; GROUPS]);
 
-/// A block made rows.
+/// A block, and what is multiplied of it.
 pub(crate) struct BlockRows {
     block: *const u8,
     /// Signed bytes, of nibbles alone.
@@ -76,7 +76,7 @@ struct TileConfig {
     palette: u8,
     start_row: u8,
     reserved: [u8; 14],
-    /// SignedBytes of a row of each register.
+    /// Bytes of a row of each register.
     row_bytes: [u16; 16],
     rows: [u8; 16],
 }

@@ -142,7 +142,7 @@ impl Avx2Dot for Madd {
     #[inline(always)]
     unsafe fn load_activations_int4(self, from: *const i8, correction: i32) -> ByteGroups {
         // The upper word starts at 0: either then holds its half of the dot product, and the
-        // lower one minus what was to be taken off. Rows16 stay within 16 bits: a half of the
+        // lower one minus what was to be taken off. Both stay within 16 bits: a half of the
         // products less its own 8 · sum is at most 7 or 8 · 127 · 16 = 16,256, and the other
         // half's 8 · sum as much again.
         // SAFETY: the caller vouches for 32 elements.
