@@ -4,7 +4,7 @@
 use crate::base::disjoint::Block;
 use crate::forward::input::{run, share};
 use crate::forward::workspace::{ForwardContext, Workspace};
-use crate::kernels::{difference, norm_heads};
+use crate::kernels::{norm_heads, sub_scaled};
 use crate::model::Layer;
 
 /// Subtracts λ times the second half of the heads from the first, and normalizes each head's
@@ -33,7 +33,7 @@ pub(crate) fn diff_attention(
                 let heads = first.chunks_exact(head_dim).zip(second.chunks_exact(head_dim));
                 let outs = out.chunks_exact_mut(head_dim).skip(value).step_by(2);
                 for ((a, b), out) in heads.zip(outs) {
-                    difference(isa, a, b, layer.lambda, out);
+                    sub_scaled(isa, a, b, layer.lambda, out);
                 }
             }
             norm_heads(isa, out, layer.difference_norm, config.norm_eps);

@@ -6,7 +6,7 @@ use crate::format::layout::{BLOCK_COLS, blocks};
 use crate::format::matrix::Linear;
 use crate::format::{Config, Norm};
 use crate::kernels::Machine;
-use crate::kernels::{ActsMut, Input, Isa, layer_norm, rms_norm};
+use crate::kernels::{Input, Isa, QuantizedActivationsMut, layer_norm, rms_norm};
 use crate::model::Gain;
 
 /// Rows of f32, one a token, a stride apart.
@@ -69,7 +69,8 @@ impl<'a> InputBuffers<'a> {
         matrices: [&Linear<'_>; M],
     ) -> Input<'_> {
         let Self { normed, quants, scales, sums } = self;
-        let acts = wanted(matrices).then(|| ActsMut::new(x.n, x.cols, quants, scales, sums));
+        let acts = wanted(matrices)
+            .then(|| QuantizedActivationsMut::new(x.n, x.cols, quants, scales, sums));
         let (mut acts, each) = (acts.flatten(), share(machine, x.n));
         let normed = normed.get_mut(..x.n * x.cols).unwrap_or_default();
         let rows = x.chunks(each).zip(normed.chunks_mut((each * x.cols).max(1)));
@@ -83,7 +84,13 @@ impl<'a> InputBuffers<'a> {
                 }
             }
         });
-        Input { n: x.n, cols: x.cols, x: normed, stride: x.cols, acts: acts.map(ActsMut::done) }
+        Input {
+            n: x.n,
+            cols: x.cols,
+            x: normed,
+            stride: x.cols,
+            acts: acts.map(QuantizedActivationsMut::freeze),
+        }
     }
 
     /// The rows themselves, as `matrices` want them.
@@ -94,7 +101,8 @@ impl<'a> InputBuffers<'a> {
         matrices: [&Linear<'_>; M],
     ) -> Input<'i> {
         let Self { quants, scales, sums, .. } = self;
-        let acts = wanted(matrices).then(|| ActsMut::new(x.n, x.cols, quants, scales, sums));
+        let acts = wanted(matrices)
+            .then(|| QuantizedActivationsMut::new(x.n, x.cols, quants, scales, sums));
         let (mut acts, each) = (acts.flatten(), share(machine, x.n));
         let parts = x.chunks(each).zip(parts(acts.as_mut(), x.n, each));
         run(machine, [x.n, x.cols], parts, |(rows, acts)| {
@@ -103,7 +111,13 @@ impl<'a> InputBuffers<'a> {
                 acts.quantize(machine.isa, token, row.get(..x.cols).unwrap_or_default());
             }
         });
-        Input { n: x.n, cols: x.cols, x: x.data, stride: x.stride, acts: acts.map(ActsMut::done) }
+        Input {
+            n: x.n,
+            cols: x.cols,
+            x: x.data,
+            stride: x.stride,
+            acts: acts.map(QuantizedActivationsMut::freeze),
+        }
     }
 
     /// These tokens of an input, in this order, as `matrices` want them.
@@ -117,11 +131,11 @@ impl<'a> InputBuffers<'a> {
         let (n, cols) = (tokens.len(), from.cols);
         let acts = from.acts.filter(|_| wanted(matrices));
         let taken = acts.and_then(|from| {
-            let mut taken = ActsMut::new(n, cols, quants, scales, sums)?;
+            let mut taken = QuantizedActivationsMut::new(n, cols, quants, scales, sums)?;
             for (i, token) in tokens.iter().enumerate() {
                 taken.copy(i, &from, *token as usize);
             }
-            Some(taken.done())
+            Some(taken.freeze())
         });
         if matrices.iter().any(|linear| !linear.weight.kind().is_quantized()) {
             for (row, token) in normed.chunks_exact_mut(cols.max(1)).zip(tokens) {
@@ -153,11 +167,11 @@ pub(crate) fn share(machine: &Machine<'_>, n: usize) -> usize {
 
 /// `acts` in parts of `each` tokens, or as many times nothing.
 fn parts<'p>(
-    acts: Option<&'p mut ActsMut<'_>>,
+    acts: Option<&'p mut QuantizedActivationsMut<'_>>,
     n: usize,
     each: usize,
-) -> impl Iterator<Item = Option<ActsMut<'p>>> {
-    let mut rest = acts.map(ActsMut::reborrow);
+) -> impl Iterator<Item = Option<QuantizedActivationsMut<'p>>> {
+    let mut rest = acts.map(QuantizedActivationsMut::reborrow);
     (0..n.div_ceil(each.max(1))).map(move |_| {
         let (part, others) = rest.take()?.split(each);
         rest = Some(others);

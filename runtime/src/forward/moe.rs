@@ -107,7 +107,7 @@ fn products<'m>(
         let split = rest.take().and_then(|rest| rest.split_at_mut_checked(expert.n * stride));
         let Some((out, others)) = split else { break };
         let from = if input.n == 1 { 0 } else { row };
-        let input = input.of(from..from + expert.n);
+        let input = input.select(from..from + expert.n);
         // There is room: no more experts are put into a group.
         drop(jobs.push(Job { input, task: task(expert), out, stride }));
         (rest, row) = (Some(others), row + expert.n);

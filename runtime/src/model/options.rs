@@ -6,7 +6,7 @@ use core::fmt;
 use crate::cache::{Ring, Rings};
 use crate::format::Positions;
 use crate::format::kv::KvType;
-use crate::kernels::MOST_HEAD_DIM;
+use crate::kernels::MAX_HEAD_DIM;
 
 /// The shape of a session: with the model it decides how many bytes it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +93,8 @@ impl Options {
 
     /// Whether the options make sense for `model`.
     pub(crate) fn check(&self, model: &Model<'_>) -> Result<(), OptionsError> {
-        if model.config().head_dim > MOST_HEAD_DIM {
-            return Err(OptionsError::HeadTooLong { most: MOST_HEAD_DIM });
+        if model.config().head_dim > MAX_HEAD_DIM {
+            return Err(OptionsError::HeadTooLong { most: MAX_HEAD_DIM });
         }
         if self.context < 2 {
             return Err(OptionsError::ContextTooShort);

@@ -2,7 +2,7 @@
 
 use crate::base::arena::Source;
 use crate::format::kv::{HEAD_ALIGN, KvType};
-use crate::kernels::{Partial, Queries, QueriesMut};
+use crate::kernels::{Queries, QueriesMut, SoftmaxState};
 
 /// Dimensions that decide how large the buffers are.
 #[derive(Clone, Copy, Debug)]
@@ -287,7 +287,7 @@ impl<'a> SoftmaxStates<'a> {
     }
 
     /// All items as the kernels take them, as they were left.
-    pub(super) fn kernel(&mut self, shape: &AttentionShape) -> Option<Partial<'_>> {
-        Partial::resume(shape.head_dim, self.max.len(), self.max, self.sum, self.acc)
+    pub(super) fn kernel(&mut self, shape: &AttentionShape) -> Option<SoftmaxState<'_>> {
+        SoftmaxState::resume(shape.head_dim, self.max.len(), self.max, self.sum, self.acc)
     }
 }

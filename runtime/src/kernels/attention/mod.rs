@@ -11,49 +11,41 @@
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
-mod bend;
-mod cached;
-mod kinds;
-mod partial;
+mod floats;
+mod int8;
+mod kv;
+mod modifier;
 mod queries;
-mod scores;
 mod softmax;
+mod state;
 mod tile;
-mod values;
 
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::isa::{Isa, Op};
-use super::simd::Simd;
 use crate::format::kv::{KvType, TILE_KEYS};
 use crate::format::layout::BLOCK_COLS;
+use crate::kernels::isa::Isa;
+use crate::kernels::simd::{Op, Simd};
 
-use cached::padded;
-use kinds::{Cache, F16, F32, Int8};
+use floats::{F16, F32};
+use int8::Int8Cache;
+use kv::padded;
 use softmax::softmax;
-use tile::{Rows, Scores, Seen, Tile};
+use tile::{FLOAT_QUERIES, INT8_QUERIES, MAX_QUERIES};
+use tile::{QueryPointers, Scores, Tile, TileKernel, VisibleKeys};
 
-pub use bend::{Bend, Slopes};
-pub(crate) use cached::MOST_HEAD_DIM;
-pub use cached::{Kv, KvMut};
-pub use partial::{Partial, finish, merge};
+pub(crate) use kv::MAX_HEAD_DIM;
+pub use kv::{Kv, KvMut};
+pub use modifier::{AlibiSlopes, ScoreModifier};
 pub use queries::{Queries, QueriesMut};
-
-/// Queries that take a step of the softmax together, and share every load of a float: their sums for
-/// 16 dimensions are as many registers as keep the multipliers of all of these CPUs busy, and leave
-/// room for what is multiplied.
-const TOGETHER: usize = 6;
-/// The same where one register holds 16 lanes.
-const MOST_TOGETHER: usize = 12;
-/// Queries that share every load of a key or of bytes, whose products want more registers.
-const TOGETHER_FOR_PRODUCTS: usize = 3;
+pub use state::{SoftmaxState, finish, merge};
 
 /// Goes through the tiles of a run, ascending, for all queries.
 ///
 /// `visible(i)` gives the keys of the run, counted from its first slot, that query `i`
-/// sees. A segment of 512 keys that wraps in the ring is two runs in two calls; a new
-/// segment begins with a new [`Partial`]. `bend` is what the model does to scores.
+/// sees. A KV split of 512 keys that wraps in the ring is two runs in two calls; a new split
+/// begins with a new [`SoftmaxState`]. `modifier` is what the model does to scores.
 ///
 /// # Panics
 /// If the shapes do not agree. (What a range has behind the run is no key.)
@@ -62,21 +54,21 @@ pub fn attend(
     queries: &Queries<'_>,
     kv: &Kv<'_>,
     visible: impl Fn(usize) -> Range<usize>,
-    bend: Option<Bend<'_>>,
-    partial: &mut Partial<'_>,
+    modifier: Option<ScoreModifier<'_>>,
+    state: &mut SoftmaxState<'_>,
 ) {
-    check(queries, kv, partial);
+    check(queries, kv, state);
     match kv.kind {
-        KvType::Int8 => isa.run(Attend::<Int8>::new(queries, kv, &visible, bend, partial)),
-        KvType::F16 => isa.run(Attend::<F16>::new(queries, kv, &visible, bend, partial)),
-        KvType::F32 => isa.run(Attend::<F32>::new(queries, kv, &visible, bend, partial)),
+        KvType::Int8 => isa.run(Attend::<Int8Cache>::new(queries, kv, &visible, modifier, state)),
+        KvType::F16 => isa.run(Attend::<F16>::new(queries, kv, &visible, modifier, state)),
+        KvType::F32 => isa.run(Attend::<F32>::new(queries, kv, &visible, modifier, state)),
     }
 }
 
-/// Everything that the kernels rely on.
-fn check(queries: &Queries<'_>, kv: &Kv<'_>, partial: &Partial<'_>) {
+/// Checks everything that the kernels rely on.
+fn check(queries: &Queries<'_>, kv: &Kv<'_>, state: &SoftmaxState<'_>) {
     assert!(queries.kind == kv.kind && queries.head_dim == kv.head_dim);
-    assert!(partial.head_dim == kv.head_dim && partial.max.len() >= queries.n);
+    assert!(state.head_dim == kv.head_dim && state.max.len() >= queries.n);
     let row = (padded(kv.head_dim) * kv.kind.bytes()).max(1);
     let slots = kv.keys.len() / row;
     assert!(kv.keys.len().is_multiple_of(TILE_KEYS * row) && kv.values.len() == kv.keys.len());
@@ -84,24 +76,25 @@ fn check(queries: &Queries<'_>, kv: &Kv<'_>, partial: &Partial<'_>) {
     assert!(kv.value_scales.len() == slots * kv.kind.value_scales());
 }
 
+/// One run for queries of one kv head, over a cache of type `C`.
 struct Attend<'a, 'p, C> {
     queries: &'a Queries<'a>,
     kv: &'a Kv<'a>,
     visible: &'a dyn Fn(usize) -> Range<usize>,
-    bend: Option<Bend<'a>>,
-    partial: &'a mut Partial<'p>,
+    modifier: Option<ScoreModifier<'a>>,
+    state: &'a mut SoftmaxState<'p>,
     cache: PhantomData<C>,
 }
 
-impl<'a, 'p, C: Cache> Attend<'a, 'p, C> {
+impl<'a, 'p, C: TileKernel> Attend<'a, 'p, C> {
     fn new(
         queries: &'a Queries<'a>,
         kv: &'a Kv<'a>,
         visible: &'a dyn Fn(usize) -> Range<usize>,
-        bend: Option<Bend<'a>>,
-        partial: &'a mut Partial<'p>,
+        modifier: Option<ScoreModifier<'a>>,
+        state: &'a mut SoftmaxState<'p>,
     ) -> Self {
-        Self { queries, kv, visible, bend, partial, cache: PhantomData }
+        Self { queries, kv, visible, modifier, state, cache: PhantomData }
     }
 
     fn tile(&self, tile: usize) -> Tile {
@@ -115,9 +108,9 @@ impl<'a, 'p, C: Cache> Attend<'a, 'p, C> {
         }
     }
 
-    fn rows(&self, query: usize) -> Rows {
+    fn queries_from(&self, query: usize) -> QueryPointers {
         let dims = padded(self.kv.head_dim);
-        Rows {
+        QueryPointers {
             dims,
             x: self.queries.x.as_ptr().wrapping_add(query * dims),
             q: self.queries.q.as_ptr().wrapping_add(query * dims),
@@ -139,16 +132,16 @@ impl<'a, 'p, C: Cache> Attend<'a, 'p, C> {
         ranges.reduce(|a, b| a.start.max(b.start)..a.end.min(b.end)).unwrap_or(0..0)
     }
 
-    /// What a query sees of a tile, and how many from it on see the same.
+    /// The keys of a tile that a query sees, and the number of queries from it on that see the same.
     fn same(&self, query: usize, tile: usize) -> (Range<usize>, usize) {
         let seen = self.seen(query, tile);
-        let others = (query + 1..self.queries.n).take(MOST_TOGETHER - 1);
+        let others = (query + 1..self.queries.n).take(MAX_QUERIES - 1);
         let same = others.take_while(|&other| self.seen(other, tile) == seen).count();
         (seen, 1 + same)
     }
 }
 
-impl<C: Cache> Op for Attend<'_, '_, C> {
+impl<C: TileKernel> Op for Attend<'_, '_, C> {
     type Out = ();
 
     #[inline(always)]
@@ -156,8 +149,8 @@ impl<C: Cache> Op for Attend<'_, '_, C> {
         let tile = TILE_KEYS * padded(self.kv.head_dim) * C::KIND.bytes();
         let tiles = self.kv.keys.len() / tile.max(1);
         let by_all = self.seen_by_all();
-        let most = most_together::<S, C>();
-        let mut scores = [[0.0; TILE_KEYS]; MOST_TOGETHER];
+        let max = max_queries::<S, C>();
+        let mut scores = [[0.0; TILE_KEYS]; MAX_QUERIES];
         for tile in 0..tiles {
             let whole = by_all.start <= tile * TILE_KEYS && (tile + 1) * TILE_KEYS <= by_all.end;
             let mut query = 0;
@@ -168,26 +161,13 @@ impl<C: Cache> Op for Attend<'_, '_, C> {
                     self.same(query, tile)
                 };
                 let together = match same {
-                    MOST_TOGETHER.. if most == MOST_TOGETHER => MOST_TOGETHER,
-                    TOGETHER.. if most >= TOGETHER => TOGETHER,
-                    TOGETHER_FOR_PRODUCTS.. => TOGETHER_FOR_PRODUCTS,
+                    MAX_QUERIES.. if max == MAX_QUERIES => MAX_QUERIES,
+                    FLOAT_QUERIES.. if max >= FLOAT_QUERIES => FLOAT_QUERIES,
+                    INT8_QUERIES.. => INT8_QUERIES,
                     few => few,
                 };
                 if !seen.is_empty() {
-                    let (all, scores) = (&mut self, &mut scores);
-                    match together {
-                        1 => step::<S, C, 1>(s, all, tile, query, &seen, scores),
-                        2 => step::<S, C, 2>(s, all, tile, query, &seen, scores),
-                        MOST_TOGETHER if most == MOST_TOGETHER => {
-                            step::<S, C, MOST_TOGETHER>(s, all, tile, query, &seen, scores);
-                        }
-                        TOGETHER if most >= TOGETHER => {
-                            step::<S, C, TOGETHER>(s, all, tile, query, &seen, scores);
-                        }
-                        _ => {
-                            step::<S, C, TOGETHER_FOR_PRODUCTS>(s, all, tile, query, &seen, scores);
-                        }
-                    }
+                    steps::<S, C>(s, &mut self, tile, query, together, &seen, &mut scores);
                 }
                 query += together;
             }
@@ -195,67 +175,93 @@ impl<C: Cache> Op for Attend<'_, '_, C> {
     }
 }
 
-/// Queries that take a step together where as many see the same: what the compiler knows, so that
-/// only steps that are taken are compiled.
+/// Picks the step for so many queries.
 #[inline(always)]
-fn most_together<S: Simd, C: Cache>() -> usize {
-    match (S::PARTS, C::KIND) {
-        (1, _) => MOST_TOGETHER,
-        // Four registers for 16 lanes are steps enough side by side.
-        (4, KvType::Int8) => TOGETHER_FOR_PRODUCTS,
-        _ => TOGETHER,
+fn steps<S: Simd, C: TileKernel>(
+    s: S,
+    all: &mut Attend<'_, '_, C>,
+    tile: usize,
+    query: usize,
+    together: usize,
+    seen: &Range<usize>,
+    scores: &mut Scores<MAX_QUERIES>,
+) {
+    let max = max_queries::<S, C>();
+    match together {
+        1 => step::<S, C, 1>(s, all, tile, query, seen, scores),
+        2 => step::<S, C, 2>(s, all, tile, query, seen, scores),
+        MAX_QUERIES if max == MAX_QUERIES => {
+            step::<S, C, MAX_QUERIES>(s, all, tile, query, seen, scores);
+        }
+        FLOAT_QUERIES if max >= FLOAT_QUERIES => {
+            step::<S, C, FLOAT_QUERIES>(s, all, tile, query, seen, scores);
+        }
+        _ => step::<S, C, INT8_QUERIES>(s, all, tile, query, seen, scores),
     }
 }
 
-/// One tile for `Q` queries that see the same keys of it.
+/// Queries that take a step together where as many see the same. The compiler knows it, so that
+/// only steps that are taken are compiled.
 #[inline(always)]
-fn step<S: Simd, C: Cache, const Q: usize>(
+fn max_queries<S: Simd, C: TileKernel>() -> usize {
+    match (S::PARTS, C::KIND) {
+        (1, _) => MAX_QUERIES,
+        // Four registers for 16 lanes are steps enough side by side.
+        (4, KvType::Int8) => INT8_QUERIES,
+        _ => FLOAT_QUERIES,
+    }
+}
+
+/// Takes `Q` queries that see the same keys of a tile through it.
+#[inline(always)]
+fn step<S: Simd, C: TileKernel, const Q: usize>(
     s: S,
     all: &mut Attend<'_, '_, C>,
     tile: usize,
     query: usize,
     seen: &Range<usize>,
-    scores: &mut Scores<MOST_TOGETHER>,
+    scores: &mut Scores<MAX_QUERIES>,
 ) {
-    let (number, tile, rows, seen) = (tile, all.tile(tile), all.rows(query), Seen::new(seen));
+    let (number, tile, queries, seen) =
+        (tile, all.tile(tile), all.queries_from(query), VisibleKeys::new(seen));
     let Some(scores) = scores.first_chunk_mut::<Q>() else { return };
     // SAFETY: `check` saw the shapes, and `tile` and the queries are of them.
     unsafe {
         match Q {
-            MOST_TOGETHER => some_scores::<S, C, Q, TOGETHER>(s, tile, rows, seen, scores),
-            TOGETHER if S::PARTS > 1 => {
-                some_scores::<S, C, Q, TOGETHER_FOR_PRODUCTS>(s, tile, rows, seen, scores);
+            MAX_QUERIES => some_scores::<S, C, Q, FLOAT_QUERIES>(s, tile, queries, seen, scores),
+            FLOAT_QUERIES if S::PARTS > 1 => {
+                some_scores::<S, C, Q, INT8_QUERIES>(s, tile, queries, seen, scores);
             }
-            _ => C::scores(s, tile, rows, seen, scores),
+            _ => C::scores(s, tile, queries, seen, scores),
         }
     }
-    if let Some(bend) = all.bend {
-        bend.bend(s, number, query, scores);
+    if let Some(modifier) = all.modifier {
+        modifier.apply(s, number, query, scores);
     }
     let own = query..query + Q;
-    let (max, sum) = (&mut all.partial.max[own.clone()], &mut all.partial.sum[own]);
+    let (max, sum) = (&mut all.state.max[own.clone()], &mut all.state.sum[own]);
     let (Ok(max), Ok(sum)) = (max.try_into(), sum.try_into()) else { return };
     let rescale = softmax::<S, Q>(s, scores, seen, max, sum);
     let Some(rescale) = rescale.first_chunk::<Q>() else { return };
-    let acc = &mut all.partial.acc[query * rows.dims..(query + Q) * rows.dims];
+    let acc = &mut all.state.acc[query * queries.dims..(query + Q) * queries.dims];
     // SAFETY: the tile has 32 values of `dims`; `acc` has `Q` of them.
     unsafe { C::weigh(s, tile, seen, scores, rescale, acc) };
 }
 
-/// Scores of `SOME` queries at a time.
+/// Computes the scores of `SOME` queries at a time.
 ///
 /// # Safety
-/// As [`Cache::scores`] asks.
+/// As [`TileKernel::scores`] asks.
 #[inline(always)]
-unsafe fn some_scores<S: Simd, C: Cache, const Q: usize, const SOME: usize>(
+unsafe fn some_scores<S: Simd, C: TileKernel, const Q: usize, const SOME: usize>(
     s: S,
     tile: Tile,
-    rows: Rows,
-    seen: Seen,
+    queries: QueryPointers,
+    seen: VisibleKeys,
     scores: &mut Scores<Q>,
 ) {
     for (i, scores) in scores.as_chunks_mut::<SOME>().0.iter_mut().enumerate() {
         // SAFETY: as the caller promises.
-        unsafe { C::scores(s, tile, rows.from(i * SOME), seen, scores) };
+        unsafe { C::scores(s, tile, queries.from(i * SOME), seen, scores) };
     }
 }

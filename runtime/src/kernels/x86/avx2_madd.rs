@@ -11,9 +11,9 @@
 use core::arch::asm;
 use core::arch::x86_64::*;
 
-use super::avx2::{Avx2, Both, Dot, has};
-use super::isa::Op;
+use super::avx2::{Avx2, Avx2Dot, ByteGroups, Rows16, has};
 use crate::format::layout::GROUPS;
+use crate::kernels::simd::Op;
 
 /// Proof of AVX2: made by [`enter`] alone.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ pub(crate) struct Madd(());
 
 /// Runs an operation with these registers.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn enter<O: Op>(op: O) -> O::Out {
+pub(crate) fn enter<O: Op>(op: O) -> O::Out {
     // SAFETY: this function has the features.
     op.run(unsafe { Avx2::new(Madd(())) })
 }
@@ -58,7 +58,11 @@ macro_rules! add_products {
 /// Adds the products of unsigned bytes with group `G` of signed bytes, in 16 bits.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_bytes<const G: usize>(z: Both, unsigned: Both, signed: &[i32; GROUPS]) -> Both {
+fn add_products_bytes<const G: usize>(
+    z: Rows16,
+    unsigned: Rows16,
+    signed: &[i32; GROUPS],
+) -> Rows16 {
     const { assert!(G < GROUPS) };
     // SAFETY: instructions of AVX2, which this function has; they read element `G`.
     unsafe { add_products!("vpmaddubsw", "vpaddw", 4 * G, z, unsigned, signed.as_ptr()) }
@@ -67,9 +71,9 @@ fn add_bytes<const G: usize>(z: Both, unsigned: Both, signed: &[i32; GROUPS]) ->
 /// Adds the products of signed words with pair `G` of signed words, in 32 bits.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_words<const G: usize>(z: Both, w: Both, a: &[i32; GROUPS]) -> Both {
+fn add_products_words<const G: usize>(z: Rows16, w: Rows16, a: &[i32; GROUPS]) -> Rows16 {
     const { assert!(G < GROUPS) };
-    // SAFETY: as in `add_bytes`.
+    // SAFETY: as in `add_products_bytes`.
     unsafe { add_products!("vpmaddwd", "vpaddd", 4 * G, z, w, a.as_ptr()) }
 }
 
@@ -77,7 +81,11 @@ fn add_words<const G: usize>(z: Both, w: Both, a: &[i32; GROUPS]) -> Both {
 /// bits, and are put into 32 at once.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_weighed<const G: usize>(z: Both, signed: Both, unsigned: &[i32; GROUPS]) -> Both {
+fn add_products_uint7<const G: usize>(
+    z: Rows16,
+    signed: Rows16,
+    unsigned: &[i32; GROUPS],
+) -> Rows16 {
     const { assert!(G < GROUPS) };
     let [mut low, mut high] = z;
     // SAFETY: instructions of AVX2, which this function has; they read element `G`.
@@ -114,43 +122,35 @@ fn widen(bytes: __m256i) -> (__m256i, __m256i) {
     (even, _mm256_srai_epi16::<8>(bytes))
 }
 
-/// Activations by groups of 4, to be broadcast from memory, and what the dot products with
-/// nibbles start with.
-#[derive(Clone, Copy)]
-pub(crate) struct Bytes {
-    groups: [i32; GROUPS],
-    start: i32,
-}
-
 /// Activations widened, by groups.
 #[derive(Clone, Copy)]
-pub(crate) struct Words {
+pub(crate) struct WordGroups {
     even: [i32; GROUPS],
     odd: [i32; GROUPS],
 }
 
-impl Dot for Madd {
-    const I8_OFFSET: i32 = 0;
-    type W8 = (__m256i, __m256i);
-    type A4 = Bytes;
-    type A8 = Words;
+impl Avx2Dot for Madd {
+    const INT8_OFFSET: i32 = 0;
+    type WeightsInt8 = (__m256i, __m256i);
+    type ActivationsInt4 = ByteGroups;
+    type ActivationsInt8 = WordGroups;
 
     #[inline(always)]
-    fn ready_i8(self, w: __m256i) -> (__m256i, __m256i) {
+    fn prepare_int8(self, w: __m256i) -> (__m256i, __m256i) {
         has!(widen(w))
     }
     #[inline(always)]
-    unsafe fn acts4(self, from: *const i8, less: i32) -> Bytes {
+    unsafe fn load_activations_int4(self, from: *const i8, correction: i32) -> ByteGroups {
         // The upper word starts at 0: either then holds its half of the dot product, and the
         // lower one minus what was to be taken off. Both stay within 16 bits: a half of the
         // products less its own 8 · sum is at most 7 or 8 · 127 · 16 = 16,256, and the other
         // half's 8 · sum as much again.
         // SAFETY: the caller vouches for 32 elements.
-        Bytes { groups: unsafe { from.cast::<[i32; 8]>().read_unaligned() }, start: -less & 0xffff }
+        unsafe { ByteGroups::load(from, -correction & 0xffff) }
     }
     #[inline(always)]
-    unsafe fn acts8(self, from: *const i8, _nothing: i32) -> Words {
-        let mut words = Words { even: [0; GROUPS], odd: [0; GROUPS] };
+    unsafe fn load_activations_int8(self, from: *const i8, _nothing: i32) -> WordGroups {
+        let mut words = WordGroups { even: [0; GROUPS], odd: [0; GROUPS] };
         has!({
             let (even, odd) = widen(_mm256_loadu_si256(from.cast()));
             _mm256_storeu_si256(words.even.as_mut_ptr().cast(), even);
@@ -159,30 +159,35 @@ impl Dot for Madd {
         words
     }
     #[inline(always)]
-    fn start4(self, a: &Bytes) -> __m256i {
+    fn start_int4(self, a: &ByteGroups) -> __m256i {
         has!(_mm256_set1_epi32(a.start))
     }
     #[inline(always)]
-    fn start8(self, _a: &Words) -> __m256i {
+    fn start_int8(self, _a: &WordGroups) -> __m256i {
         has!(_mm256_setzero_si256())
     }
     #[inline(always)]
-    fn dot_u4<const G: usize>(self, z: Both, w: Both, a: &Bytes) -> Both {
-        has!(add_bytes::<G>(z, w, &a.groups))
+    fn add_int4<const G: usize>(self, z: Rows16, w: Rows16, a: &ByteGroups) -> Rows16 {
+        has!(add_products_bytes::<G>(z, w, &a.groups))
     }
     #[inline(always)]
-    fn dot_i8<const G: usize>(self, z: Both, w: [(__m256i, __m256i); 2], a: &Words) -> Both {
+    fn add_int8<const G: usize>(
+        self,
+        z: Rows16,
+        w: [(__m256i, __m256i); 2],
+        a: &WordGroups,
+    ) -> Rows16 {
         has!({
-            let z = add_words::<G>(z, [w[0].0, w[1].0], &a.even);
-            add_words::<G>(z, [w[0].1, w[1].1], &a.odd)
+            let z = add_products_words::<G>(z, [w[0].0, w[1].0], &a.even);
+            add_products_words::<G>(z, [w[0].1, w[1].1], &a.odd)
         })
     }
     #[inline(always)]
-    fn sum4(self, z: __m256i) -> __m256i {
+    fn finish_int4(self, z: __m256i) -> __m256i {
         has!(_mm256_madd_epi16(z, _mm256_set1_epi16(1)))
     }
     #[inline(always)]
-    fn dot_u7<const G: usize>(self, z: Both, w: Both, a: &[i32; GROUPS]) -> Both {
-        has!(add_weighed::<G>(z, w, a))
+    fn add_uint7<const G: usize>(self, z: Rows16, w: Rows16, a: &[i32; GROUPS]) -> Rows16 {
+        has!(add_products_uint7::<G>(z, w, a))
     }
 }

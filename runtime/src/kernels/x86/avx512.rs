@@ -10,68 +10,77 @@ use core::arch::asm;
 use core::arch::x86_64::*;
 use core::marker::PhantomData;
 
-use super::amx::Tiles;
-use super::avx_vnni::Acts;
-use super::avx2::has;
-use super::dots::{Steps, dots};
-use super::isa::Op;
-use super::quants::{Int4, Int8};
-use super::several::{Each, Several};
-use super::simd::{MOST_PARTS, Simd};
+use super::avx2::{ByteGroups, has};
 use crate::format::layout::{GROUPS, TILE_ROWS};
+use crate::kernels::block::PerToken;
+use crate::kernels::simd::{Dots, IntWeights, MAX_PARTS, Op, PrefillKernel, Simd};
 
 /// Proof of AVX-512 F, BW, VL and VNNI, and of what `G` adds: made by
-/// [`enter`] and [`enter_amx`] alone.
+/// [`enter`] and `amx::enter` alone.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512<G>(PhantomData<G>);
 
-/// What one generation of CPUs has besides; a value of the type is proof of it.
-pub(crate) trait Generation: Copy {
-    /// As [`Simd::Several`]
-    type Several: Several<Avx512<Self>>;
+impl<G: Avx512Generation> Avx512<G> {
+    /// Makes the proof.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512 F, BW, VL and VNNI, and what `G` adds.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(PhantomData)
+    }
+
+    /// Dot products before any line: minus what is taken off.
+    #[inline(always)]
+    fn start<const T: usize>(self, a: [&ByteGroups; T]) -> Dots<Self, T> {
+        let mut z = [[self.splat_i(a[0].start); MAX_PARTS]; T];
+        for t in 1..T {
+            z[t] = [self.splat_i(a[t].start); MAX_PARTS];
+        }
+        z
+    }
+
+    /// Adds the products of unsigned bytes with a group of signed bytes.
+    #[inline(always)]
+    fn add_group(self, z: __m512i, unsigned: __m512i, signed: i32) -> __m512i {
+        has!(_mm512_dpbusd_epi32(z, unsigned, _mm512_set1_epi32(signed)))
+    }
+}
+
+/// A generation of CPUs by what it has besides; a value of the type is proof of it.
+pub(crate) trait Avx512Generation: Copy {
+    /// The prefill kernel: see [`Simd::Prefill`].
+    type Prefill<Q: IntWeights>: PrefillKernel<Avx512<Self>>;
 }
 
 /// Vectors alone.
 #[derive(Clone, Copy)]
 pub(crate) struct Vectors;
 
-impl Generation for Vectors {
-    type Several = Each;
-}
-
-impl Generation for Tiles {
-    type Several = Self;
+impl Avx512Generation for Vectors {
+    type Prefill<Q: IntWeights> = PerToken<Q>;
 }
 
 /// Runs an operation with these registers.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn enter<O: Op>(op: O) -> O::Out {
+pub(crate) fn enter<O: Op>(op: O) -> O::Out {
     op.run(Avx512::<Vectors>(PhantomData))
 }
 
-/// The same with AMX.
-///
-/// # Safety
-/// The CPU has AMX for int8, and the system lets this process use it.
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
-pub(super) unsafe fn enter_amx<O: Op>(op: O) -> O::Out {
-    op.run(Avx512::<Tiles>(PhantomData))
-}
-
 // SAFETY: `Avx512` exists only inside the functions above, which only run where the features are.
-unsafe impl<G: Generation> Simd for Avx512<G> {
+unsafe impl<G: Avx512Generation> Simd for Avx512<G> {
     const LANES: usize = 16;
-    const I8_OFFSET: i32 = 128;
-    const MATMUL_TOKENS: usize = 8;
-    type Several = G::Several;
+    const INT8_OFFSET: i32 = 128;
+    const PREFILL_TOKENS: usize = 8;
+    type Prefill<Q: IntWeights> = G::Prefill<Q>;
 
     type F = __m512;
     type I = __m512i;
-    type W = __m512i;
-    type W8 = __m512i;
-    type A4 = Acts;
-    type A8 = Acts;
-    type A7 = [i32; GROUPS];
+    type Weights = __m512i;
+    type WeightsInt8 = __m512i;
+    type ActivationsInt4 = ByteGroups;
+    type ActivationsInt8 = ByteGroups;
+    type ActivationsUint7 = [i32; GROUPS];
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m512 {
@@ -202,12 +211,12 @@ unsafe impl<G: Generation> Simd for Avx512<G> {
         has!(_mm512_reduce_add_epi32(v))
     }
     #[inline(always)]
-    unsafe fn store_i8(self, to: *mut i8, [v, ..]: [__m512i; MOST_PARTS]) {
+    unsafe fn store_i8(self, to: *mut i8, [v, ..]: [__m512i; MAX_PARTS]) {
         has!(_mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(v)))
     }
 
     #[inline(always)]
-    unsafe fn load_w(self, from: *const u8) -> __m512i {
+    unsafe fn load_weights(self, from: *const u8) -> __m512i {
         has!(_mm512_loadu_si512(from.cast()))
     }
     #[inline(always)]
@@ -218,39 +227,54 @@ unsafe impl<G: Generation> Simd for Avx512<G> {
         })
     }
     #[inline(always)]
-    fn ready_i8(self, w: __m512i) -> __m512i {
+    fn prepare_int8(self, w: __m512i) -> __m512i {
         has!(_mm512_xor_si512(w, _mm512_set1_epi8(-128)))
     }
     #[inline(always)]
-    unsafe fn acts4(self, from: *const i8, less: i32) -> Acts {
+    unsafe fn load_activations_int4(self, from: *const i8, correction: i32) -> ByteGroups {
         // SAFETY: the caller vouches for 32 elements.
-        unsafe { Acts::new(from, less) }
+        unsafe { ByteGroups::load(from, -correction) }
     }
     #[inline(always)]
-    unsafe fn acts8(self, from: *const i8, less: i32) -> Acts {
+    unsafe fn load_activations_int8(self, from: *const i8, correction: i32) -> ByteGroups {
         // SAFETY: the caller vouches for 32 elements.
-        unsafe { Acts::new(from, less) }
+        unsafe { ByteGroups::load(from, -correction) }
     }
     #[inline(always)]
-    fn dots4<const T: usize>(
+    fn dot_int4<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> (__m512i, __m512i),
-        a: [&Acts; T],
+        a: [&ByteGroups; T],
         first: usize,
-    ) -> [[__m512i; MOST_PARTS]; T] {
-        dots::<Self, Int4, T>(self, w, a, first)
+    ) -> Dots<Self, T> {
+        let mut z = self.start(a);
+        for line in 0..GROUPS / 2 {
+            let (low, high) = w(line, first);
+            for t in 0..T {
+                z[t][0] = self.add_group(z[t][0], low, a[t].groups[line]);
+                z[t][0] = self.add_group(z[t][0], high, a[t].groups[line + GROUPS / 2]);
+            }
+        }
+        z
     }
     #[inline(always)]
-    fn dots8<const T: usize>(
+    fn dot_int8<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> __m512i,
-        a: [&Acts; T],
+        a: [&ByteGroups; T],
         first: usize,
-    ) -> [[__m512i; MOST_PARTS]; T] {
-        dots::<Self, Int8, T>(self, w, a, first)
+    ) -> Dots<Self, T> {
+        let mut z = self.start(a);
+        for line in 0..GROUPS {
+            let w = w(line, first);
+            for t in 0..T {
+                z[t][0] = self.add_group(z[t][0], w, a[t].groups[line]);
+            }
+        }
+        z
     }
     #[inline(always)]
-    fn acts7(self, q: [[__m512i; MOST_PARTS]; 2]) -> [i32; GROUPS] {
+    fn pack_activations_uint7(self, q: [[__m512i; MAX_PARTS]; 2]) -> [i32; GROUPS] {
         let mut groups = [0; GROUPS];
         has!({
             // Packed by quarters: a group of each register, four times.
@@ -263,49 +287,19 @@ unsafe impl<G: Generation> Simd for Avx512<G> {
         groups
     }
     #[inline(always)]
-    fn dots7<const T: usize>(
+    fn dot_uint7<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> __m512i,
         a: [&[i32; GROUPS]; T],
         first: usize,
-    ) -> [[__m512i; MOST_PARTS]; T] {
-        let mut z = [[self.splat_i(0); MOST_PARTS]; T];
+    ) -> Dots<Self, T> {
+        let mut z = [[self.splat_i(0); MAX_PARTS]; T];
         for line in 0..GROUPS {
             let w = w(line, first);
             for t in 0..T {
-                z[t][0] = has!(add_weighed(z[t][0], w, &a[t][line]));
+                z[t][0] = has!(add_group_uint7(z[t][0], w, &a[t][line]));
             }
         }
-        z
-    }
-}
-
-impl<G: Generation> Steps for Avx512<G> {
-    type Z4 = __m512i;
-    type Z8 = __m512i;
-
-    #[inline(always)]
-    fn start4(self, a: &Acts) -> __m512i {
-        self.splat_i(a.start)
-    }
-    #[inline(always)]
-    fn start8(self, a: &Acts) -> __m512i {
-        self.splat_i(a.start)
-    }
-    #[inline(always)]
-    fn dot_u4(self, z: __m512i, w: __m512i, a: &Acts, g: usize) -> __m512i {
-        has!(_mm512_dpbusd_epi32(z, w, _mm512_set1_epi32(a.groups[g])))
-    }
-    #[inline(always)]
-    fn dot_i8(self, z: __m512i, w: __m512i, a: &Acts, g: usize) -> __m512i {
-        self.dot_u4(z, w, a, g)
-    }
-    #[inline(always)]
-    fn sum4(self, z: __m512i) -> __m512i {
-        z
-    }
-    #[inline(always)]
-    fn sum8(self, z: __m512i) -> __m512i {
         z
     }
 }
@@ -316,7 +310,7 @@ impl<G: Generation> Steps for Avx512<G> {
 /// memory, from where they are read in sixteen times their size.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn add_weighed(z: __m512i, signed: __m512i, unsigned: &i32) -> __m512i {
+fn add_group_uint7(z: __m512i, signed: __m512i, unsigned: &i32) -> __m512i {
     let mut sum = z;
     // Named, because a register of `_` has no width.
     let _broadcast: __m512i;
@@ -338,7 +332,7 @@ fn add_weighed(z: __m512i, signed: __m512i, unsigned: &i32) -> __m512i {
 /// Combines the lanes of each as [`Simd::sum_lanes`] does, those 8 apart, then 4, 2 and 1, of two at
 /// a time: each keeps half as many lanes of what both become.
 #[inline(always)]
-fn lanes_each<G: Generation, const MAX: bool, const N: usize>(
+fn lanes_each<G: Avx512Generation, const MAX: bool, const N: usize>(
     s: Avx512<G>,
     each: &[__m512; N],
 ) -> [f32; TILE_ROWS] {
@@ -370,7 +364,7 @@ fn lanes_each<G: Generation, const MAX: bool, const N: usize>(
 
 /// The larger of two, or their sum.
 #[inline(always)]
-fn both<G: Generation, const MAX: bool>(s: Avx512<G>, a: __m512, b: __m512) -> __m512 {
+fn both<G: Avx512Generation, const MAX: bool>(s: Avx512<G>, a: __m512, b: __m512) -> __m512 {
     if MAX { s.max(a, b) } else { s.add(a, b) }
 }
 

@@ -1,15 +1,16 @@
-//! What a softmax over part of the keys leaves, and how parts become one.
+//! The online-softmax state of queries over part of the keys (a KV split), and the merging of
+//! splits (arXiv 1805.02867; split as in Flash-Decoding).
 #![allow(unsafe_code, clippy::indexing_slicing)]
 
-use super::cached::padded;
+use super::kv::padded;
 use crate::format::layout::TILE_ROWS;
-use crate::kernels::isa::{Isa, Op};
-use crate::kernels::simd::Simd;
-use crate::kernels::vector::{WIDE, exp, load_wide, store_wide};
+use crate::kernels::elementwise::vector::{WIDE, exp, load_wide, store_wide};
+use crate::kernels::isa::Isa;
+use crate::kernels::simd::{Op, Simd};
 
-/// The running softmax of several queries over the tiles they have met so far.
+/// The online softmax of several queries over the tiles they have met so far.
 #[derive(Debug)]
-pub struct Partial<'a> {
+pub struct SoftmaxState<'a> {
     pub(super) head_dim: usize,
     /// `(n)`: the largest score
     pub(super) max: &'a mut [f32],
@@ -19,8 +20,8 @@ pub struct Partial<'a> {
     pub(super) acc: &'a mut [f32],
 }
 
-impl<'a> Partial<'a> {
-    /// Of `n` queries that have seen nothing, in buffers of at least `(n)`, `(n)` and
+impl<'a> SoftmaxState<'a> {
+    /// The state of `n` queries that have seen nothing, in buffers of at least `(n)`, `(n)` and
     /// `(n, padded dims)`; `None` if one is shorter.
     pub fn new(
         head_dim: usize,
@@ -29,12 +30,12 @@ impl<'a> Partial<'a> {
         sum: &'a mut [f32],
         acc: &'a mut [f32],
     ) -> Option<Self> {
-        let mut partial = Self::resume(head_dim, n, max, sum, acc)?;
-        partial.reset();
-        Some(partial)
+        let mut state = Self::resume(head_dim, n, max, sum, acc)?;
+        state.reset();
+        Some(state)
     }
 
-    /// As [`Partial::new`], of what the buffers were left with.
+    /// The state that such buffers were left with: see [`SoftmaxState::new`].
     pub fn resume(
         head_dim: usize,
         n: usize,
@@ -55,11 +56,13 @@ impl<'a> Partial<'a> {
     }
 }
 
+/// exp of one number.
 #[inline(always)]
 pub(super) fn exp_one<S: Simd>(s: S, v: f32) -> f32 {
     first_lane(s, exp(s, s.splat(v)))
 }
 
+/// The first lane of a register.
 #[inline(always)]
 pub(super) fn first_lane<S: Simd>(s: S, v: S::F) -> f32 {
     let mut lanes = [0.0; TILE_ROWS];
@@ -68,18 +71,18 @@ pub(super) fn first_lane<S: Simd>(s: S, v: S::F) -> f32 {
     lanes[0]
 }
 
-/// Folds a later segment into what earlier ones have given, for all queries.
+/// Folds a later KV split into what earlier ones have given, for all queries.
 ///
 /// # Panics
 /// If they differ in shape.
-pub fn merge(isa: Isa, into: &mut Partial<'_>, later: &Partial<'_>) {
+pub fn merge(isa: Isa, into: &mut SoftmaxState<'_>, later: &SoftmaxState<'_>) {
     assert!(into.head_dim == later.head_dim && into.acc.len() == later.acc.len());
     isa.run(Merge { into, later });
 }
 
 struct Merge<'a, 'p, 'q> {
-    into: &'a mut Partial<'p>,
-    later: &'a Partial<'q>,
+    into: &'a mut SoftmaxState<'p>,
+    later: &'a SoftmaxState<'q>,
 }
 
 impl Op for Merge<'_, '_, '_> {
@@ -122,13 +125,13 @@ impl Op for Merge<'_, '_, '_> {
 ///
 /// # Panics
 /// If there is no such query, or `out` has another length.
-pub fn finish(isa: Isa, partial: &Partial<'_>, i: usize, sink: Option<f32>, out: &mut [f32]) {
-    assert!(out.len() == partial.head_dim && i < partial.sum.len());
-    isa.run(Finish { partial, i, sink, out });
+pub fn finish(isa: Isa, state: &SoftmaxState<'_>, i: usize, sink: Option<f32>, out: &mut [f32]) {
+    assert!(out.len() == state.head_dim && i < state.sum.len());
+    isa.run(Finish { state, i, sink, out });
 }
 
 struct Finish<'a, 'p> {
-    partial: &'a Partial<'p>,
+    state: &'a SoftmaxState<'p>,
     i: usize,
     sink: Option<f32>,
     out: &'a mut [f32],
@@ -139,10 +142,10 @@ impl Op for Finish<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let dims = padded(self.partial.head_dim).max(1);
-        let partial = self.partial;
-        let sums = partial.max.iter().zip(partial.sum.iter());
-        let query = sums.zip(partial.acc.chunks_exact(dims)).nth(self.i);
+        let dims = padded(self.state.head_dim).max(1);
+        let state = self.state;
+        let sums = state.max.iter().zip(state.sum.iter());
+        let query = sums.zip(state.acc.chunks_exact(dims)).nth(self.i);
         let Some(((&max, &sum), acc)) = query else { return };
         // However far above the scores it is, exp ends at e⁸⁸, which as many exponentials of at
         // most 1 as there may be tokens do not bring to infinity.

@@ -1,7 +1,7 @@
 //! AVX2 registers: 16 lanes are two of eight.
 //!
 //! What the CPUs that have them differ in is the integer dot product, and only that is a
-//! parameter here ([`Dot`]): `avx2_madd.rs` is for every one of them, `avx_vnni.rs` for
+//! parameter here ([`Avx2Dot`]): `avx2_madd.rs` is for every one of them, `avx_vnni.rs` for
 //! those from 2021 on (Alder Lake, N100, Zen 5).
 #![allow(unsafe_code, clippy::indexing_slicing)]
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
@@ -9,15 +9,17 @@
 
 use core::arch::x86_64::*;
 
-use super::several::Each;
-use super::simd::{MOST_PARTS, Simd};
 use crate::format::layout::{GROUPS, TILE_ROWS};
+use crate::kernels::block::PerToken;
+use crate::kernels::simd::{Dots, IntWeights, MAX_PARTS, Simd};
 
 /// Proof of AVX2, FMA and F16C, and of the instructions of `D`.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2<D>(D);
 
-impl<D: Dot> Avx2<D> {
+impl<D: Avx2Dot> Avx2<D> {
+    /// Makes the proof.
+    ///
     /// # Safety
     /// The CPU has AVX2, FMA and F16C.
     #[inline(always)]
@@ -26,31 +28,67 @@ impl<D: Dot> Avx2<D> {
     }
 }
 
-/// The integer dot products of one generation of CPUs: see the items of the same names of
-/// [`Simd`] and [`Steps`](super::dots::Steps). A value of the type is proof that the CPU has its instructions.
-pub(crate) trait Dot: Copy {
-    const I8_OFFSET: i32;
-    type W8: Copy;
-    type A4: Copy;
-    type A8: Copy;
-    fn ready_i8(self, w: __m256i) -> Self::W8;
-    unsafe fn acts4(self, from: *const i8, less: i32) -> Self::A4;
-    unsafe fn acts8(self, from: *const i8, less: i32) -> Self::A8;
-    fn start4(self, a: &Self::A4) -> __m256i;
-    fn start8(self, a: &Self::A8) -> __m256i;
+/// The integer dot products of one generation of CPUs; a value of the type is proof that the CPU
+/// has its instructions. The items are those of [`Simd`] of the same names, and the steps of
+/// [`Simd::dot_int4`], [`Simd::dot_int8`] and [`Simd::dot_uint7`]: start, add each group of 4
+/// activations once, finish.
+pub(crate) trait Avx2Dot: Copy {
+    const INT8_OFFSET: i32;
+    type WeightsInt8: Copy;
+    type ActivationsInt4: Copy;
+    type ActivationsInt8: Copy;
+    fn prepare_int8(self, w: __m256i) -> Self::WeightsInt8;
+    unsafe fn load_activations_int4(
+        self,
+        from: *const i8,
+        correction: i32,
+    ) -> Self::ActivationsInt4;
+    unsafe fn load_activations_int8(
+        self,
+        from: *const i8,
+        correction: i32,
+    ) -> Self::ActivationsInt8;
+    fn start_int4(self, a: &Self::ActivationsInt4) -> __m256i;
+    fn start_int8(self, a: &Self::ActivationsInt8) -> __m256i;
     /// Adds the products of unsigned nibbles with activation group `G`, which both registers
-    /// of rows share; each group once before [`Dot::sum4`].
-    fn dot_u4<const G: usize>(self, z: Both, w: Both, a: &Self::A4) -> Both;
+    /// of rows share.
+    fn add_int4<const G: usize>(self, z: Rows16, w: Rows16, a: &Self::ActivationsInt4) -> Rows16;
     /// Adds the products of int8 with activation group `G`.
-    fn dot_i8<const G: usize>(self, z: Both, w: [Self::W8; 2], a: &Self::A8) -> Both;
-    fn sum4(self, z: __m256i) -> __m256i;
+    fn add_int8<const G: usize>(
+        self,
+        z: Rows16,
+        w: [Self::WeightsInt8; 2],
+        a: &Self::ActivationsInt8,
+    ) -> Rows16;
+    /// Brings sums of nibbles' products into 32 bits.
+    fn finish_int4(self, z: __m256i) -> __m256i;
     /// Adds the products of int8, as it lies in memory, with activation group `G`, whose are within
     /// 0 … 127, in 32 bits.
-    fn dot_u7<const G: usize>(self, z: Both, w: Both, a: &[i32; GROUPS]) -> Both;
+    fn add_uint7<const G: usize>(self, z: Rows16, w: Rows16, a: &[i32; GROUPS]) -> Rows16;
+}
+
+/// Activations by groups of 4 bytes, to be broadcast from memory, and what dot products with them
+/// start with.
+#[derive(Clone, Copy)]
+pub(crate) struct ByteGroups {
+    pub(super) groups: [i32; GROUPS],
+    pub(super) start: i32,
+}
+
+impl ByteGroups {
+    /// Reads 32 activations.
+    ///
+    /// # Safety
+    /// They are there.
+    #[inline(always)]
+    pub(super) unsafe fn load(from: *const i8, start: i32) -> Self {
+        // SAFETY: 32 bytes, as the caller promises.
+        Self { groups: unsafe { from.cast::<[i32; GROUPS]>().read_unaligned() }, start }
+    }
 }
 
 /// 16 rows.
-pub(super) type Both = [__m256i; 2];
+pub(super) type Rows16 = [__m256i; 2];
 
 /// Uses instructions from a method of something that is proof of them.
 macro_rules! has {
@@ -64,18 +102,18 @@ macro_rules! has {
 pub(super) use has;
 
 // SAFETY: whoever made this value vouched for the features.
-unsafe impl<D: Dot> Simd for Avx2<D> {
+unsafe impl<D: Avx2Dot> Simd for Avx2<D> {
     const LANES: usize = 8;
-    const I8_OFFSET: i32 = D::I8_OFFSET;
-    type Several = Each;
+    const INT8_OFFSET: i32 = D::INT8_OFFSET;
+    type Prefill<Q: IntWeights> = PerToken<Q>;
 
     type F = __m256;
     type I = __m256i;
-    type W = __m256i;
-    type W8 = D::W8;
-    type A4 = D::A4;
-    type A8 = D::A8;
-    type A7 = [i32; GROUPS];
+    type Weights = __m256i;
+    type WeightsInt8 = D::WeightsInt8;
+    type ActivationsInt4 = D::ActivationsInt4;
+    type ActivationsInt8 = D::ActivationsInt8;
+    type ActivationsUint7 = [i32; GROUPS];
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m256 {
@@ -209,7 +247,7 @@ unsafe impl<D: Dot> Simd for Avx2<D> {
         })
     }
     #[inline(always)]
-    unsafe fn store_i8(self, to: *mut i8, [low, high, ..]: [__m256i; MOST_PARTS]) {
+    unsafe fn store_i8(self, to: *mut i8, [low, high, ..]: [__m256i; MAX_PARTS]) {
         has!({
             // Packed by halves: the low ones of both, then the high ones.
             let words = _mm256_packs_epi32(low, high);
@@ -223,7 +261,7 @@ unsafe impl<D: Dot> Simd for Avx2<D> {
     }
 
     #[inline(always)]
-    unsafe fn load_w(self, from: *const u8) -> __m256i {
+    unsafe fn load_weights(self, from: *const u8) -> __m256i {
         has!(_mm256_loadu_si256(from.cast()))
     }
     #[inline(always)]
@@ -234,54 +272,54 @@ unsafe impl<D: Dot> Simd for Avx2<D> {
         })
     }
     #[inline(always)]
-    fn ready_i8(self, w: __m256i) -> D::W8 {
-        self.0.ready_i8(w)
+    fn prepare_int8(self, w: __m256i) -> D::WeightsInt8 {
+        self.0.prepare_int8(w)
     }
     #[inline(always)]
-    unsafe fn acts4(self, from: *const i8, less: i32) -> D::A4 {
+    unsafe fn load_activations_int4(self, from: *const i8, correction: i32) -> D::ActivationsInt4 {
         // SAFETY: as the caller promises.
-        unsafe { self.0.acts4(from, less) }
+        unsafe { self.0.load_activations_int4(from, correction) }
     }
     #[inline(always)]
-    unsafe fn acts8(self, from: *const i8, less: i32) -> D::A8 {
+    unsafe fn load_activations_int8(self, from: *const i8, correction: i32) -> D::ActivationsInt8 {
         // SAFETY: as the caller promises.
-        unsafe { self.0.acts8(from, less) }
+        unsafe { self.0.load_activations_int8(from, correction) }
     }
     #[inline(always)]
-    fn dots4<const T: usize>(
+    fn dot_int4<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> (__m256i, __m256i),
-        a: [&D::A4; T],
+        a: [&D::ActivationsInt4; T],
         _first: usize,
-    ) -> [[__m256i; MOST_PARTS]; T] {
-        let mut z = a.map(|a| [self.0.start4(a); 2]);
+    ) -> Dots<Self, T> {
+        let mut z = a.map(|a| [self.0.start_int4(a); 2]);
         // Written out: the number of a line is part of its instructions.
-        nibbles::<D, 0, 4, T>(self.0, &mut z, [w(0, 0), w(0, 1)], a);
-        nibbles::<D, 1, 5, T>(self.0, &mut z, [w(1, 0), w(1, 1)], a);
-        nibbles::<D, 2, 6, T>(self.0, &mut z, [w(2, 0), w(2, 1)], a);
-        nibbles::<D, 3, 7, T>(self.0, &mut z, [w(3, 0), w(3, 1)], a);
-        z.map(|z| rows(self, z.map(|z| self.0.sum4(z))))
+        add_nibbles::<D, 0, 4, T>(self.0, &mut z, [w(0, 0), w(0, 1)], a);
+        add_nibbles::<D, 1, 5, T>(self.0, &mut z, [w(1, 0), w(1, 1)], a);
+        add_nibbles::<D, 2, 6, T>(self.0, &mut z, [w(2, 0), w(2, 1)], a);
+        add_nibbles::<D, 3, 7, T>(self.0, &mut z, [w(3, 0), w(3, 1)], a);
+        z.map(|z| wide(self, z.map(|z| self.0.finish_int4(z))))
     }
     #[inline(always)]
-    fn dots8<const T: usize>(
+    fn dot_int8<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> D::W8,
-        a: [&D::A8; T],
+        w: impl Fn(usize, usize) -> D::WeightsInt8,
+        a: [&D::ActivationsInt8; T],
         _first: usize,
-    ) -> [[__m256i; MOST_PARTS]; T] {
-        let mut z = a.map(|a| [self.0.start8(a); 2]);
-        bytes::<D, 0, T>(self.0, &mut z, [w(0, 0), w(0, 1)], a);
-        bytes::<D, 1, T>(self.0, &mut z, [w(1, 0), w(1, 1)], a);
-        bytes::<D, 2, T>(self.0, &mut z, [w(2, 0), w(2, 1)], a);
-        bytes::<D, 3, T>(self.0, &mut z, [w(3, 0), w(3, 1)], a);
-        bytes::<D, 4, T>(self.0, &mut z, [w(4, 0), w(4, 1)], a);
-        bytes::<D, 5, T>(self.0, &mut z, [w(5, 0), w(5, 1)], a);
-        bytes::<D, 6, T>(self.0, &mut z, [w(6, 0), w(6, 1)], a);
-        bytes::<D, 7, T>(self.0, &mut z, [w(7, 0), w(7, 1)], a);
-        z.map(|z| rows(self, z))
+    ) -> Dots<Self, T> {
+        let mut z = a.map(|a| [self.0.start_int8(a); 2]);
+        add_bytes::<D, 0, T>(self.0, &mut z, [w(0, 0), w(0, 1)], a);
+        add_bytes::<D, 1, T>(self.0, &mut z, [w(1, 0), w(1, 1)], a);
+        add_bytes::<D, 2, T>(self.0, &mut z, [w(2, 0), w(2, 1)], a);
+        add_bytes::<D, 3, T>(self.0, &mut z, [w(3, 0), w(3, 1)], a);
+        add_bytes::<D, 4, T>(self.0, &mut z, [w(4, 0), w(4, 1)], a);
+        add_bytes::<D, 5, T>(self.0, &mut z, [w(5, 0), w(5, 1)], a);
+        add_bytes::<D, 6, T>(self.0, &mut z, [w(6, 0), w(6, 1)], a);
+        add_bytes::<D, 7, T>(self.0, &mut z, [w(7, 0), w(7, 1)], a);
+        z.map(|z| wide(self, z))
     }
     #[inline(always)]
-    fn acts7(self, q: [[__m256i; MOST_PARTS]; 2]) -> [i32; GROUPS] {
+    fn pack_activations_uint7(self, q: [[__m256i; MAX_PARTS]; 2]) -> [i32; GROUPS] {
         let mut groups = [0; GROUPS];
         has!({
             // Packed by halves: a group of each of the four, and then of their other halves.
@@ -295,29 +333,29 @@ unsafe impl<D: Dot> Simd for Avx2<D> {
         groups
     }
     #[inline(always)]
-    fn dots7<const T: usize>(
+    fn dot_uint7<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> __m256i,
         a: [&[i32; GROUPS]; T],
         _first: usize,
-    ) -> [[__m256i; MOST_PARTS]; T] {
+    ) -> Dots<Self, T> {
         let mut z = [[self.splat_i(0); 2]; T];
-        weighed::<D, 0, T>(self.0, &mut z, [w(0, 0), w(0, 1)], a);
-        weighed::<D, 1, T>(self.0, &mut z, [w(1, 0), w(1, 1)], a);
-        weighed::<D, 2, T>(self.0, &mut z, [w(2, 0), w(2, 1)], a);
-        weighed::<D, 3, T>(self.0, &mut z, [w(3, 0), w(3, 1)], a);
-        weighed::<D, 4, T>(self.0, &mut z, [w(4, 0), w(4, 1)], a);
-        weighed::<D, 5, T>(self.0, &mut z, [w(5, 0), w(5, 1)], a);
-        weighed::<D, 6, T>(self.0, &mut z, [w(6, 0), w(6, 1)], a);
-        weighed::<D, 7, T>(self.0, &mut z, [w(7, 0), w(7, 1)], a);
-        z.map(|z| rows(self, z))
+        add_uint7::<D, 0, T>(self.0, &mut z, [w(0, 0), w(0, 1)], a);
+        add_uint7::<D, 1, T>(self.0, &mut z, [w(1, 0), w(1, 1)], a);
+        add_uint7::<D, 2, T>(self.0, &mut z, [w(2, 0), w(2, 1)], a);
+        add_uint7::<D, 3, T>(self.0, &mut z, [w(3, 0), w(3, 1)], a);
+        add_uint7::<D, 4, T>(self.0, &mut z, [w(4, 0), w(4, 1)], a);
+        add_uint7::<D, 5, T>(self.0, &mut z, [w(5, 0), w(5, 1)], a);
+        add_uint7::<D, 6, T>(self.0, &mut z, [w(6, 0), w(6, 1)], a);
+        add_uint7::<D, 7, T>(self.0, &mut z, [w(7, 0), w(7, 1)], a);
+        z.map(|z| wide(self, z))
     }
 }
 
 /// Combines the lanes of each as [`Simd::sum_lanes`] does, those 4 apart, then 2 and 1, of two at
 /// a time: each keeps half as many lanes of what both become.
 #[inline(always)]
-fn lanes_each<D: Dot, const MAX: bool, const N: usize>(
+fn lanes_each<D: Avx2Dot, const MAX: bool, const N: usize>(
     s: Avx2<D>,
     each: &[__m256; N],
 ) -> [f32; TILE_ROWS] {
@@ -347,56 +385,56 @@ fn lanes_each<D: Dot, const MAX: bool, const N: usize>(
 
 /// The larger of two, or their sum.
 #[inline(always)]
-fn both<D: Dot, const MAX: bool>(s: Avx2<D>, a: __m256, b: __m256) -> __m256 {
+fn both<D: Avx2Dot, const MAX: bool>(s: Avx2<D>, a: __m256, b: __m256) -> __m256 {
     if MAX { s.max(a, b) } else { s.add(a, b) }
 }
 
 /// Adds the products of a line of nibbles: groups `LOW` and `HIGH` of each token.
 #[inline(always)]
-fn nibbles<D: Dot, const LOW: usize, const HIGH: usize, const T: usize>(
+fn add_nibbles<D: Avx2Dot, const LOW: usize, const HIGH: usize, const T: usize>(
     dot: D,
-    z: &mut [Both; T],
+    z: &mut [Rows16; T],
     w: [(__m256i, __m256i); 2],
-    a: [&D::A4; T],
+    a: [&D::ActivationsInt4; T],
 ) {
     for (z, a) in z.iter_mut().zip(a) {
-        *z = dot.dot_u4::<LOW>(*z, [w[0].0, w[1].0], a);
+        *z = dot.add_int4::<LOW>(*z, [w[0].0, w[1].0], a);
     }
     for (z, a) in z.iter_mut().zip(a) {
-        *z = dot.dot_u4::<HIGH>(*z, [w[0].1, w[1].1], a);
+        *z = dot.add_int4::<HIGH>(*z, [w[0].1, w[1].1], a);
     }
 }
 
 /// Adds the products of a line of bytes, group `G` of each token.
 #[inline(always)]
-fn bytes<D: Dot, const G: usize, const T: usize>(
+fn add_bytes<D: Avx2Dot, const G: usize, const T: usize>(
     dot: D,
-    z: &mut [Both; T],
-    w: [D::W8; 2],
-    a: [&D::A8; T],
+    z: &mut [Rows16; T],
+    w: [D::WeightsInt8; 2],
+    a: [&D::ActivationsInt8; T],
 ) {
     for (z, a) in z.iter_mut().zip(a) {
-        *z = dot.dot_i8::<G>(*z, w, a);
+        *z = dot.add_int8::<G>(*z, w, a);
     }
 }
 
 /// Adds the products of a line of bytes, group `G` of each token, none negative.
 #[inline(always)]
-fn weighed<D: Dot, const G: usize, const T: usize>(
+fn add_uint7<D: Avx2Dot, const G: usize, const T: usize>(
     dot: D,
-    z: &mut [Both; T],
-    w: Both,
+    z: &mut [Rows16; T],
+    w: Rows16,
     a: [&[i32; GROUPS]; T],
 ) {
     for (z, a) in z.iter_mut().zip(a) {
-        *z = dot.dot_u7::<G>(*z, w, a);
+        *z = dot.add_uint7::<G>(*z, w, a);
     }
 }
 
 /// Two registers among as many as there may be.
 #[inline(always)]
-fn rows<D: Dot>(s: Avx2<D>, z: Both) -> [__m256i; MOST_PARTS] {
-    let mut rows = [s.splat_i(0); MOST_PARTS];
-    rows[..2].copy_from_slice(&z);
-    rows
+fn wide<D: Avx2Dot>(s: Avx2<D>, z: Rows16) -> [__m256i; MAX_PARTS] {
+    let mut wide = [s.splat_i(0); MAX_PARTS];
+    wide[..2].copy_from_slice(&z);
+    wide
 }

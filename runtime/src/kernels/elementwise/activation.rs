@@ -3,48 +3,48 @@
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
 
-use super::isa::{Isa, Op};
-use super::simd::Simd;
 use super::vector::{WIDE, exp, load_wide, store_wide};
 use crate::format::{Activation, Clamped};
+use crate::kernels::isa::Isa;
+use crate::kernels::simd::{Op, Simd};
 
 /// `x = min(x, limit) · sigmoid(slope · min(x, limit))`.
-pub(super) fn clamped_gate(isa: Isa, clamped: Clamped, x: &mut [f32]) {
-    isa.run(Each { x, f: ClampedGate(clamped) });
+pub(crate) fn clamped_gate(isa: Isa, clamped: Clamped, x: &mut [f32]) {
+    isa.run(Map { x, f: ClampedGate(clamped) });
 }
 
 /// `x = activation(x)`.
 pub fn activate(isa: Isa, activation: Activation, x: &mut [f32]) {
     match activation {
-        Activation::Silu => isa.run(Each { x, f: Silu }),
-        Activation::GeluTanh => isa.run(Each { x, f: GeluTanh }),
-        Activation::GeluErf => isa.run(Each { x, f: GeluErf }),
-        Activation::Relu => isa.run(Each { x, f: Relu }),
-        Activation::ReluSquared => isa.run(Each { x, f: ReluSquared }),
+        Activation::Silu => isa.run(Map { x, f: Silu }),
+        Activation::GeluTanh => isa.run(Map { x, f: GeluTanh }),
+        Activation::GeluErf => isa.run(Map { x, f: GeluErf }),
+        Activation::Relu => isa.run(Map { x, f: Relu }),
+        Activation::ReluSquared => isa.run(Map { x, f: ReluSquared }),
     }
 }
 
 /// `x = cap · tanh(x / cap)`.
 pub fn soft_cap(isa: Isa, x: &mut [f32], cap: f32) {
-    isa.run(Each { x, f: SoftCap { cap } });
+    isa.run(Map { x, f: SoftCap { cap } });
 }
 
 /// `x = max(−limit, min(x, limit))`.
 pub fn clamp(isa: Isa, x: &mut [f32], limit: f32) {
-    isa.run(Each { x, f: Clamp { limit } });
+    isa.run(Map { x, f: Clamp { limit } });
 }
 
-/// What becomes of each element.
-trait Function: Copy {
-    fn of<S: Simd>(self, s: S, x: S::F) -> S::F;
+/// A function of each element.
+trait ElementFn: Copy {
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F;
 }
 
-struct Each<'a, F> {
+struct Map<'a, F> {
     x: &'a mut [f32],
     f: F,
 }
 
-impl<F: Function> Op for Each<'_, F> {
+impl<F: ElementFn> Op for Map<'_, F> {
     type Out = ();
 
     #[inline(always)]
@@ -52,7 +52,7 @@ impl<F: Function> Op for Each<'_, F> {
         for x in self.x.chunks_mut(WIDE) {
             let mut v = load_wide(s, x);
             for part in 0..S::PARTS {
-                v[part] = self.f.of(s, v[part]);
+                v[part] = self.f.apply(s, v[part]);
             }
             store_wide(s, x, v);
         }
@@ -69,7 +69,7 @@ fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
 
 /// cap · tanh(x / cap), the exponent never positive: within 2⁻²² · cap.
 #[inline(always)]
-pub(super) fn soft_capped<S: Simd>(s: S, x: S::F, cap: f32) -> S::F {
+pub(crate) fn soft_capped<S: Simd>(s: S, x: S::F, cap: f32) -> S::F {
     let (zero, one, cap) = (s.splat(0.0), s.splat(1.0), s.splat(cap));
     let y = s.div(x, cap);
     let e = exp(s, s.mul(s.abs(y), s.splat(-2.0)));
@@ -81,9 +81,9 @@ pub(super) fn soft_capped<S: Simd>(s: S, x: S::F, cap: f32) -> S::F {
 #[derive(Clone, Copy)]
 struct Silu;
 
-impl Function for Silu {
+impl ElementFn for Silu {
     #[inline(always)]
-    fn of<S: Simd>(self, s: S, x: S::F) -> S::F {
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
         s.mul(x, sigmoid(s, x))
     }
 }
@@ -94,9 +94,9 @@ struct GeluTanh;
 /// 2 · sqrt(2 / π)
 pub(crate) const GELU: f32 = 1.595_769;
 
-impl Function for GeluTanh {
+impl ElementFn for GeluTanh {
     #[inline(always)]
-    fn of<S: Simd>(self, s: S, x: S::F) -> S::F {
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
         let cube = s.mul(s.mul(x, x), x);
         let inner = s.mul(s.splat(GELU), s.fma(s.splat(0.044_715), cube, x));
         s.mul(x, sigmoid(s, inner))
@@ -112,9 +112,9 @@ pub(crate) const ERFC: [f32; 5] =
     [1.061_405_4, -1.453_152, 1.421_413_8, -0.284_496_74, 0.254_829_6];
 pub(crate) const ERFC_P: f32 = 0.327_591_1;
 
-impl Function for GeluErf {
+impl ElementFn for GeluErf {
     #[inline(always)]
-    fn of<S: Simd>(self, s: S, x: S::F) -> S::F {
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
         let (zero, one) = (s.splat(0.0), s.splat(1.0));
         let z = s.mul(s.abs(x), s.splat(core::f32::consts::FRAC_1_SQRT_2));
         let t = s.div(one, s.fma(s.splat(ERFC_P), z, one));
@@ -132,9 +132,9 @@ impl Function for GeluErf {
 #[derive(Clone, Copy)]
 struct Relu;
 
-impl Function for Relu {
+impl ElementFn for Relu {
     #[inline(always)]
-    fn of<S: Simd>(self, s: S, x: S::F) -> S::F {
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
         s.max(x, s.splat(0.0))
     }
 }
@@ -142,9 +142,9 @@ impl Function for Relu {
 #[derive(Clone, Copy)]
 struct ReluSquared;
 
-impl Function for ReluSquared {
+impl ElementFn for ReluSquared {
     #[inline(always)]
-    fn of<S: Simd>(self, s: S, x: S::F) -> S::F {
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
         let x = s.max(x, s.splat(0.0));
         s.mul(x, x)
     }
@@ -155,9 +155,9 @@ struct SoftCap {
     cap: f32,
 }
 
-impl Function for SoftCap {
+impl ElementFn for SoftCap {
     #[inline(always)]
-    fn of<S: Simd>(self, s: S, x: S::F) -> S::F {
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
         soft_capped(s, x, self.cap)
     }
 }
@@ -165,9 +165,9 @@ impl Function for SoftCap {
 #[derive(Clone, Copy)]
 struct ClampedGate(Clamped);
 
-impl Function for ClampedGate {
+impl ElementFn for ClampedGate {
     #[inline(always)]
-    fn of<S: Simd>(self, s: S, x: S::F) -> S::F {
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
         let Clamped { slope, limit } = self.0;
         let most = s.splat(limit);
         let x = s.select_lt(most, x, most, x);
@@ -180,16 +180,16 @@ struct Clamp {
     limit: f32,
 }
 
-impl Function for Clamp {
+impl ElementFn for Clamp {
     #[inline(always)]
-    fn of<S: Simd>(self, s: S, x: S::F) -> S::F {
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
         clamped(s, x, self.limit)
     }
 }
 
 /// max(−limit, min(x, limit))
 #[inline(always)]
-pub(super) fn clamped<S: Simd>(s: S, x: S::F, limit: f32) -> S::F {
+pub(crate) fn clamped<S: Simd>(s: S, x: S::F, limit: f32) -> S::F {
     let (least, most) = (s.splat(-limit), s.splat(limit));
     let x = s.select_lt(most, x, most, x);
     s.select_lt(x, least, least, x)

@@ -5,10 +5,10 @@
 
 use core::ops::Range;
 
-use super::isa::{Isa, Op};
-use super::simd::{MOST_PARTS, Simd};
 use super::vector::{WIDE, load_wide};
 use crate::format::layout::{BLOCK_COLS, blocks};
+use crate::kernels::isa::Isa;
+use crate::kernels::simd::{MAX_PARTS, Op, Simd};
 
 /// The least magnitude of a block's largest value: a block below it is taken as zero,
 /// so that neither 127 / amax nor a product of scales leaves the normal numbers.
@@ -16,20 +16,20 @@ pub(crate) const AMAX_LEAST: f32 = f32::from_bits((127 - 100) << 23);
 
 /// Quantized activations of several tokens.
 #[derive(Clone, Copy, Debug)]
-pub struct Acts<'a> {
+pub struct QuantizedActivations<'a> {
     n: usize,
     cols: usize,
     /// `(n, blocks · 32)`, zero behind the columns
-    pub(super) q: &'a [i8],
+    pub(crate) q: &'a [i8],
     /// `(n, blocks)`
-    pub(super) scale: &'a [f32],
+    pub(crate) scale: &'a [f32],
     /// `(n, blocks)`: the sum of a block's quants, which f32 holds exactly
-    pub(super) sum: &'a [f32],
+    pub(crate) sum: &'a [f32],
 }
 
-/// Where activations of several tokens are quantized to.
+/// Quantized activations of several tokens that are being written.
 #[derive(Debug)]
-pub struct ActsMut<'a> {
+pub struct QuantizedActivationsMut<'a> {
     n: usize,
     cols: usize,
     q: &'a mut [i8],
@@ -37,7 +37,7 @@ pub struct ActsMut<'a> {
     sum: &'a mut [f32],
 }
 
-impl<'a> ActsMut<'a> {
+impl<'a> QuantizedActivationsMut<'a> {
     /// The first `n` tokens of `cols` in buffers of at least `(n, blocks · 32)`,
     /// `(n, blocks)` and `(n, blocks)`; `None` if one is shorter.
     pub fn new(
@@ -77,23 +77,35 @@ impl<'a> ActsMut<'a> {
     }
 
     /// A second handle, for a while.
-    pub fn reborrow(&mut self) -> ActsMut<'_> {
+    pub fn reborrow(&mut self) -> QuantizedActivationsMut<'_> {
         let Self { n, cols, q, scale, sum } = self;
-        ActsMut { n: *n, cols: *cols, q, scale, sum }
+        QuantizedActivationsMut { n: *n, cols: *cols, q, scale, sum }
     }
 
-    /// What has been quantized, for as long as the buffers last.
-    pub fn done(self) -> Acts<'a> {
-        Acts { n: self.n, cols: self.cols, q: self.q, scale: self.scale, sum: self.sum }
+    /// Ends the writing: the activations, for as long as the buffers last.
+    pub fn freeze(self) -> QuantizedActivations<'a> {
+        QuantizedActivations {
+            n: self.n,
+            cols: self.cols,
+            q: self.q,
+            scale: self.scale,
+            sum: self.sum,
+        }
     }
 
-    /// What has been quantized.
-    pub fn view(&self) -> Acts<'_> {
-        Acts { n: self.n, cols: self.cols, q: self.q, scale: self.scale, sum: self.sum }
+    /// The activations so far.
+    pub fn view(&self) -> QuantizedActivations<'_> {
+        QuantizedActivations {
+            n: self.n,
+            cols: self.cols,
+            q: self.q,
+            scale: self.scale,
+            sum: self.sum,
+        }
     }
 
     /// Takes over what `from`, which has as many columns, has of its token `source`.
-    pub fn copy(&mut self, token: usize, from: &Acts<'_>, source: usize) {
+    pub fn copy(&mut self, token: usize, from: &QuantizedActivations<'_>, source: usize) {
         let blocks = blocks(self.cols);
         copy_row(blocks * BLOCK_COLS, self.q, token, from.q, source);
         copy_row(blocks, self.scale, token, from.scale, source);
@@ -120,9 +132,9 @@ fn copy_row<T: Copy>(len: usize, to: &mut [T], row: usize, from: &[T], source: u
     to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
 }
 
-impl Acts<'_> {
-    /// Of these tokens alone; of none, if they are not all there.
-    pub(crate) fn of(&self, tokens: Range<usize>) -> Self {
+impl QuantizedActivations<'_> {
+    /// The activations of these tokens alone; of none, if they are not all there.
+    pub(crate) fn select(&self, tokens: Range<usize>) -> Self {
         let blocks = blocks(self.cols);
         let (from, to) = (tokens.start * blocks, tokens.end * blocks);
         let q = self.q.get(from * BLOCK_COLS..to * BLOCK_COLS).unwrap_or_default();
@@ -185,7 +197,7 @@ impl Op for Quantize<'_> {
 /// Quantizes `x` with one scale to `q`, which is a multiple of 16 long, at least as long
 /// as `x`, and becomes zero behind it. Gives the scale and the sum of the quants.
 #[inline(always)]
-pub(super) fn quantize_run<S: Simd>(s: S, x: &[f32], q: &mut [i8]) -> (f32, i32) {
+pub(crate) fn quantize_run<S: Simd>(s: S, x: &[f32], q: &mut [i8]) -> (f32, i32) {
     let mut largest = s.splat_i(0);
     for x in x.chunks(WIDE) {
         let v = load_wide(s, x);
@@ -202,7 +214,7 @@ pub(super) fn quantize_run<S: Simd>(s: S, x: &[f32], q: &mut [i8]) -> (f32, i32)
     let mut sum = s.splat_i(0);
     for (i, q) in q.chunks_exact_mut(WIDE).enumerate() {
         let v = load_wide(s, x.get(i * WIDE..).unwrap_or(&[]));
-        let mut rounded = [s.splat_i(0); MOST_PARTS];
+        let mut rounded = [s.splat_i(0); MAX_PARTS];
         for part in 0..S::PARTS {
             // Within ±127 without being clamped: |v| is at most amax, so that both roundings
             // together leave the product below 127.5.
@@ -215,10 +227,10 @@ pub(super) fn quantize_run<S: Simd>(s: S, x: &[f32], q: &mut [i8]) -> (f32, i32)
     (amax * (1.0 / 127.0), s.reduce_add_i(sum))
 }
 
-/// By what [`quantize_run`] multiplies a run whose largest magnitude is `amax`, and the scale that
-/// it gives, lane by lane: of many runs at once.
+/// The factor by which [`quantize_run`] multiplies a run whose largest magnitude is `amax`, and the
+/// scale that it gives, lane by lane: of many runs at once.
 #[inline(always)]
-pub(super) fn factors<S: Simd>(s: S, amax: S::F) -> (S::F, S::F) {
+pub(crate) fn factors<S: Simd>(s: S, amax: S::F) -> (S::F, S::F) {
     let (zero, least) = (s.splat(0.0), s.splat(AMAX_LEAST));
     let amax = s.select_lt(s.splat(f32::MAX), amax, zero, amax);
     let inverse = s.select_lt(amax, least, zero, s.div(s.splat(127.0), amax));

@@ -8,21 +8,34 @@
 
 use core::arch::asm;
 use core::arch::x86_64::*;
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
 use super::avx2::has;
-use super::avx512::Avx512;
-use super::quants::{Quants, scales};
-use super::several::{Each, Scaled, Several, rescaled};
-use super::simd::Simd;
-use super::weights::{At, Lines};
+use super::avx512::{Avx512, Avx512Generation};
 use crate::format::layout::{BLOCK_COLS, GROUPS, INT4_ZERO, LINE, TILE_ROWS, WeightType};
+use crate::kernels::block::{PerToken, ScaledActivations, add_scaled, scales};
+use crate::kernels::simd::{Cursor, InputPointers, IntWeights, Op, PrefillKernel, Simd};
 
-/// 16 and more tokens by tile registers, fewer one after the other.
+/// A generation where 16 tokens and more go by tile registers, fewer one after the other.
 #[derive(Clone, Copy)]
 pub(crate) struct Tiles;
 
 type Amx = Avx512<Tiles>;
+
+impl Avx512Generation for Tiles {
+    type Prefill<Q: IntWeights> = TilePrefill<Q>;
+}
+
+/// Runs an operation with these registers.
+///
+/// # Safety
+/// The CPU has AMX for int8, and the system lets this process use it.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
+pub(crate) unsafe fn enter<O: Op>(op: O) -> O::Out {
+    // SAFETY: this function has the features of vectors, and its caller vouches for the rest.
+    op.run(unsafe { Avx512::<Tiles>::new() })
+}
 
 /// Tokens that a tile register holds.
 const TOKENS: usize = 16;
@@ -30,23 +43,23 @@ const TOKENS: usize = 16;
 /// Activations of a token as they lie in a row of a tile register, in a line of the cache.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-pub(crate) struct Row {
+pub(crate) struct TokenRow {
     q: [i8; BLOCK_COLS],
     scale: f32,
     sum: f32,
 }
 
-const _: () = assert!(size_of::<Row>() == LINE, "`multiply` steps by it");
+const _: () = assert!(size_of::<TokenRow>() == LINE, "`multiply` steps by it");
 
 /// The weights of a block as signed bytes, `(groups, rows, 4)`.
 #[repr(align(64))]
-struct Bytes([__m512i; GROUPS]);
+struct SignedBytes([__m512i; GROUPS]);
 
-/// A block made ready.
-pub(crate) struct Ready {
+/// A block, and what is multiplied of it.
+pub(crate) struct BlockRows {
     block: *const u8,
-    /// Of nibbles alone.
-    bytes: Bytes,
+    /// Signed bytes, of nibbles alone.
+    bytes: SignedBytes,
     scales: __m512,
     minima: __m512,
 }
@@ -55,11 +68,11 @@ pub(crate) struct Ready {
 #[repr(align(64))]
 struct Products([i32; TOKENS * TILE_ROWS]);
 
-/// What tile registers look like (Intel 64 and IA-32 Architectures Software Developer's Manual,
+/// The shapes of tile registers (Intel 64 and IA-32 Architectures Software Developer's Manual,
 /// volume 1, chapter 18): 0 holds sums (16 tokens, 16 rows), 1 activations (16 tokens, 32 columns),
 /// 2 weights (8 groups, 16 rows, 4 columns).
 #[repr(C, align(64))]
-struct Shapes {
+struct TileConfig {
     palette: u8,
     start_row: u8,
     reserved: [u8; 14],
@@ -68,26 +81,36 @@ struct Shapes {
     rows: [u8; 16],
 }
 
-static SHAPES: Shapes = {
-    let mut shapes =
-        Shapes { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
+static TILE_CONFIG: TileConfig = {
+    let mut shapes = TileConfig {
+        palette: 1,
+        start_row: 0,
+        reserved: [0; 14],
+        row_bytes: [0; 16],
+        rows: [0; 16],
+    };
     (shapes.rows[0], shapes.row_bytes[0]) = (TOKENS as u8, LINE as u16);
     (shapes.rows[1], shapes.row_bytes[1]) = (TOKENS as u8, BLOCK_COLS as u16);
     (shapes.rows[2], shapes.row_bytes[2]) = (GROUPS as u8, LINE as u16);
     shapes
 };
 
-impl Several<Amx> for Tiles {
-    const WOVEN: usize = 1;
-    const TOGETHER: usize = 1;
-    const AT_ONCE: usize = Amx::MATMUL_TOKENS;
-    type Acts<Q: Quants> = Row;
-    type Ready<Q: Quants> = Ready;
+/// The prefill kernel that takes 16 tokens at a time.
+pub(crate) struct TilePrefill<Q>(PhantomData<Q>);
+
+impl<Q: IntWeights> PrefillKernel<Amx> for TilePrefill<Q> {
+    const INTERLEAVED: usize = 1;
+    const ROW_REGISTERS: usize = 1;
+    const TOKEN_GROUPS: usize = Amx::PREFILL_TOKENS;
+    type Tokens = TokenRow;
+    type Rows = BlockRows;
 
     #[inline(always)]
     fn begin(_s: Amx) {
         // SAFETY: the CPU has tile registers, and these are shapes that it knows.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const SHAPES, options(nostack, readonly)) };
+        unsafe {
+            asm!("ldtilecfg [{}]", in(reg) &raw const TILE_CONFIG, options(nostack, readonly));
+        }
     }
 
     #[inline(always)]
@@ -98,67 +121,72 @@ impl Several<Amx> for Tiles {
     }
 
     #[inline(always)]
-    unsafe fn acts<Q: Quants>(_s: Amx, lines: Lines, tokens: [usize; 2], b: usize) -> Row {
-        let at = tokens[0] * lines.blocks + b;
+    unsafe fn load_tokens(
+        _s: Amx,
+        inputs: InputPointers,
+        tokens: [usize; 2],
+        b: usize,
+    ) -> TokenRow {
+        let at = tokens[0] * inputs.blocks + b;
         // SAFETY: as the caller promises.
         unsafe {
-            let q = lines.q.add(at * BLOCK_COLS).cast::<[i8; BLOCK_COLS]>().read();
-            Row { q, scale: *lines.scale.add(at), sum: *lines.sum.add(at) }
+            let q = inputs.q.add(at * BLOCK_COLS).cast::<[i8; BLOCK_COLS]>().read();
+            TokenRow { q, scale: *inputs.scale.add(at), sum: *inputs.sum.add(at) }
         }
     }
 
     #[inline(always)]
-    unsafe fn ready<Q: Quants>(s: Amx, block: *const u8, first: usize) -> Ready {
+    unsafe fn load_rows(s: Amx, block: *const u8, first: usize) -> BlockRows {
         // SAFETY: a whole block.
         unsafe {
             let ([scales, ..], [minima, ..]) = scales::<Amx, Q>(s, block, first, 1);
-            let bytes = Bytes(match Q::KIND {
+            let bytes = SignedBytes(match Q::KIND {
                 WeightType::Int4 => signed(s, block, INT4_ZERO),
                 WeightType::Int4a => signed(s, block, 0),
                 _ => [s.splat_i(0); GROUPS],
             });
-            Ready { block, bytes, scales, minima }
+            BlockRows { block, bytes, scales, minima }
         }
     }
 
-    /// Of so few tokens that a tile register would be half empty.
+    /// Adds the products with so few tokens that a tile register would be half empty.
     #[inline(always)]
-    unsafe fn add<Q: Quants, const T: usize>(
+    unsafe fn add<const G: usize>(
         s: Amx,
-        ready: &Ready,
-        (from, sums): At<Row>,
-    ) -> At<Row> {
+        rows: &BlockRows,
+        (from, sums): Cursor<TokenRow>,
+    ) -> Cursor<TokenRow> {
         // SAFETY: a whole block, and as many activations and sums, as the caller promises.
         unsafe {
-            let of = |row: &Row| Scaled::new::<Amx, Q>(s, row.q.as_ptr(), row.scale, row.sum);
-            let rows = &*from.cast::<[Row; T]>();
-            let mut acts = [of(&rows[0]); T];
-            for t in 1..T {
-                acts[t] = of(&rows[t]);
+            let token = |row: &TokenRow| {
+                ScaledActivations::new::<Amx, Q>(s, row.q.as_ptr(), row.scale, row.sum)
+            };
+            let given = &*from.cast::<[TokenRow; G]>();
+            let mut tokens = [token(&given[0]); G];
+            for t in 1..G {
+                tokens[t] = token(&given[t]);
             }
-            let weights = <Each as Several<Amx>>::ready::<Q>(s, ready.block, 0);
-            let (_, sums) = <Each as Several<Amx>>::add::<Q, T>(s, &weights, (acts.as_ptr(), sums));
-            (from.wrapping_add(T), sums)
+            let weights = <PerToken<Q> as PrefillKernel<Amx>>::load_rows(s, rows.block, 0);
+            let at = (tokens.as_ptr(), sums);
+            let (_, sums) = <PerToken<Q> as PrefillKernel<Amx>>::add::<G>(s, &weights, at);
+            (from.wrapping_add(G), sums)
         }
     }
 
     #[inline(always)]
-    unsafe fn add_many<Q: Quants>(
+    unsafe fn add_many(
         s: Amx,
-        ready: &Ready,
-        mut at: At<Row>,
-        tokens: usize,
-    ) -> (At<Row>, usize) {
-        let registers = tokens / TOKENS;
+        rows: &BlockRows,
+        mut at: Cursor<TokenRow>,
+        groups: usize,
+    ) -> (Cursor<TokenRow>, usize) {
+        let registers = groups / TOKENS;
         if registers > 0 {
             // SAFETY: `begin` came before, and there are as many tokens.
-            at = unsafe { add_tiles::<Q>(s, ready, at, registers) };
+            at = unsafe { add_tiles::<Q>(s, rows, at, registers) };
         }
-        (at, tokens % TOKENS)
+        (at, groups % TOKENS)
     }
-
-    #[inline(always)]
-    unsafe fn unweave(_s: Amx, _sums: *mut f32, _groups: usize) {}
 }
 
 /// Nibbles less `zero`, as signed bytes.
@@ -170,7 +198,7 @@ unsafe fn signed(s: Amx, block: *const u8, zero: u8) -> [__m512i; GROUPS] {
     let mut bytes = [s.splat_i(0); GROUPS];
     for line in 0..GROUPS / 2 {
         // SAFETY: so many lines has a block of nibbles.
-        let (low, high) = s.nibbles(unsafe { s.load_w(block.add(line * LINE)) });
+        let (low, high) = s.nibbles(unsafe { s.load_weights(block.add(line * LINE)) });
         has!({
             let zero = _mm512_set1_epi8(zero as i8);
             bytes[line] = _mm512_sub_epi8(low, zero);
@@ -184,17 +212,17 @@ unsafe fn signed(s: Amx, block: *const u8, zero: u8) -> [__m512i; GROUPS] {
 /// the one before it is added, since what a tile register stores can be read much later.
 ///
 /// # Safety
-/// [`Several::begin`] came before; so many activations and sums are there.
+/// [`PrefillKernel::begin`] came before; so many activations and sums are there.
 #[inline(always)]
-unsafe fn add_tiles<Q: Quants>(
+unsafe fn add_tiles<Q: IntWeights>(
     s: Amx,
-    ready: &Ready,
-    (from, sums): At<Row>,
+    rows: &BlockRows,
+    (from, sums): Cursor<TokenRow>,
     registers: usize,
-) -> At<Row> {
+) -> Cursor<TokenRow> {
     let weights = match Q::KIND {
-        WeightType::Int8 => ready.block,
-        _ => ready.bytes.0.as_ptr().cast(),
+        WeightType::Int8 => rows.block,
+        _ => rows.bytes.0.as_ptr().cast(),
     };
     let mut products = MaybeUninit::<[Products; 2]>::uninit();
     let to = products.as_mut_ptr().cast::<Products>();
@@ -209,7 +237,7 @@ unsafe fn add_tiles<Q: Quants>(
         }
         let sums = sums.wrapping_add(register * TOKENS * TILE_ROWS);
         // SAFETY: as above, and these products were written.
-        unsafe { add_products::<Q>(s, &*to.add(register % 2), ready, (tokens(register), sums)) };
+        unsafe { add_products::<Q>(s, &*to.add(register % 2), rows, (tokens(register), sums)) };
     }
     (tokens(registers), sums.wrapping_add(registers * TOKENS * TILE_ROWS))
 }
@@ -219,20 +247,20 @@ unsafe fn add_tiles<Q: Quants>(
 /// # Safety
 /// So many activations and sums are there.
 #[inline(always)]
-unsafe fn add_products<Q: Quants>(
+unsafe fn add_products<Q: IntWeights>(
     s: Amx,
     products: &Products,
-    ready: &Ready,
-    (from, sums): At<Row>,
+    rows: &BlockRows,
+    (from, sums): Cursor<TokenRow>,
 ) {
     for t in 0..TOKENS {
         let sums = sums.wrapping_add(t * TILE_ROWS);
         // SAFETY: as many products were written, and there are as many activations and sums.
         unsafe {
             let dots = _mm512_load_si512(products.0.as_ptr().add(t * TILE_ROWS).cast());
-            let (acts, weights) = (&*from.add(t), (ready.scales, ready.minima));
-            let acts = (acts.scale, acts.sum);
-            s.store(sums, rescaled::<Amx, Q>(s, dots, acts, weights, s.load(sums)));
+            let (token, weights) = (&*from.add(t), (rows.scales, rows.minima));
+            let token = (token.scale, token.sum);
+            s.store(sums, add_scaled::<Amx, Q>(s, dots, token, weights, s.load(sums)));
         }
     }
 }
@@ -240,9 +268,9 @@ unsafe fn add_products<Q: Quants>(
 /// The products of 16 tokens with the weights at `bytes`.
 ///
 /// # Safety
-/// [`Several::begin`] came before; 16 tokens, 512 weights, and room for the products are there.
+/// [`PrefillKernel::begin`] came before; 16 tokens, 512 weights, and room for the products are there.
 #[inline(always)]
-unsafe fn multiply(from: *const Row, bytes: *const u8, to: *mut Products) {
+unsafe fn multiply(from: *const TokenRow, bytes: *const u8, to: *mut Products) {
     // SAFETY: as the caller promises.
     unsafe {
         asm!(
