@@ -1,24 +1,33 @@
 //! The conversion itself: find, describe, plan, stream.
 
+mod files;
+mod heads;
+mod importance;
+mod outliers;
+mod pack;
+pub mod plan;
+mod provenance;
+mod quantize;
+mod stream;
+mod text;
+pub mod write;
+
 use std::path::Path;
 
 use oarlock::format::{Config, TensorType};
 use oarlock::layout::WeightType;
 
-use crate::config::Rotary;
+use crate::config::description::Rotary;
 use crate::error::{Error, Result};
-use crate::files::Files;
-use crate::heads;
 use crate::map::map;
-use crate::outliers;
+use crate::math::rope::phases;
 use crate::output::{Output, refuse_inputs};
-use crate::plan::{Planned, Weights, plan};
 use crate::progress::Progress;
-use crate::provenance::{Made, provenance};
-use crate::rope::phases;
-use crate::stream::stream;
-use crate::words;
-use crate::write::{Metadata, RopeTable};
+use files::Files;
+use plan::{Planned, Weights, plan};
+use provenance::{Made, provenance};
+use stream::stream;
+use write::{Metadata, RopeTable};
 
 /// What the user chose; what is not chosen follows from the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,7 +75,7 @@ pub fn convert(
     }
     let (weights, head) = resolve(options, loaded.is_gguf)?;
     let planned = plan(&loaded.model, &loaded.tensors, weights, head)?;
-    let words = words::compile(&loaded)?;
+    let words = text::compile(&loaded)?;
     for warning in loaded.model.warnings.iter().chain(&words.warnings) {
         progress.warn(warning);
     }

@@ -1,0 +1,26 @@
+//! Differences between the architectures of GGUF, as fields of one struct.
+
+use oarlock::format::Config;
+
+use super::keys::Keys;
+use crate::config::names::Names;
+use crate::config::traits::Traits;
+use crate::error::Result;
+
+/// A family, by its name in GGUF.
+pub(super) struct Family {
+    pub arch: &'static str,
+    /// Keys that it does not share with others.
+    pub reads: &'static [&'static str],
+    /// Whether elements (2i, 2i + 1) are rotated together: rows of q and k were reordered for
+    /// it when the file was made, or the model is so by itself.
+    pub interleaved: bool,
+    /// What its tensors are called where q, k and v are apart, and where they are one.
+    pub names: [&'static Names; 2],
+    /// Whether YaRN's ramp begins and ends at whole numbers of frequencies.
+    pub truncated: bool,
+    /// What the file does not say of published models, and the user should know.
+    pub warning: Option<&'static str>,
+    /// Sets the family's options.
+    pub traits: fn(&Keys<'_, '_>, &mut Config) -> Result<Traits>,
+}

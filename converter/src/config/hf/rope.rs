@@ -1,0 +1,304 @@
+//! Rotary positions in `config.json`.
+
+use serde_json::{Value, json};
+
+use super::family::Family;
+use super::keys::{AGAIN, FILE, Keys, PARTIAL_ROTARY_FACTOR, ROPE_THETA};
+use crate::config::checks::check_rope;
+use crate::config::description::Rotary;
+use crate::error::{Error, Result};
+use crate::math::ln::ln;
+use crate::math::rope::Scaling;
+use crate::math::yarn::yarn;
+
+/// What a config says of them.
+#[derive(Debug)]
+pub(super) struct Ropes {
+    /// Elements of a head that are rotated.
+    pub rot_dim: usize,
+    /// That of all layers, or of those without a window; that of those with one; that of long
+    /// contexts.
+    pub tables: Vec<Rotary>,
+    /// Whether layers with a window have one of their own.
+    pub local: bool,
+    /// The most context that has the first; 0 where all have.
+    pub long_context: usize,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// One of them while it is read.
+struct Rope {
+    theta: f64,
+    rot_dim: usize,
+    scaling: Scaling,
+    attention_factor: f32,
+    /// The most context that is scaled so, and how more is.
+    long: Option<(usize, Scaling)>,
+    warning: Option<String>,
+}
+
+/// Reads them in the spelling of version 5 (`rope_parameters`) or 4.
+pub(super) fn ropes(
+    keys: &Keys<'_>,
+    head_dim: usize,
+    context: usize,
+    family: &Family,
+) -> Result<Ropes> {
+    if !family.rotated || family.rotary_dim.is_some() {
+        // Such a class reads no other key, so that others are unknown.
+        return Ok(Ropes::new(Rope::plain(family.theta, rotary_dim(keys, family)?)));
+    }
+    let theta = keys.float(family.base)?;
+    agree(keys, family.base, ROPE_THETA, theta.unwrap_or(family.theta))?;
+    let (name, inner) = parameters(keys)?;
+    let empty = json!({});
+    let reader = Reader { keys, family, head_dim, context };
+    let name = format!("{FILE}: {name}");
+    let Some(local_theta) = family.local_theta else {
+        let rope = reader.rope(&name, inner.unwrap_or(&empty), theta)?;
+        return Ok(Ropes::new(rope));
+    };
+    let outer = keys.float("rope_local_base_freq")?.unwrap_or(local_theta);
+    let (whole, local) = by_kind(&name, inner)?;
+    let whole = reader.rope(&name, whole.unwrap_or(&empty), theta)?;
+    let local = reader.rope(&name, local.unwrap_or(&empty), Some(outer))?;
+    let mut ropes = Ropes::new(whole);
+    ropes.local = true;
+    ropes.tables.insert(
+        1,
+        Rotary {
+            theta: local.theta,
+            scaling: local.scaling,
+            attention_factor: local.attention_factor,
+        },
+    );
+    Ok(ropes)
+}
+
+/// Elements of a head that are rotated, of a family that says no more.
+fn rotary_dim(keys: &Keys<'_>, family: &Family) -> Result<usize> {
+    const KEY: &str = "rotary_dim";
+    match family.rotary_dim {
+        None => Ok(0),
+        Some(n) if !keys.has(KEY) => Ok(n),
+        // Null would mean all, by a table of frequencies that is as long as the hidden vector.
+        Some(_) => keys.need(KEY),
+    }
+}
+
+/// Refuses another key for a number that the family calls `own`, unless it says the same: the
+/// class reads its own alone, and has written both.
+fn agree(keys: &Keys<'_>, own: &str, other: &str, number: f64) -> Result<()> {
+    if own == other || keys.float(other)?.is_none_or(|v| v == number) {
+        return Ok(());
+    }
+    let what = format!("{other} is not {own}, which is {number}");
+    Err(Error::new(FILE, what, format!("the class reads {own} alone: leave {other} out")))
+}
+
+/// The object of all layers, or of those without a window, and of those with one.
+///
+/// `rope_parameters` has one for each kind; `rope_scaling`, which is older, is that of layers
+/// without a window.
+fn by_kind<'v>(
+    name: &str,
+    inner: Option<&'v Value>,
+) -> Result<(Option<&'v Value>, Option<&'v Value>)> {
+    let Some(value) = inner else { return Ok((None, None)) };
+    if name.ends_with(OLD) {
+        return Ok((inner, None));
+    }
+    let kinds = Keys::new(name, value)?;
+    let both = (kinds.get("full_attention"), kinds.get("sliding_attention"));
+    kinds.refuse_the_rest(&[])?;
+    Ok(both)
+}
+
+const OLD: &str = "rope_scaling";
+
+/// Their object and the key that it has.
+fn parameters<'v>(keys: &Keys<'v>) -> Result<(&'static str, Option<&'v Value>)> {
+    let (new, old) = (keys.get("rope_parameters"), keys.get(OLD));
+    match (new, old) {
+        // Of files that carry both, transformers takes the old one.
+        (Some(new), Some(old)) if new != old => {
+            let what = "rope_parameters and rope_scaling differ";
+            Err(Error::new(FILE, what, "leave the one that is meant"))
+        }
+        (Some(_), _) => Ok(("rope_parameters", new)),
+        (None, _) => Ok((OLD, old)),
+    }
+}
+
+impl Ropes {
+    fn new(rope: Rope) -> Self {
+        let Rope { theta, rot_dim, scaling, attention_factor, long, warning } = rope;
+        let table = |scaling| Rotary { theta, scaling, attention_factor };
+        let long_context = long.as_ref().map_or(0, |(context, _)| *context);
+        let long = long.map(|(_, scaling)| table(scaling));
+        Self {
+            rot_dim,
+            tables: [table(scaling)].into_iter().chain(long).collect(),
+            local: false,
+            long_context,
+            warnings: warning.into_iter().collect(),
+        }
+    }
+}
+
+impl Rope {
+    /// As they are made of their base.
+    fn plain(theta: f64, rot_dim: usize) -> Self {
+        let (scaling, attention_factor) = (Scaling::None, 1.0);
+        Self { theta, rot_dim, scaling, attention_factor, long: None, warning: None }
+    }
+}
+
+/// What all tables of a config share.
+struct Reader<'r, 'v> {
+    keys: &'r Keys<'v>,
+    family: &'r Family,
+    head_dim: usize,
+    context: usize,
+}
+
+impl Reader<'_, '_> {
+    fn rope(&self, name: &str, value: &Value, theta: Option<f64>) -> Result<Rope> {
+        let inner = Keys::new(name, value)?;
+        let theta = inner.float(ROPE_THETA)?.or(theta).unwrap_or(self.family.theta);
+        let rot_dim = self.rot_dim(&inner)?;
+        check_rope(FILE, theta, rot_dim)?;
+        let mut rope = Rope::plain(theta, rot_dim);
+        scale(&inner, self, &mut rope)?;
+        inner.refuse_the_rest(&[])?;
+        Ok(rope)
+    }
+
+    /// Elements of a head that are rotated; the factor may stand in either place.
+    fn rot_dim(&self, inner: &Keys<'_>) -> Result<usize> {
+        let Some(part) = self.family.partial_rotary else {
+            let all = [json!(1), json!(1.0)];
+            inner.must_be(PARTIAL_ROTARY_FACTOR, &all)?;
+            for key in [PARTIAL_ROTARY_FACTOR, "rotary_pct"] {
+                self.keys.must_be(key, &all)?;
+            }
+            return Ok(self.head_dim);
+        };
+        let own = self.family.part;
+        let outer = self.keys.float(own)?.unwrap_or(part);
+        agree(self.keys, own, PARTIAL_ROTARY_FACTOR, outer)?;
+        let part = inner.float(PARTIAL_ROTARY_FACTOR)?.unwrap_or(outer);
+        Ok((self.head_dim as f64 * part) as usize)
+    }
+}
+
+fn scale(keys: &Keys<'_>, reader: &Reader<'_, '_>, rope: &mut Rope) -> Result<()> {
+    let context = reader.context;
+    let kind = keys.get("rope_type").or(keys.get("type"));
+    keys.get("type");
+    match kind.map_or(Some("default"), Value::as_str) {
+        Some("default") => {}
+        Some("linear") => {
+            rope.scaling = Scaling::Divisors(vec![positive(keys, "factor")?; rope.rot_dim / 2]);
+        }
+        Some("dynamic") => {
+            // Up to that context, and no further does the cache reach, it changes nothing.
+            positive(keys, "factor")?;
+            keys.float("original_max_position_embeddings")?;
+            rope.warning = Some(format!(
+                "rope type dynamic: positions are not stretched; past {context} tokens the oldest leave the cache"
+            ));
+        }
+        Some("llama3") => rope.scaling = llama3(keys)?,
+        Some("yarn") => read_yarn(keys, rope)?,
+        Some("longrope" | "su") => longrope(keys, reader, rope)?,
+        _ => {
+            let what = format!("rope type {} is not known", kind.unwrap_or(&Value::Null));
+            let known = "known: default, linear, dynamic, llama3, yarn, longrope";
+            return Err(Error::new(&keys.thing, what, known));
+        }
+    }
+    Ok(())
+}
+
+fn positive(keys: &Keys<'_>, key: &str) -> Result<f64> {
+    match keys.float(key)? {
+        Some(v) if v > 0.0 => Ok(v),
+        Some(v) => Err(Error::new(&keys.thing, format!("{key} is {v}"), AGAIN)),
+        None => Err(Error::new(&keys.thing, format!("{key} is missing"), AGAIN)),
+    }
+}
+
+fn llama3(keys: &Keys<'_>) -> Result<Scaling> {
+    let low_freq_factor = positive(keys, "low_freq_factor")?;
+    let high_freq_factor = positive(keys, "high_freq_factor")?;
+    if high_freq_factor <= low_freq_factor {
+        let what = "high_freq_factor is not above low_freq_factor";
+        return Err(Error::new(&keys.thing, what, AGAIN));
+    }
+    Ok(Scaling::Llama3 {
+        factor: positive(keys, "factor")?,
+        low_freq_factor,
+        high_freq_factor,
+        original_context: positive(keys, "original_max_position_embeddings")?,
+    })
+}
+
+/// arXiv 2402.13753: what frequencies are divided by is listed, for contexts that the model
+/// was first trained for, and for longer ones.
+fn longrope(keys: &Keys<'_>, reader: &Reader<'_, '_>, rope: &mut Rope) -> Result<()> {
+    const ORIGINAL: &str = "original_max_position_embeddings";
+    let original = match keys.size(ORIGINAL)? {
+        Some(n) => n,
+        None => reader.keys.need(ORIGINAL)?,
+    };
+    let list = |key| {
+        let list = keys.get(key).and_then(Value::as_array);
+        let list = list.map(|list| list.iter().map(Value::as_f64).collect::<Option<Vec<_>>>());
+        let sound = |list: &Vec<f64>| {
+            list.len() == rope.rot_dim / 2 && list.iter().all(|v| v.is_normal() && *v > 0.0)
+        };
+        let what = format!("{key} is no list of {} positive numbers", rope.rot_dim / 2);
+        list.flatten().filter(sound).ok_or_else(|| Error::new(&keys.thing, what, AGAIN))
+    };
+    let (short, long) = (list("short_factor")?, list("long_factor")?);
+    let stretch = match keys.get("factor") {
+        Some(_) => positive(keys, "factor")?,
+        None => reader.context as f64 / original as f64,
+    };
+    let grown = (1.0 + ln(stretch) / ln(original as f64)).sqrt();
+    let factor = match keys.get("attention_factor") {
+        Some(_) => positive(keys, "attention_factor")?,
+        None if stretch <= 1.0 => 1.0,
+        None => grown,
+    };
+    if !factor.is_normal() {
+        return Err(Error::new(&keys.thing, "no factor can be made of its numbers", AGAIN));
+    }
+    rope.scaling = Scaling::Divisors(short);
+    rope.attention_factor = factor as f32;
+    rope.long = Some((original, Scaling::Divisors(long)));
+    Ok(())
+}
+
+fn read_yarn(keys: &Keys<'_>, rope: &mut Rope) -> Result<()> {
+    let or = |key: &str, default| match keys.get(key) {
+        Some(_) => positive(keys, key),
+        None => Ok(default),
+    };
+    for key in ["mscale", "mscale_all_dim"] {
+        keys.must_be(key, &[json!(0), json!(0.0)])?;
+    }
+    let truncate = keys.bool("truncate")?.unwrap_or(true);
+    let factor = positive(keys, "factor")?;
+    let turns = [or("beta_fast", 32.0)?, or("beta_slow", 1.0)?];
+    let original = positive(keys, "original_max_position_embeddings")?;
+    let (divisors, mscale) = yarn(rope.theta, rope.rot_dim, factor, turns, original, truncate)
+        .ok_or_else(|| {
+            Error::new(&keys.thing, "no frequencies can be made of its numbers", AGAIN)
+        })?;
+    rope.scaling = Scaling::Divisors(divisors);
+    rope.attention_factor = or("attention_factor", mscale)? as f32;
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! Options of a family that the config section of the file has no place for.
+
+use oarlock::format::{Config, Positions};
+
+use super::description::{Biases, Gains};
+use super::names::Names;
+use crate::math::alibi::slopes;
+
+/// What the config section of the file has no place for.
+#[derive(Debug, Default)]
+pub(super) struct Traits {
+    pub biases: Biases,
+    /// Layers without rotation; those beyond have it.
+    pub no_rope: Vec<bool>,
+    /// Layers with a window; those beyond have none.
+    pub local: Vec<bool>,
+    /// Layers with experts; those beyond have none.
+    pub sparse: Vec<bool>,
+    pub gains: Gains,
+    /// Of linear biases.
+    pub slopes: Vec<f32>,
+    /// What tensors are called, if not as in all of the family.
+    pub names: Option<&'static Names>,
+}
+
+/// Distance instead of rotation (arXiv 2108.12409).
+pub(super) fn linear_biases(config: &mut Config, traits: &mut Traits, most: f64) {
+    (config.positions, config.rot_dim) = (Positions::Linear, 0);
+    traits.slopes = slopes(config.n_heads.min(Config::MAX_DIM), most);
+}

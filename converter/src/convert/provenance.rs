@@ -1,0 +1,57 @@
+//! What the file says about where it comes from.
+
+use memmap2::Mmap;
+use sha2::{Digest, Sha256};
+
+use super::files::Files;
+use super::plan::Weights;
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+
+/// Bytes that are hashed between two questions whether to stop.
+const CHUNK: usize = 4 << 20;
+
+/// How the tensors were made.
+pub(crate) struct Made {
+    pub weights: Weights,
+    pub head: Weights,
+    /// Heads of keys and values that became one.
+    pub pooled_heads: usize,
+}
+
+/// Where the file comes from, a line each: nothing that differs between two runs.
+pub(crate) fn provenance(
+    files: &Files,
+    maps: &[Mmap],
+    made: &Made,
+    progress: &dyn Progress,
+) -> Result<String> {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text = format!("converter oarlock-convert {version}\n");
+    text += &format!("weights {}\nhead {}\n", name_of(made.weights), name_of(made.head));
+    if made.pooled_heads > 1 {
+        text += &format!("pooled {} key and value heads each\n", made.pooled_heads);
+    }
+    let maps = files.weights.iter().zip(maps.iter().map(|map| &map[..]));
+    let small = files.small.iter().map(|(path, bytes)| (path, &bytes[..]));
+    for (path, bytes) in small.chain(maps) {
+        let mut sha = Sha256::new();
+        for chunk in bytes.chunks(CHUNK) {
+            if progress.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            sha.update(chunk);
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().replace('\n', " ");
+        let hash: String = sha.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        text += &format!("source {hash} {name}\n");
+    }
+    Ok(text)
+}
+
+fn name_of(weights: Weights) -> &'static str {
+    match weights {
+        Weights::As(kind) => kind.name(),
+        Weights::Keep => "keep",
+    }
+}
