@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 
 use oarlock::{Model, Options, Session};
 
-use super::{ImageOptions, Made, bytes, fat, folder_of, kernel, open_model, pour};
+use super::copy::{bytes, pour};
+use super::folder::folder_of;
+use super::model::open_model;
+use super::options::{ImageOptions, Made};
+use super::{fat, kernel};
 use crate::error::{Error, Result};
 use crate::map::map;
 use crate::output::Output;

@@ -2,7 +2,7 @@
 
 use oarlock::chat::{Step, python_strip};
 
-use super::Underivable;
+use super::error::Underivable;
 use super::program::{MERGED, Program};
 use super::render::{Message, Template};
 

@@ -5,7 +5,7 @@ use oarlock::chat::{
     Step, TRIMS_END_AFTER_SYSTEM, TRIMS_SYSTEM, VERSION, VERSION_AFTER_SYSTEM, VERSION_THINKING,
 };
 
-use super::Underivable;
+use super::error::Underivable;
 use super::render::Message;
 
 /// A table of gaps, and habits of the template.

@@ -7,7 +7,7 @@ use minijinja::value::{Value, merge_maps};
 use minijinja::{Environment, Error, ErrorKind, context};
 use oarlock::chat::{DATE, Step};
 
-use super::Underivable;
+use super::error::Underivable;
 
 /// A message of a conversation.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use oarlock::tokenizer::tables::Units;
 use oarlock::tokenizer::{Charsmap, Splitter, rewrite};
 
-use super::{TokenizerError, malformed};
+use super::error::{TokenizerError, malformed};
 
 /// A BPE or Unigram tokenizer.
 pub(super) struct Description {

@@ -9,7 +9,7 @@ use oarlock::tokenizer::tables::{
 use oarlock::tokenizer::{Symbol, Tokenizer};
 
 use super::description::{Added, Description, Merge, Token};
-use super::{TokenizerError, malformed};
+use super::error::{TokenizerError, malformed};
 
 /// Writes the section.
 pub(super) fn write(description: &Description) -> Result<Vec<u8>, TokenizerError> {

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use oarlock::tokenizer::Splitter;
 use oarlock::tokenizer::tables::{PREPEND, SPACE_MARK, STRIP, Units};
 
-use super::super::description::{Description, Merge, Token};
-use super::super::spaces::{MARK, byte};
-use super::super::{TokenizerError, malformed};
-use super::{BYTE, CONTROL, ENDS, GgufTokenizer, NORMAL, UNUSED, added, types};
+use super::metadata::{BYTE, CONTROL, ENDS, GgufTokenizer, NORMAL, UNUSED, added, types};
+use crate::tokenizer::description::{Description, Merge, Token};
+use crate::tokenizer::error::{TokenizerError, malformed};
+use crate::tokenizer::sentencepiece::{MARK, byte};
 
 /// All but the places of added tokens. A file that does not say means BOS and a space before a text.
 pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<Description, TokenizerError> {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use oarlock::tokenizer::tables::Units;
 use serde_json::Value;
 
-use super::description::Description;
-use super::{TokenizerError, malformed};
+use crate::tokenizer::description::Description;
+use crate::tokenizer::error::{TokenizerError, malformed};
 
 /// The pieces and their scores, by id.
 pub(super) fn pieces(model: &Value) -> Result<Vec<(&str, f64)>, TokenizerError> {

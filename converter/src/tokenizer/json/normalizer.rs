@@ -5,8 +5,9 @@ use oarlock::tokenizer::tables::{
 };
 use serde_json::Value;
 
-use super::spaces::MARK;
-use super::{TokenizerError, charsmap};
+use super::charsmap;
+use crate::tokenizer::error::TokenizerError;
+use crate::tokenizer::sentencepiece::MARK;
 
 /// What is done to a text.
 #[derive(Default)]

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::TokenizerError;
-use super::description::Added;
+use crate::tokenizer::description::Added;
+use crate::tokenizer::error::TokenizerError;
 
 /// Ids before and after a text.
 pub(super) type Surroundings = (Vec<u32>, Vec<u32>);

@@ -6,7 +6,7 @@ use oarlock::tokenizer::tables::{
 };
 use serde_json::Value;
 
-use super::TokenizerError;
+use super::error::TokenizerError;
 
 /// What stands for a space in the text of tokens.
 pub(super) const MARK: &str = "\u{2581}";

@@ -7,7 +7,7 @@ use oarlock::tokenizer::charsmap::{
 };
 use serde_json::Value;
 
-use super::{TokenizerError, malformed};
+use crate::tokenizer::error::{TokenizerError, malformed};
 
 /// The table of a step `Precompiled`, as the model file holds it.
 pub(super) fn read(step: &Value) -> Result<Vec<u8>, TokenizerError> {

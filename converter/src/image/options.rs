@@ -1,0 +1,38 @@
+//! Choices of whoever makes an image, and what came of them.
+
+use std::path::PathBuf;
+
+use super::board::Board;
+
+/// What to make an image of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageOptions {
+    /// Where it is to run.
+    pub board: Board,
+    /// The `.oar` file.
+    pub model: PathBuf,
+    /// The board's `oarlock`; else the one that was built beside this converter.
+    pub program: Option<PathBuf>,
+    /// The file (for [`Board::Apple`], and a card without firmware: the folder) to write.
+    pub out: PathBuf,
+    /// For [`Board::RaspberryPi`]: what only a card has.
+    pub card: CardOptions,
+}
+
+/// What a card for a board without an operating system can be asked to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CardOptions {
+    /// The folder of the firmware's files; then a whole disk is written.
+    pub firmware: Option<PathBuf>,
+    /// Tokens that the cache holds; else as [`oarlock::Options::for_model`] has it.
+    pub context: Option<usize>,
+    /// MiB of memory that the board has; else 1024.
+    pub memory_mib: Option<u64>,
+}
+
+/// What was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// For [`Board::RaspberryPi`]: MiB of memory that the board must have.
+    pub memory_mib: Option<u64>,
+}
