@@ -3,9 +3,10 @@
 mod files;
 mod heads;
 mod importance;
+pub mod options;
 mod outliers;
 mod pack;
-pub mod plan;
+mod plan;
 mod provenance;
 mod quantize;
 mod stream;
@@ -15,39 +16,20 @@ pub mod write;
 use std::path::Path;
 
 use oarlock::format::{Config, TensorType};
-use oarlock::layout::WeightType;
 
 use crate::config::description::Rotary;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::map::map;
 use crate::math::rope::phases;
 use crate::output::{Output, refuse_inputs};
 use crate::progress::Progress;
 use files::Files;
-use plan::{Planned, Weights, plan};
+use options::resolve;
+pub use options::{ConvertOptions, Head, Weights};
+use plan::{Planned, plan};
 use provenance::{Made, provenance};
 use stream::stream;
 use write::{Metadata, RopeTable};
-
-/// What the user chose; what is not chosen follows from the source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ConvertOptions {
-    /// How matrices are stored: `int4` from safetensors, kept from a GGUF by default.
-    pub weights: Option<Weights>,
-    /// How the output matrix is stored, and the embedding when it is the same.
-    pub head: Option<Head>,
-    /// Into how many heads keys and values are pooled; left as they are by default.
-    pub kv_heads: Option<usize>,
-}
-
-/// How the output matrix is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
-    /// In a way of its own.
-    Of(Weights),
-    /// As the other matrices.
-    Same,
-}
 
 /// What a conversion made.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,25 +86,6 @@ pub fn convert(
 fn table(rope: &Rotary, rot_dim: usize) -> RopeTable {
     let phases = phases(rope.theta, rot_dim, &rope.scaling);
     RopeTable { phases, attention_factor: rope.attention_factor }
-}
-
-/// The choices, with what follows from the source where none was made.
-fn resolve(options: &ConvertOptions, is_gguf: bool) -> Result<(Weights, Weights)> {
-    let default = if is_gguf { Weights::Keep } else { Weights::As(WeightType::Int4) };
-    let weights = options.weights.unwrap_or(default);
-    let head = match (options.head, weights) {
-        (Some(Head::Of(head)), _) => head,
-        (Some(Head::Same), weights) => weights,
-        (None, Weights::As(kind)) if kind.is_quantized() => Weights::As(WeightType::Int8),
-        (None, weights) => weights,
-    };
-    for (option, choice) in [("--weights", weights), ("--head", head)] {
-        if choice == Weights::Keep && !is_gguf {
-            let todo = "safetensors are not quantized: give int4, int4a, int8 or f32";
-            return Err(Error::new(format_args!("{option} keep"), "the source is no GGUF", todo));
-        }
-    }
-    Ok((weights, head))
 }
 
 fn bits_per_weight(planned: &[Planned<'_, '_>]) -> f64 {

@@ -21,9 +21,8 @@ mod source;
 pub mod template;
 pub mod tokenizer;
 
-pub use convert::plan::Weights;
 pub use convert::write;
-pub use convert::{ConvertOptions, Head, Report, convert};
+pub use convert::{ConvertOptions, Head, Report, Weights, convert};
 pub use error::{Error, Fault, Result};
 pub use image::{Board, CardOptions, ImageOptions, Made, image};
 pub use progress::{Progress, Silent};

@@ -4,7 +4,7 @@ use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
 use super::files::Files;
-use super::plan::Weights;
+use super::options::Weights;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 
