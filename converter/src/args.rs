@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use oarlock::layout::WeightType;
-use oarlock_convert::{Board, CardOptions, ConvertOptions, Error, Head, ImageOptions, Weights};
+use oarlock_convert::{
+    Board, CardOptions, ConvertOptions, Error, ImageOptions, OutputMatrix, Weights,
+};
 
 /// Converts a model to .oar
 #[derive(Debug, Parser)]
 #[command(
     name = "oarlock-convert",
     version,
-    override_usage = "oarlock-convert [convert] SRC [-o OUT.oar] [--weights W] [--head H] [--kv-heads G]"
+    override_usage = "oarlock-convert [convert] SRC [-o OUT.oar] [--weights W] [--output-matrix H] [--kv-heads G]"
 )]
 struct Convert {
     /// A Hugging Face model directory (safetensors) or a .gguf file
@@ -26,8 +28,8 @@ struct Convert {
     weights: Option<String>,
     /// How the output matrix (and the embedding, when tied) is stored
     /// [default: int8; with --weights f32 or keep, the same]
-    #[arg(long, value_name = "H", value_parser = kinds(&["keep", "same"]))]
-    head: Option<String>,
+    #[arg(long, visible_alias = "head", value_name = "H", value_parser = kinds(&["keep", "same"]))]
+    output_matrix: Option<String>,
     /// Pool key and value heads into G, for a smaller cache and worse answers
     #[arg(long, value_name = "G")]
     kv_heads: Option<usize>,
@@ -124,9 +126,9 @@ impl Convert {
     fn command(self) -> Result<Command, Error> {
         let options = ConvertOptions {
             weights: self.weights.as_deref().map(weights),
-            head: self.head.as_deref().map(|name| match name {
-                "same" => Head::Same,
-                _ => Head::Of(weights(name)),
+            output_matrix: self.output_matrix.as_deref().map(|name| match name {
+                "same" => OutputMatrix::Same,
+                _ => OutputMatrix::Own(weights(name)),
             }),
             kv_heads: self.kv_heads,
         };
@@ -185,10 +187,12 @@ mod tests {
             assert_eq!((source, out), ("m".into(), "x".into()));
             assert_eq!(options, ConvertOptions::default());
         }
-        let all = ["m", "--weights", "int4a", "--head", "same", "-o", "x"];
-        let Ok(Command::Convert { options, .. }) = run(&all) else { panic!() };
-        assert_eq!(options.weights, Some(Weights::As(WeightType::Int4a)));
-        assert_eq!(options.head, Some(Head::Same));
+        for name in ["--output-matrix", "--head"] {
+            let all = ["m", "--weights", "int4a", name, "same", "-o", "x"];
+            let Ok(Command::Convert { options, .. }) = run(&all) else { panic!() };
+            assert_eq!(options.weights, Some(Weights::As(WeightType::Int4a)));
+            assert_eq!(options.output_matrix, Some(OutputMatrix::Same));
+        }
     }
 
     #[test]

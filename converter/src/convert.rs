@@ -3,7 +3,7 @@
 mod files;
 mod heads;
 mod importance;
-pub mod options;
+mod options;
 mod outliers;
 mod pack;
 mod plan;
@@ -17,21 +17,21 @@ use std::path::Path;
 
 use oarlock::format::{Config, TensorType};
 
-use crate::config::description::Rotary;
+use crate::config::description::{Description, Rotary};
 use crate::error::Result;
 use crate::map::map;
 use crate::math::rope::phases;
 use crate::output::{Output, refuse_inputs};
 use crate::progress::Progress;
 use files::Files;
-use options::resolve;
-pub use options::{ConvertOptions, Head, Weights};
+pub use options::{ConvertOptions, OutputMatrix, Weights};
 use plan::{Planned, plan};
-use provenance::{Made, provenance};
+use provenance::provenance;
 use stream::stream;
+use text::TextSections;
 use write::{Metadata, RopeTable};
 
-/// What a conversion made.
+/// The outcome of a conversion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Bytes of the file.
@@ -40,7 +40,12 @@ pub struct Report {
     pub bits_per_weight: f64,
 }
 
-/// Converts the model in `source` (a directory or a `.gguf` file) to the file `out`.
+/// Converts the model in `source` (a directory or a `.gguf` file) to the file `out`, which
+/// appears only when it is complete.
+///
+/// # Errors
+/// If a file cannot be read or written, the model computes something that is not known, the
+/// options do not suit it, or `progress` says to stop.
 pub fn convert(
     source: &Path,
     out: &Path,
@@ -55,16 +60,30 @@ pub fn convert(
     if let Some(heads) = options.kv_heads {
         heads::pool(&mut loaded.model, heads)?;
     }
-    let (weights, head) = resolve(options, loaded.is_gguf)?;
-    let planned = plan(&loaded.model, &loaded.tensors, weights, head)?;
-    let words = text::compile(&loaded)?;
-    for warning in loaded.model.warnings.iter().chain(&words.warnings) {
+    let storage = options.storage(loaded.is_gguf)?;
+    let planned = plan(&loaded.model, &loaded.tensors, storage)?;
+    let text = text::compile(&loaded)?;
+    let model = &loaded.model;
+    for warning in model.warnings.iter().chain(&text.warnings) {
         progress.warn(warning);
     }
-    let model = &loaded.model;
-    let key_outliers = outliers::key_outliers(&planned, &model.config);
-    let made = Made { weights, head, pooled_heads: model.pooled_heads };
-    let metadata = Metadata {
+    let provenance = provenance(&files, &maps, storage, model.pooled_heads, progress)?;
+    let metadata = metadata(model, &planned, text, provenance);
+    let output = Output::create(out)?;
+    let file_bytes = stream(&output, metadata, &planned, progress)?;
+    output.commit()?;
+    Ok(Report { file_bytes, bits_per_weight: bits_per_weight(&planned) })
+}
+
+/// All of the file but its tensors.
+fn metadata(
+    model: &Description,
+    planned: &[Planned<'_, '_>],
+    text: TextSections,
+    provenance: String,
+) -> Metadata {
+    let key_outliers = outliers::key_outliers(planned, &model.config);
+    Metadata {
         config: Config { key_outliers: key_outliers.contains(&true), ..model.config },
         arch: model.arch.clone(),
         ropes: model.ropes.iter().map(|rope| table(rope, model.config.rot_dim)).collect(),
@@ -72,15 +91,11 @@ pub fn convert(
         local: model.local.clone(),
         sparse: model.sparse.clone(),
         key_outliers,
-        tokenizer: words.tokenizer,
-        chat: words.chat,
+        tokenizer: text.tokenizer,
+        chat: text.chat,
         sampling: model.sampling,
-        provenance: provenance(&files, &maps, &made, progress)?,
-    };
-    let output = Output::create(out)?;
-    let file_bytes = stream(&output, metadata, &planned, progress)?;
-    output.commit()?;
-    Ok(Report { file_bytes, bits_per_weight: bits_per_weight(&planned) })
+        provenance,
+    }
 }
 
 fn table(rope: &Rotary, rot_dim: usize) -> RopeTable {

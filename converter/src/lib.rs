@@ -22,7 +22,7 @@ pub mod template;
 pub mod tokenizer;
 
 pub use convert::write;
-pub use convert::{ConvertOptions, Head, Report, Weights, convert};
+pub use convert::{ConvertOptions, OutputMatrix, Report, Weights, convert};
 pub use error::{Error, Fault, Result};
 pub use image::{Board, CardOptions, ImageOptions, Made, image};
 pub use progress::{Progress, Silent};

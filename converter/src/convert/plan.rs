@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use oarlock::format::Role;
 
-use super::options::Weights;
+use super::options::Storage;
 use super::write::Spec;
 use crate::config::description::{Description, Gains};
 use crate::error::{Error, Result};
@@ -25,10 +25,9 @@ pub use tensor::Planned;
 pub fn plan<'t, 'm>(
     model: &Description,
     tensors: &'t Tensors<'m>,
-    weights: Weights,
-    output_matrix: Weights,
+    storage: Storage,
 ) -> Result<Vec<Planned<'t, 'm>>> {
-    let planner = Planner { model, tensors, weights, output_matrix };
+    let planner = Planner { model, tensors, storage };
     let mut planned = Vec::new();
     for &role in Role::BEFORE {
         planned.extend(tensor_if_any(&planner, role, None)?);

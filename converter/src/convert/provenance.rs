@@ -4,33 +4,27 @@ use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
 use super::files::Files;
-use super::options::Weights;
+use super::options::Storage;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 
 /// Bytes that are hashed between two questions whether to stop.
 const CHUNK: usize = 4 << 20;
 
-/// How the tensors were made.
-pub(crate) struct Made {
-    pub weights: Weights,
-    pub head: Weights,
-    /// Heads of keys and values that became one.
-    pub pooled_heads: usize,
-}
-
-/// Where the file comes from, a line each: nothing that differs between two runs.
+/// Lines that say where the file comes from: converter, types, the mean of how many heads one
+/// is (`pooled_heads`), SHA-256 of each source file. Nothing in them differs between two runs.
 pub(crate) fn provenance(
     files: &Files,
     maps: &[Mmap],
-    made: &Made,
+    storage: Storage,
+    pooled_heads: usize,
     progress: &dyn Progress,
 ) -> Result<String> {
     let version = env!("CARGO_PKG_VERSION");
     let mut text = format!("converter oarlock-convert {version}\n");
-    text += &format!("weights {}\nhead {}\n", name_of(made.weights), name_of(made.head));
-    if made.pooled_heads > 1 {
-        text += &format!("pooled {} key and value heads each\n", made.pooled_heads);
+    text += &format!("weights {}\nhead {}\n", storage.weights.name(), storage.output_matrix.name());
+    if pooled_heads > 1 {
+        text += &format!("pooled {} key and value heads each\n", pooled_heads);
     }
     let maps = files.weights.iter().zip(maps.iter().map(|map| &map[..]));
     let small = files.small.iter().map(|(path, bytes)| (path, &bytes[..]));
@@ -47,11 +41,4 @@ pub(crate) fn provenance(
         text += &format!("source {hash} {name}\n");
     }
     Ok(text)
-}
-
-fn name_of(weights: Weights) -> &'static str {
-    match weights {
-        Weights::As(kind) => kind.name(),
-        Weights::Keep => "keep",
-    }
 }

@@ -6,15 +6,15 @@ use crate::source::gguf::Metadata;
 use crate::template;
 use crate::tokenizer::{Compiled, GgufTokenizer, TokenizerError, from_gguf, from_json};
 
-/// What the file says about text.
-pub(crate) struct Words {
+/// Sections of the file that are about text.
+pub(crate) struct TextSections {
     pub tokenizer: Vec<u8>,
     pub chat: Vec<u8>,
     pub warnings: Vec<String>,
 }
 
 /// Compiles the tokenizer and derives the chat program.
-pub(crate) fn compile(source: &Loaded<'_>) -> Result<Words> {
+pub(crate) fn compile(source: &Loaded<'_>) -> Result<TextSections> {
     let compiled = if source.is_gguf {
         let fail = |e| refuse("GGUF tokenizer", &e);
         from_gguf(&describe(&source.metadata)?).map_err(fail)?
@@ -29,7 +29,7 @@ pub(crate) fn compile(source: &Loaded<'_>) -> Result<Words> {
         return Err(Error::new("tokenizer", what, "get tokenizer and weights of the same model"));
     }
     let (chat, warnings) = chat(source, &compiled)?;
-    Ok(Words { tokenizer: compiled.section, chat, warnings })
+    Ok(TextSections { tokenizer: compiled.section, chat, warnings })
 }
 
 fn refuse(thing: &str, error: &TokenizerError) -> Error {

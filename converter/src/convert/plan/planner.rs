@@ -6,7 +6,7 @@ use oarlock::layout::WeightType;
 use super::rows::HeadPool;
 use crate::config::description::Description;
 use crate::config::names::Names;
-use crate::convert::options::Weights;
+use crate::convert::options::{Storage, Weights};
 use crate::error::{Error, Result};
 use crate::source::dtype::Dtype;
 use crate::source::tensor::{Raw, Tensors};
@@ -15,8 +15,7 @@ use crate::source::tensor::{Raw, Tensors};
 pub(super) struct Planner<'p, 't, 'm> {
     pub model: &'p Description,
     pub tensors: &'t Tensors<'m>,
-    pub weights: Weights,
-    pub output_matrix: Weights,
+    pub storage: Storage,
 }
 
 impl<'t, 'm> Planner<'_, 't, 'm> {
@@ -98,10 +97,10 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
     /// The option that this matrix goes by, and the choice.
     fn choice(&self, role: Role) -> (&'static str, Weights) {
         match role {
-            Role::Output | Role::Positions => ("--head", self.output_matrix),
-            Role::Embedding if self.model.config.tied => ("--head", self.output_matrix),
+            Role::Output | Role::Positions => ("--head", self.storage.output_matrix),
+            Role::Embedding if self.model.config.tied => ("--head", self.storage.output_matrix),
             _ if role.is_router() => ("--weights", Weights::As(WeightType::F32)),
-            _ => ("--weights", self.weights),
+            _ => ("--weights", self.storage.weights),
         }
     }
 }
