@@ -17,7 +17,7 @@ use std::path::Path;
 
 use oarlock::format::{Config, TensorType};
 
-use crate::config::description::{Description, Rotary};
+use crate::config::description::{ModelDescription, Rotary};
 use crate::error::Result;
 use crate::map::map;
 use crate::math::rope::phases;
@@ -77,7 +77,7 @@ pub fn convert(
 
 /// All of the file but its tensors.
 fn metadata(
-    model: &Description,
+    model: &ModelDescription,
     planned: &[Planned<'_, '_>],
     text: TextSections,
     provenance: String,

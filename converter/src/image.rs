@@ -19,7 +19,7 @@ mod options;
 mod raspi;
 
 pub use board::Board;
-pub use options::{CardOptions, ImageOptions, Made};
+pub use options::{CardOptions, ImageOptions, ImageReport};
 
 use crate::error::{Error, Result};
 use crate::map::map;
@@ -33,7 +33,7 @@ use model::open_model;
 /// # Errors
 /// If program or model are not what they should be, the board is too small, or the output
 /// cannot be written.
-pub fn image(options: &ImageOptions, progress: &dyn Progress) -> Result<Made> {
+pub fn image(options: &ImageOptions, progress: &dyn Progress) -> Result<ImageReport> {
     let ImageOptions { board, model, out, .. } = options;
     if *board != Board::RaspberryPi && options.card != CardOptions::default() {
         let what = "--firmware, --context and --memory are for raspi alone";
@@ -54,5 +54,5 @@ pub fn image(options: &ImageOptions, progress: &dyn Progress) -> Result<Made> {
         Board::Apple => apple::folder(&program, model, out, progress)?,
         _ => linux::executable(&program, model, out, progress)?,
     }
-    Ok(Made { memory_mib: None })
+    Ok(ImageReport { memory_mib: None })
 }

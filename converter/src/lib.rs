@@ -24,5 +24,5 @@ pub mod tokenizer;
 pub use convert::write;
 pub use convert::{ConvertOptions, OutputMatrix, Report, Weights, convert};
 pub use error::{Error, Fault, Result};
-pub use image::{Board, CardOptions, ImageOptions, Made, image};
+pub use image::{Board, CardOptions, ImageOptions, ImageReport, image};
 pub use progress::{Progress, Silent};

@@ -14,21 +14,21 @@ use serde_json::Value;
 
 pub use error::Underivable;
 use gaps::gaps;
-use program::Program;
-use render::{CLOCK, Given, THOUGHTS, Template};
+use program::ChatProgram;
+use render::{CLOCK, RenderOptions, THOUGHTS, Template};
 
 /// Derives and checks the chat section of `template`, in which `specials` (`bos_token`, …)
 /// have their text. One that can do without a clock gets none.
 pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
     let asks = template.contains(CLOCK);
-    let plain = derive_with(template, specials, Given::default());
+    let plain = derive_with(template, specials, RenderOptions::default());
     let dated = if plain.is_err() && asks {
-        derive_with(template, specials, Given { date: true, thoughts: false })
+        derive_with(template, specials, RenderOptions { date: true, thoughts: false })
     } else {
         plain
     };
     dated.or_else(|why| {
-        let given = Given { date: asks, thoughts: template.contains(THOUGHTS) };
+        let given = RenderOptions { date: asks, thoughts: template.contains(THOUGHTS) };
         if given.thoughts {
             derive_with(template, specials, given).map_err(|_| why)
         } else {
@@ -40,10 +40,10 @@ pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, 
 fn derive_with(
     template: &str,
     specials: &[(String, String)],
-    given: Given,
+    given: RenderOptions,
 ) -> Result<Vec<u8>, Underivable> {
     let template = Template::new(template, specials, given)?;
-    let mut program = Program::default();
+    let mut program = ChatProgram::default();
     gaps(&template, &mut program)?;
     program.find_date()?;
     if check::refuses_system(&template) {

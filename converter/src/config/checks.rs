@@ -5,7 +5,7 @@ use oarlock::format::{Config, Scale};
 use crate::error::{Error, Result};
 
 /// Why an unknown key is refused.
-pub(super) const UNKNOWN: &str =
+pub(super) const UNKNOWN_KEY: &str =
     "this converter does not know what it changes, so it cannot ignore it";
 
 /// What DeepSeek has since its second version.

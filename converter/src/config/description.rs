@@ -8,7 +8,7 @@ use crate::math::rope::Scaling;
 
 /// A model, but for its weights and its tokenizer.
 #[derive(Debug)]
-pub struct Description {
+pub struct ModelDescription {
     /// Dimensions and options.
     pub config: Config,
     /// Key and value heads of the source that one of the file's is the mean of; 1 most often.

@@ -11,32 +11,32 @@ use oarlock::Sampling;
 use oarlock::format::Config;
 
 use super::checks::{LATENT, check, in_range, score_scale};
-use super::description::{Biases, Description};
+use super::description::{Biases, ModelDescription};
 use crate::error::{Error, Result};
-use crate::source::gguf::{Gguf, Metadata};
+use crate::source::gguf::{Gguf, GgufMetadata};
 use crate::source::tensor::Raw;
-use keys::{AGAIN, Keys};
+use keys::{AGAIN, GgufKeys};
 use names::LLAMA_GGUF;
 use rope::ropes;
-use table::FAMILIES;
+use table::ARCHITECTURES;
 
 /// Architectures that are known not to be one of these decoders, and what they have beyond it.
 const NOT_YET: &[(&str, &str)] = &[("deepseek2", LATENT), ("deepseek32", LATENT)];
 
 /// Reads the metadata, and from the tensors what it leaves open.
-pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
+pub fn from_gguf(file: &Gguf<'_>) -> Result<ModelDescription> {
     let arch = file.metadata.get("general.architecture").and_then(|v| v.as_str());
-    let known: Vec<_> = FAMILIES.iter().map(|family| family.arch).collect();
+    let known: Vec<_> = ARCHITECTURES.iter().map(|family| family.arch).collect();
     let known = format!("known in GGUF: {}", known.join(", "));
     let arch = arch.ok_or_else(|| {
         Error::new("general.architecture", "the GGUF file does not say", known.clone())
     })?;
-    let family = FAMILIES.iter().find(|family| family.arch == arch).ok_or_else(|| {
+    let family = ARCHITECTURES.iter().find(|family| family.arch == arch).ok_or_else(|| {
         let why = NOT_YET.iter().find(|(other, _)| *other == arch);
         let why = why.map_or("is not known".into(), |(_, why)| format!("has {why}"));
         Error::new("general.architecture", format!("architecture {arch} {why}"), known)
     })?;
-    let keys = Keys::new(arch, file);
+    let keys = GgufKeys::new(arch, file);
     keys.refuse_unknown(family.reads)?;
     let mut config = config(&keys, file)?;
     let traits = (family.traits)(&keys, &mut config)?;
@@ -44,7 +44,7 @@ pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
     check("GGUF metadata", &config)?;
     let [apart, fused] = family.names;
     let names = if keys.has_tensor("blk.0.attn_qkv.weight") { fused } else { apart };
-    Ok(Description {
+    Ok(ModelDescription {
         config,
         pooled_heads: 1,
         arch: arch.into(),
@@ -64,8 +64,8 @@ pub fn from_gguf(file: &Gguf<'_>) -> Result<Description> {
     })
 }
 
-fn config(keys: &Keys<'_, '_>, file: &Gguf<'_>) -> Result<Config> {
-    let name = LLAMA_GGUF.of(oarlock::format::Role::Embedding, None).unwrap_or_default();
+fn config(keys: &GgufKeys<'_, '_>, file: &Gguf<'_>) -> Result<Config> {
+    let name = LLAMA_GGUF.tensor(oarlock::format::Role::Embedding, None).unwrap_or_default();
     let embedding = file.tensors.get(&name).and_then(Raw::matrix_shape);
     let (vocab_size, _) =
         embedding.ok_or_else(|| Error::new(&name, "the tensor is missing", AGAIN))?;
@@ -98,7 +98,7 @@ fn config(keys: &Keys<'_, '_>, file: &Gguf<'_>) -> Result<Config> {
 }
 
 /// `general.sampling.…`, which few files have.
-fn sampling(metadata: &Metadata<'_>) -> Result<Sampling> {
+fn sampling(metadata: &GgufMetadata<'_>) -> Result<Sampling> {
     let field = |key: &str, range, default| {
         let key = format!("general.sampling.{key}");
         match metadata.get(&key).and_then(|v| v.as_f64()) {

@@ -15,7 +15,7 @@ use oarlock::format::{Activation, Config};
 use serde_json::{Value, json};
 
 use super::checks::{LATENT, check, score_scale};
-use super::description::Description;
+use super::description::ModelDescription;
 use crate::error::{Error, Result};
 use family::Family;
 use generation::generate;
@@ -24,7 +24,7 @@ use rope::{Ropes, ropes};
 use table::FAMILIES;
 
 /// Reads the two files.
-pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description> {
+pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<ModelDescription> {
     let keys = Keys::new(FILE, config)?;
     let family = family(&keys)?;
     let (mut ropes, mut model) = dimensions(&keys, family)?;
@@ -37,7 +37,7 @@ pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description
     let (ends, sampling) = generate(&keys, generation, &mut warnings)?;
     keys.refuse_the_rest(HARMLESS)?;
     check(FILE, &model)?;
-    Ok(Description {
+    Ok(ModelDescription {
         config: model,
         pooled_heads: 1,
         arch: family.arch.into(),
@@ -56,11 +56,11 @@ pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description
     })
 }
 
-/// What all families have in the same words.
+/// What all families have in the same names.
 fn dimensions(keys: &Keys<'_>, family: &Family) -> Result<(Ropes, Config)> {
-    let words = family.words;
-    let hidden = keys.need_one(words.hidden)?;
-    let n_heads = keys.need_one(words.heads)?;
+    let names = family.keys;
+    let hidden = keys.need_one(names.hidden)?;
+    let n_heads = keys.need_one(names.heads)?;
     let head_dim = match keys.size("head_dim")? {
         Some(n) => n,
         None if family.head_dim.is_some() => family.head_dim.unwrap_or_default(),
@@ -70,17 +70,17 @@ fn dimensions(keys: &Keys<'_>, family: &Family) -> Result<(Ropes, Config)> {
             return Err(Error::new(FILE, what, AGAIN));
         }
     };
-    let context = keys.one(words.context)?.unwrap_or(2048);
+    let context = keys.one(names.context)?.unwrap_or(2048);
     let ropes = ropes(keys, head_dim, context, family)?;
-    let ffn_dim = match keys.one(words.inner)? {
+    let ffn_dim = match keys.one(names.ffn_hidden)? {
         Some(n) => n,
-        None if words.four_times => 4 * hidden.min(Config::MAX_DIM),
-        None => keys.need_one(words.inner)?,
+        None if names.four_times => 4 * hidden.min(Config::MAX_DIM),
+        None => keys.need_one(names.ffn_hidden)?,
     };
     let config = Config {
         vocab_size: keys.need("vocab_size")?,
         dim: hidden,
-        n_layers: keys.need_one(words.layers)?,
+        n_layers: keys.need_one(names.layers)?,
         n_heads,
         n_kv_heads: kv_heads(keys, family)?.unwrap_or(n_heads),
         head_dim,
@@ -106,7 +106,7 @@ fn kv_heads(keys: &Keys<'_>, family: &Family) -> Result<Option<usize>> {
 /// The non-linearity by the name that `transformers` gives it.
 fn activation(keys: &Keys<'_>, family: &Family) -> Result<Activation> {
     let mut found = Vec::new();
-    for key in family.words.activation {
+    for key in family.keys.activation {
         found.extend(keys.get(key).map(|name| (key, name, family.activation_of(name))));
     }
     match found.first() {

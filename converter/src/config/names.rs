@@ -31,7 +31,7 @@ pub struct Names {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Qkv {
     /// In a tensor each.
-    Apart,
+    Separate,
     /// All queries, then all keys, then all values.
     Stacked,
     /// For each key its queries, itself and its value.
@@ -42,13 +42,13 @@ pub enum Qkv {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stacks {
     /// In a tensor each.
-    Apart,
+    Separate,
     /// In one, of each expert the gate's rows first.
     Halves,
     /// In one, rows of gate and up in turns; all matrices of experts are stored as columns.
-    Woven,
-    /// As [`Stacks::Woven`], but stored as rows, 32 numbers in 16 bytes and their scales apart.
-    Blocks,
+    Interleaved,
+    /// As [`Stacks::Interleaved`], but stored as rows, 32 numbers in 16 bytes and their scales apart.
+    Mxfp4,
 }
 
 impl Names {
@@ -56,9 +56,9 @@ impl Names {
         roles: &[],
         base: None,
         harmless: &[],
-        qkv: Qkv::Apart,
+        qkv: Qkv::Separate,
         gate_up: false,
-        stacks: Stacks::Apart,
+        stacks: Stacks::Separate,
         others: None,
         transposed: false,
         position_offset: 0,
@@ -67,9 +67,9 @@ impl Names {
 
     /// The name of the tensor with this role, in this layer if it has one. Where there is one for
     /// each expert, a `{}` is left for it.
-    pub fn of(&self, role: Role, layer: Option<usize>) -> Option<String> {
+    pub fn tensor(&self, role: Role, layer: Option<usize>) -> Option<String> {
         let Some((_, name)) = self.roles.iter().find(|(r, _)| *r == role) else {
-            return self.base?.of(role, layer);
+            return self.base?.tensor(role, layer);
         };
         Some(layer.map_or_else(|| (*name).into(), |i| name.replacen("{}", &i.to_string(), 1)))
     }

@@ -4,7 +4,7 @@ use oarlock::format::{Config, Positions};
 
 use super::description::{Biases, Gains};
 use super::names::Names;
-use crate::math::alibi::slopes;
+use crate::math::alibi::alibi_slopes;
 
 /// What the config section of the file has no place for.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct Traits {
 }
 
 /// Distance instead of rotation (arXiv 2108.12409).
-pub(super) fn linear_biases(config: &mut Config, traits: &mut Traits, most: f64) {
+pub(super) fn alibi(config: &mut Config, traits: &mut Traits, max_bias: f64) {
     (config.positions, config.rot_dim) = (Positions::Linear, 0);
-    traits.slopes = slopes(config.n_heads.min(Config::MAX_DIM), most);
+    traits.slopes = alibi_slopes(config.n_heads.min(Config::MAX_DIM), max_bias);
 }

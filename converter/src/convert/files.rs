@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::config::description::Description;
+use crate::config::description::ModelDescription;
 use crate::config::gguf::from_gguf;
 use crate::config::hf::from_hf;
 use crate::error::{Error, Result};
@@ -16,10 +16,10 @@ use crate::source::{gguf, safetensors};
 /// A source, read and described.
 pub(crate) struct Loaded<'m> {
     pub is_gguf: bool,
-    pub model: Description,
+    pub model: ModelDescription,
     pub tensors: Tensors<'m>,
     /// Of a GGUF.
-    pub metadata: gguf::Metadata<'m>,
+    pub metadata: gguf::GgufMetadata<'m>,
     /// Of a model directory: whatever of it says something about text.
     pub texts: Texts,
 }
@@ -103,7 +103,7 @@ impl Files {
             chat_template: bytes(CHAT_TEMPLATE),
         };
         let tensors = shards.read(maps)?;
-        let metadata = gguf::Metadata::default();
+        let metadata = gguf::GgufMetadata::default();
         Ok(Loaded { is_gguf: false, model, tensors, metadata, texts })
     }
 

@@ -6,11 +6,11 @@
 
 use oarlock::format::QkNorm;
 
-use crate::config::description::Description;
+use crate::config::description::ModelDescription;
 use crate::error::{Error, Result};
 
 /// Makes `heads` key and value heads of those that the model has.
-pub fn pool(model: &mut Description, heads: usize) -> Result<()> {
+pub fn pool(model: &mut ModelDescription, heads: usize) -> Result<()> {
     let n = model.config.n_kv_heads;
     let refuse =
         |what: String, todo: &str| Err(Error::new(format!("--kv-heads {heads}"), what, todo));

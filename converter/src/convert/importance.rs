@@ -15,11 +15,11 @@ use super::plan::Planned;
 
 /// Columns that would hardly matter still count this much of the average one: an estimate
 /// may be wrong.
-const LEAST: f64 = 1e-3;
+const MIN_IMPORTANCE: f64 = 1e-3;
 
 /// The importance of each column of `tensor`, in a stack of that of one expert, 1 on average; empty
 /// where nothing tells.
-pub(crate) fn of_columns(
+pub(crate) fn column_importance(
     tensor: &Planned<'_, '_>,
     expert: usize,
     planned: &[Planned<'_, '_>],
@@ -77,7 +77,7 @@ fn relative(squares: &[f64]) -> Vec<f32> {
     if !mean.is_normal() {
         return Vec::new();
     }
-    squares.iter().map(|v| (v / mean).max(LEAST) as f32).collect()
+    squares.iter().map(|v| (v / mean).max(MIN_IMPORTANCE) as f32).collect()
 }
 
 #[cfg(test)]

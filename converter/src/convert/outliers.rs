@@ -13,7 +13,7 @@ use super::plan::Planned;
 
 /// The most that such an error may be: a score off by an eighth changes a probability by an eighth.
 /// (docs/decisions.md has what came of it on a real model.)
-const MOST_ERROR: f64 = 0.125;
+const MAX_ERROR: f64 = 0.125;
 
 /// Variance of a uniform rounding error, in squares of its step.
 const VARIANCE: f64 = 1.0 / 12.0;
@@ -21,7 +21,7 @@ const VARIANCE: f64 = 1.0 / 12.0;
 /// Tells for each layer whether its keys have outliers.
 pub(crate) fn key_outliers(planned: &[Planned<'_, '_>], config: &Config) -> Vec<bool> {
     (0..config.n_layers as u32)
-        .map(|layer| score_error(planned, config, layer) > MOST_ERROR)
+        .map(|layer| score_error(planned, config, layer) > MAX_ERROR)
         .collect()
 }
 

@@ -92,7 +92,7 @@ fn quantize(
                 }
                 continue;
             }
-            _ if x.iter().any(|v| v.abs() > LARGEST) => return Err(Flaw::TooLarge),
+            _ if x.iter().any(|v| v.abs() > MAX_WEIGHT) => return Err(Flaw::TooLarge),
             WeightType::Int8 => int8(x),
             WeightType::Int4 => int4(x, &group_of(importance, i)),
             WeightType::Int4a => int4a(x, n),
@@ -109,7 +109,7 @@ fn group_of(importance: &[f32], block: usize) -> Group {
 }
 
 /// No scale or minimum of smaller weights is beyond f16.
-const LARGEST: f32 = 65504.0;
+const MAX_WEIGHT: f32 = 65504.0;
 
 /// Writes the first `n` values of row `row` of a block, and its scale and minimum.
 fn put(kind: WeightType, row: usize, block: &QuantBlock, n: usize, out: &mut [u8]) {

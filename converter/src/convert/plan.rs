@@ -13,7 +13,7 @@ use oarlock::format::Role;
 
 use super::options::Storage;
 use super::write::Spec;
-use crate::config::description::{Description, Gains};
+use crate::config::description::{Gains, ModelDescription};
 use crate::error::{Error, Result};
 use crate::source::tensor::Tensors;
 use planner::Planner;
@@ -23,7 +23,7 @@ pub use tensor::Planned;
 /// Plans the whole file, in the order of the format; every tensor of the source has its
 /// place or is known to be harmless.
 pub fn plan<'t, 'm>(
-    model: &Description,
+    model: &ModelDescription,
     tensors: &'t Tensors<'m>,
     storage: Storage,
 ) -> Result<Vec<Planned<'t, 'm>>> {

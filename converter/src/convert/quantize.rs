@@ -24,7 +24,7 @@ pub type Group = [f32; BLOCK_COLS];
 /// reciprocal must stay finite.
 const TINY: f32 = 1e-12;
 /// What keeps a sum of squares from being divided by when all levels are zero.
-const LEAST: f32 = 1e-30;
+const MIN_SQUARES: f32 = 1e-30;
 /// Rounds of polishing; a round that gains nothing is the last.
 const ROUNDS: usize = 4;
 
@@ -40,7 +40,7 @@ pub fn int4(x: &Group, importance: &Group) -> QuantBlock {
     let block = fit(x, &weights);
     let (levels, weighed) = (block.quants.map(f32::from), times(x, &weights));
     let along = dot(&weighed, &levels);
-    if along.abs() < LEAST {
+    if along.abs() < MIN_SQUARES {
         return block;
     }
     QuantBlock { scale: f32_to_f16(dot(&weighed, x) / along), ..block }
@@ -176,7 +176,7 @@ fn polish(x: &Group, mut scale: f32, lo: f32, hi: f32, best: &mut Best<'_>) {
     for _ in 0..ROUNDS {
         let Some(q) = best.offer(x, scale, 0.0, lo, hi) else { return };
         let weighed = times(&q, best.weights);
-        scale = dot(&weighed, x) / dot(&weighed, &q).max(LEAST);
+        scale = dot(&weighed, x) / dot(&weighed, &q).max(MIN_SQUARES);
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn stream(
         };
         for expert in 0..tensor.experts {
             let importance = if is_searched(tensor) {
-                importance::of_columns(tensor, expert, planned, &config)
+                importance::column_importance(tensor, expert, planned, &config)
             } else {
                 Vec::new()
             };

@@ -2,7 +2,7 @@
 
 use super::files::Loaded;
 use crate::error::{Error, Result};
-use crate::source::gguf::Metadata;
+use crate::source::gguf::GgufMetadata;
 use crate::template;
 use crate::tokenizer::{Compiled, GgufTokenizer, TokenizerError, from_gguf, from_json};
 
@@ -59,7 +59,7 @@ fn chat(source: &Loaded<'_>, compiled: &Compiled) -> Result<(Vec<u8>, Vec<String
 }
 
 /// The keys `tokenizer.ggml.…` of a GGUF.
-fn describe<'m>(metadata: &Metadata<'m>) -> Result<GgufTokenizer<'m>> {
+fn describe<'m>(metadata: &GgufMetadata<'m>) -> Result<GgufTokenizer<'m>> {
     let get = |key: &str| metadata.get(&format!("tokenizer.ggml.{key}"));
     let strings = |key: &str| {
         let bad = || {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::copy::{copy, executable_by_all};
-use super::folder::folder_of;
+use super::folder::write_folder;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::progress::Progress;
@@ -19,7 +19,7 @@ pub(super) fn folder(
     out: &Path,
     progress: &dyn Progress,
 ) -> Result<()> {
-    folder_of(out, |staging| {
+    write_folder(out, |staging| {
         for (from, name) in [(program, "chat"), (model, "chat.oar")] {
             let output = Output::create(&staging.join(name))?;
             copy(from, &output, progress)?;

@@ -17,19 +17,19 @@ const PARTITION: u64 = 4 << 20;
 /// Sectors before the first table, as other formatters have them.
 const RESERVED: u64 = 32;
 /// The fewest clusters that make it FAT32 (page 14), and some more, as advised there.
-const FEWEST: u64 = 65_525 + 16;
+const MIN_CLUSTERS: u64 = 65_525 + 16;
 /// The most sectors in a cluster that are tried.
-const WIDEST: u64 = 8;
+const MAX_CLUSTER_SECTORS: u64 = 8;
 /// Room for whoever edits `config.txt` on the card.
 const SPARE: u64 = 4 << 20;
 /// The first cluster there is; the root folder begins there.
 const FIRST: u64 = 2;
 const LAST_OF_CHAIN: u32 = 0x0FFF_FFFF;
 /// A file is shorter than this (page 27: its size has 32 bits).
-pub const MOST_FILE_BYTES: u64 = u32::MAX as u64;
+pub const MAX_FILE_BYTES: u64 = u32::MAX as u64;
 
 /// Where everything lies.
-struct Plan {
+struct DiskLayout {
     /// Sectors of a cluster.
     wide: u64,
     clusters: u64,
@@ -39,17 +39,17 @@ struct Plan {
     chains: Vec<u64>,
 }
 
-impl Plan {
+impl DiskLayout {
     fn new(root: &[u8], lens: &[u64]) -> Self {
-        let mut wide = WIDEST;
+        let mut wide = MAX_CLUSTER_SECTORS;
         loop {
             let chains = Self::chains(root, lens, wide);
             let needed = chains.iter().sum::<u64>() + SPARE.div_ceil(wide * SECTOR);
-            if needed < FEWEST && wide > 1 {
+            if needed < MIN_CLUSTERS && wide > 1 {
                 wide /= 2;
                 continue;
             }
-            let clusters = needed.max(FEWEST);
+            let clusters = needed.max(MIN_CLUSTERS);
             let table = ((clusters + FIRST) * 4).div_ceil(SECTOR);
             return Self { wide, clusters, table, chains };
         }
@@ -143,7 +143,7 @@ impl Plan {
     }
 
     /// Everything before the first file.
-    fn head(&self, root: &[u8]) -> Vec<u8> {
+    fn before_files(&self, root: &[u8]) -> Vec<u8> {
         let mut disk = self.partition_table();
         let mut at = |place: u64, bytes: &[u8]| {
             disk.resize(disk.len().max(place as usize), 0);
@@ -175,15 +175,15 @@ pub fn write<W: Write + Seek, E: From<io::Error>>(
     let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
     let lens: Vec<u64> = files.iter().map(|(_, len)| *len).collect();
     let empty = entries(LABEL, &names, &mut |_| (0, 0));
-    let plan = Plan::new(&empty, &lens);
-    let root = entries(LABEL, &names, &mut |i| (plan.first(i + 1), lens[i] as u32));
-    disk.write_all(&plan.head(&root))?;
+    let layout = DiskLayout::new(&empty, &lens);
+    let root = entries(LABEL, &names, &mut |i| (layout.first(i + 1), lens[i] as u32));
+    disk.write_all(&layout.before_files(&root))?;
     for i in 0..files.len() {
-        disk.seek(SeekFrom::Start(plan.place(i + 1)))?;
+        disk.seek(SeekFrom::Start(layout.place(i + 1)))?;
         fill(disk, i)?;
     }
     // The last sector, so that the disk is as long as its partition says.
-    disk.seek(SeekFrom::Start(PARTITION + (plan.sectors() - 1) * SECTOR))?;
+    disk.seek(SeekFrom::Start(PARTITION + (layout.sectors() - 1) * SECTOR))?;
     Ok(disk.write_all(&[0; SECTOR as usize])?)
 }
 
@@ -243,9 +243,9 @@ mod tests {
     #[test]
     fn larger_disks_have_wider_clusters() {
         for (bytes, wide) in [(0, 1), (70 << 20, 2), (1 << 30, 8), (3 << 30, 8)] {
-            let plan = Plan::new(&[0; 32], &[bytes]);
-            assert_eq!(plan.wide, wide, "{bytes}");
-            assert!(plan.clusters >= FEWEST && plan.clusters > plan.used());
+            let layout = DiskLayout::new(&[0; 32], &[bytes]);
+            assert_eq!(layout.wide, wide, "{bytes}");
+            assert!(layout.clusters >= MIN_CLUSTERS && layout.clusters > layout.used());
         }
     }
 }

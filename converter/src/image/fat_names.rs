@@ -81,9 +81,9 @@ fn is_short(name: &str) -> bool {
 /// The name in eight and three letters, unlike those that are taken.
 fn short(name: &str, taken: &[[u8; 11]]) -> [u8; 11] {
     let (base, extension) = parts(name);
-    let letters = |text: &str, most: usize| {
+    let letters = |text: &str, max: usize| {
         let plain = text.bytes().filter(u8::is_ascii_alphanumeric);
-        plain.take(most).map(|c| c.to_ascii_uppercase()).collect::<Vec<u8>>()
+        plain.take(max).map(|c| c.to_ascii_uppercase()).collect::<Vec<u8>>()
     };
     let together = |base: &[u8]| {
         let mut short = [b' '; 11];

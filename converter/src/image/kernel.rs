@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 /// Where the program of `boards/raspi` is linked to lie, and `config.txt` has it loaded.
 pub const LOAD_ADDRESS: u64 = 0x8_0000;
 /// More than any such program takes; a damaged file may claim anything.
-const MOST_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Linux' header of 64-bit images (Documentation/arch/arm64/booting.rst).
 const OFFSET_AT: usize = 8;
@@ -68,7 +68,7 @@ fn segments(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
         let (offset, address) = (long(at + 8)? as usize, long(at + 16)?);
         let (in_file, in_memory) = (long(at + 32)? as usize, long(at + 40)?);
         let start = address.checked_sub(LOAD_ADDRESS).ok_or(DAMAGED)?;
-        let end = start.checked_add(in_memory).filter(|&end| end <= MOST_BYTES).ok_or(DAMAGED)?;
+        let end = start.checked_add(in_memory).filter(|&end| end <= MAX_BYTES).ok_or(DAMAGED)?;
         let part = bytes.get(offset..offset.saturating_add(in_file)).ok_or(DAMAGED)?;
         let (start, end) = (start as usize, end as usize);
         flat.resize(flat.len().max(end), 0);

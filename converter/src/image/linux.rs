@@ -11,7 +11,7 @@ use crate::output::Output;
 use crate::progress::Progress;
 
 /// Where the program can be told that it carries a model.
-fn mark_of(program: &Path) -> Result<u64> {
+fn empty_mark(program: &Path) -> Result<u64> {
     let fail = |what, todo| Err(Error::new(program.display(), what, todo));
     match mark::find(&map(program)?) {
         Some((at, &mark::NOTHING)) => Ok(at as u64),
@@ -27,7 +27,7 @@ pub(super) fn executable(
     out: &Path,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let mark_at = mark_of(program)?;
+    let mark_at = empty_mark(program)?;
     let output = Output::create(out)?;
     let fail = |e: io::Error| Error::write(output.target(), &e);
     let len = copy(program, &output, progress)?;

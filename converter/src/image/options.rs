@@ -32,7 +32,7 @@ pub struct CardOptions {
 
 /// What was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Made {
+pub struct ImageReport {
     /// For [`Board::RaspberryPi`]: MiB of memory that the board must have.
     pub memory_mib: Option<u64>,
 }

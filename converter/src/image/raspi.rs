@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use oarlock::{Model, Options, Session};
 
 use super::copy::{bytes, pour};
-use super::folder::folder_of;
+use super::folder::write_folder;
 use super::model::open_model;
-use super::options::{ImageOptions, Made};
+use super::options::{ImageOptions, ImageReport};
 use super::{fat, kernel};
 use crate::error::{Error, Result};
 use crate::map::map;
@@ -48,12 +48,16 @@ enum Content {
 type Files = Vec<(String, Content)>;
 
 /// Makes the folder, or with the firmware the disk.
-pub fn image(options: &ImageOptions, program: &Path, progress: &dyn Progress) -> Result<Made> {
+pub fn image(
+    options: &ImageOptions,
+    program: &Path,
+    progress: &dyn Progress,
+) -> Result<ImageReport> {
     let memory = memory_needed(options)?;
     let mut files = files(options, program)?;
     progress.start(bytes(&options.model)?);
     match &options.card.firmware {
-        None => folder_of(&options.out, |staging| {
+        None => write_folder(&options.out, |staging| {
             files.iter().try_for_each(|(name, content)| {
                 let output = Output::create(&staging.join(name))?;
                 content.write(&mut output.file(), progress, &options.out)?;
@@ -65,7 +69,7 @@ pub fn image(options: &ImageOptions, program: &Path, progress: &dyn Progress) ->
             disk(&files, &options.out, progress)?;
         }
     }
-    Ok(Made { memory_mib: Some(memory) })
+    Ok(ImageReport { memory_mib: Some(memory) })
 }
 
 /// MiB that the board must have; an error if it has less.
@@ -147,7 +151,7 @@ fn disk(files: &Files, out: &Path, progress: &dyn Progress) -> Result<()> {
     let mut list = Vec::new();
     for (name, content) in files {
         let len = content.len()?;
-        if len > fat::MOST_FILE_BYTES {
+        if len > fat::MAX_FILE_BYTES {
             let what = "a FAT32 disk holds no file of 4 GiB";
             return Err(Error::new(name, what, "give a smaller model"));
         }

@@ -37,7 +37,7 @@ pub fn phases(theta: f64, rot_dim: usize, scaling: &Scaling) -> Vec<u64> {
     let mut frequency = DoubleDouble::from(1.0);
     let mut phases = Vec::with_capacity(half);
     for i in 0..half {
-        phases.push(turns(scale(frequency, i, scaling) * INV_TAU));
+        phases.push(phase(scale(frequency, i, scaling) * INV_TAU));
         frequency = frequency * step;
     }
     phases
@@ -66,7 +66,7 @@ fn scale(f: DoubleDouble, i: usize, scaling: &Scaling) -> DoubleDouble {
 }
 
 /// The fraction of a turn, rounded to 2⁻⁶⁴.
-fn turns(t: DoubleDouble) -> u64 {
+fn phase(t: DoubleDouble) -> u64 {
     const UNIT: f64 = 18_446_744_073_709_551_616.0;
     // A power of two scales exactly; the high part then splits into integer and fraction
     // exactly, and what is left is far below one unit.

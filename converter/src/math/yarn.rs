@@ -5,21 +5,21 @@ use super::ln::ln;
 /// What YaRN (arXiv 2309.00071) divides each of `rot_dim / 2` frequencies by, and what it
 /// multiplies sine and cosine by.
 ///
-/// Frequencies that turn more often than `turns[0]` in the `original` context stay, those that
-/// turn less often than `turns[1]` are divided by `factor`, with a ramp between. With `truncate`
+/// Frequencies that turn more often than `rotations[0]` in the `original` context stay, those that
+/// turn less often than `rotations[1]` are divided by `factor`, with a ramp between. With `truncate`
 /// its ends are whole numbers of frequencies. `None` if the numbers make none.
 pub fn yarn(
     theta: f64,
     rot_dim: usize,
     factor: f64,
-    turns: [f64; 2],
+    rotations: [f64; 2],
     original: f64,
     truncate: bool,
 ) -> Option<(Vec<f64>, f64)> {
-    let frequency = |turns: f64| {
-        rot_dim as f64 * ln(original / (turns * std::f64::consts::TAU)) / (2.0 * ln(theta))
+    let frequency = |rotations: f64| {
+        rot_dim as f64 * ln(original / (rotations * std::f64::consts::TAU)) / (2.0 * ln(theta))
     };
-    let [mut low, mut high] = turns.map(frequency);
+    let [mut low, mut high] = rotations.map(frequency);
     if !(low.is_finite() && high.is_finite()) {
         return None;
     }

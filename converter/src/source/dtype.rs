@@ -42,7 +42,7 @@ pub enum Dtype {
 }
 
 /// The types of GGUF that are read, by code and name.
-const OF_GGUF: &[(u32, &str, Dtype)] = &[
+const GGUF_TYPES: &[(u32, &str, Dtype)] = &[
     (0, "F32", Dtype::F32),
     (1, "F16", Dtype::F16),
     (2, "Q4_0", Dtype::Q4_0),
@@ -63,18 +63,18 @@ const OF_GGUF: &[(u32, &str, Dtype)] = &[
 
 impl Dtype {
     /// The type with this code in GGUF.
-    pub fn of_gguf(code: u32) -> Option<Self> {
-        OF_GGUF.iter().find(|(known, ..)| *known == code).map(|(.., dtype)| *dtype)
+    pub fn from_gguf(code: u32) -> Option<Self> {
+        GGUF_TYPES.iter().find(|(known, ..)| *known == code).map(|(.., dtype)| *dtype)
     }
 
     /// What GGUF calls the types that are read.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        OF_GGUF.iter().map(|(_, name, _)| *name)
+        GGUF_TYPES.iter().map(|(_, name, _)| *name)
     }
 
     /// What GGUF calls it.
     pub fn name(self) -> &'static str {
-        OF_GGUF.iter().find(|(.., dtype)| *dtype == self).map_or("", |(_, name, _)| name)
+        GGUF_TYPES.iter().find(|(.., dtype)| *dtype == self).map_or("", |(_, name, _)| name)
     }
 
     /// Values that share a block.

@@ -12,25 +12,25 @@ use std::path::Path;
 use super::dtype::Dtype;
 use super::tensor::{Raw, Tensors, insert};
 use crate::error::{Error, Result};
-use value::Reader;
-pub use value::Value;
+use value::GgufReader;
+pub use value::GgufValue;
 
 const MAGIC: &[u8; 4] = b"GGUF";
 
 /// What a GGUF file says about its model.
 #[derive(Clone, Debug, Default)]
-pub struct Metadata<'m> {
-    entries: BTreeMap<&'m str, Value<'m>>,
+pub struct GgufMetadata<'m> {
+    entries: BTreeMap<&'m str, GgufValue<'m>>,
 }
 
-impl<'m> Metadata<'m> {
+impl<'m> GgufMetadata<'m> {
     /// The value under `key`.
-    pub fn get(&self, key: &str) -> Option<Value<'m>> {
+    pub fn get(&self, key: &str) -> Option<GgufValue<'m>> {
         self.entries.get(key).copied()
     }
 
     /// All keys and values, in the order of the keys.
-    pub fn iter(&self) -> impl Iterator<Item = (&'m str, Value<'m>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'m str, GgufValue<'m>)> {
         self.entries.iter().map(|(&k, &v)| (k, v))
     }
 }
@@ -39,7 +39,7 @@ impl<'m> Metadata<'m> {
 #[derive(Debug)]
 pub struct Gguf<'m> {
     /// What it says about its model.
-    pub metadata: Metadata<'m>,
+    pub metadata: GgufMetadata<'m>,
     /// Its tensors.
     pub tensors: Tensors<'m>,
 }
@@ -47,7 +47,7 @@ pub struct Gguf<'m> {
 /// Reads the file whose bytes are `file`; `path` is for messages.
 pub fn read<'m>(path: &Path, file: &'m [u8]) -> Result<Gguf<'m>> {
     let bad = |what: &str| Error::new(path.display(), what, "get the file again");
-    let mut r = Reader::new(file);
+    let mut r = GgufReader::new(file);
     if r.take(4) != Some(MAGIC) {
         let todo = "give a model directory or a .gguf file";
         return Err(Error::new(path.display(), "not a GGUF file", todo));
@@ -71,8 +71,11 @@ pub fn read<'m>(path: &Path, file: &'m [u8]) -> Result<Gguf<'m>> {
     Ok(Gguf { metadata, tensors })
 }
 
-fn read_metadata<'m>(r: &mut Reader<'m>, count: u64) -> std::result::Result<Metadata<'m>, String> {
-    let mut metadata = Metadata::default();
+fn read_metadata<'m>(
+    r: &mut GgufReader<'m>,
+    count: u64,
+) -> std::result::Result<GgufMetadata<'m>, String> {
+    let mut metadata = GgufMetadata::default();
     for i in 0..count {
         let key = r.string().ok_or_else(|| format!("truncated in key {i} of the metadata"))?;
         let key = str::from_utf8(key).or(Err(format!("key {i} of the metadata is not UTF-8")))?;
@@ -94,7 +97,10 @@ struct Info<'m> {
     offset: u64,
 }
 
-fn read_infos<'m>(r: &mut Reader<'m>, count: u64) -> std::result::Result<Vec<Info<'m>>, String> {
+fn read_infos<'m>(
+    r: &mut GgufReader<'m>,
+    count: u64,
+) -> std::result::Result<Vec<Info<'m>>, String> {
     let mut infos = Vec::new();
     for i in 0..count {
         let info = read_info(r).ok_or_else(|| format!("truncated or unreadable at tensor {i}"))?;
@@ -103,7 +109,7 @@ fn read_infos<'m>(r: &mut Reader<'m>, count: u64) -> std::result::Result<Vec<Inf
     Ok(infos)
 }
 
-fn read_info<'m>(r: &mut Reader<'m>) -> Option<Info<'m>> {
+fn read_info<'m>(r: &mut GgufReader<'m>) -> Option<Info<'m>> {
     let name = str::from_utf8(r.string()?).ok()?;
     let dims = r.u32().filter(|n| (1..=4).contains(n))?;
     let mut shape = Vec::new();
@@ -130,7 +136,7 @@ fn place<'m>(
                 "get the file again",
             )
         };
-        let dtype = Dtype::of_gguf(info.kind).ok_or_else(|| {
+        let dtype = Dtype::from_gguf(info.kind).ok_or_else(|| {
             let what = format!("tensor type {} is not known", type_name(info.kind));
             let todo = format!("known: {}", Dtype::names().collect::<Vec<_>>().join(", "));
             Error::new(format_args!("{}: {}", path.display(), info.name), what, todo)

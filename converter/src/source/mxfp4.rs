@@ -6,10 +6,10 @@ use super::dtype::Dtype;
 use super::tensor::Raw;
 
 /// Numbers that share a scale.
-pub const GROUP: usize = Dtype::Mxfp4.block();
+pub const BLOCK: usize = Dtype::Mxfp4.block();
 
 /// What the tensor of scales is called, of that of blocks.
-pub fn scales_of(blocks: &str) -> String {
+pub fn scales_name(blocks: &str) -> String {
     blocks.replace("_blocks", "_scales")
 }
 
@@ -29,12 +29,12 @@ impl Mxfp4<'_, '_> {
     /// block's first half and one of its second.
     pub fn row(&self, row: usize) -> Vec<u8> {
         let scales = &self.scales.data[row * self.groups..][..self.groups];
-        let blocks = &self.blocks.data[row * self.groups * (GROUP / 2)..];
+        let blocks = &self.blocks.data[row * self.groups * (BLOCK / 2)..];
         let mut out = Vec::with_capacity(self.groups * Dtype::Mxfp4.block_bytes());
-        for (scale, block) in scales.iter().zip(blocks.chunks_exact(GROUP / 2)) {
+        for (scale, block) in scales.iter().zip(blocks.chunks_exact(BLOCK / 2)) {
             let number = |i: usize| block[i / 2] >> (i % 2 * 4) & 15;
             out.push(*scale);
-            out.extend((0..GROUP / 2).map(|i| number(i) | number(i + GROUP / 2) << 4));
+            out.extend((0..BLOCK / 2).map(|i| number(i) | number(i + BLOCK / 2) << 4));
         }
         out
     }

@@ -94,19 +94,23 @@ pub fn read<'m>(path: &Path, file: &'m [u8]) -> Result<Tensors<'m>> {
     let mut tensors = Tensors::new();
     let mut ranges = Vec::new();
     for (name, info) in json.iter().filter(|(name, _)| *name != "__metadata__") {
-        let (raw, start) = tensor(info, data)
-            .map_err(|what| Error::new(format_args!("{}: {name}", path.display()), what, GET))?;
+        let (raw, start) = tensor(info, data).map_err(|what| {
+            Error::new(format_args!("{}: {name}", path.display()), what, GET_FLOATS)
+        })?;
         ranges.push((start, start + raw.data.len(), name));
         insert(&mut tensors, name, raw)?;
     }
-    tile(ranges, data.len()).map_err(bad)?;
+    check_coverage(ranges, data.len()).map_err(bad)?;
     Ok(tensors)
 }
 
-const GET: &str = "get the model again, in f32, f16 or bf16";
+const GET_FLOATS: &str = "get the model again, in f32, f16 or bf16";
 
 /// Checks that the ranges fill the data exactly, without overlap or gap.
-fn tile(mut ranges: Vec<(usize, usize, &String)>, len: usize) -> std::result::Result<(), String> {
+fn check_coverage(
+    mut ranges: Vec<(usize, usize, &String)>,
+    len: usize,
+) -> std::result::Result<(), String> {
     ranges.sort();
     let mut end = 0;
     for (start, stop, name) in ranges {

@@ -3,11 +3,11 @@
 use oarlock::chat::Step;
 
 use super::error::Underivable;
-use super::program::Program;
+use super::program::ChatProgram;
 use super::render::{Message, Template};
 
 /// Reads the gaps off conversations of sentinels. Those that a chat needs must be there.
-pub(super) fn gaps(template: &Template, program: &mut Program) -> Result<(), Underivable> {
+pub(super) fn gaps(template: &Template, program: &mut ChatProgram) -> Result<(), Underivable> {
     use Step::{Assistant, End, Generation, Start, System, User};
     learn(template, program, &[User, Assistant, User, Generation])?;
     let (past, new) = (program.gap(User, Assistant), program.gap(User, Generation));
@@ -50,7 +50,11 @@ fn is_mark(text: &str) -> bool {
 
 /// Learns the gaps between these steps, of which `Start` is not named and `End` may be left out.
 /// A conversation that shows another gap than those before it is one that the program cannot write.
-fn learn(template: &Template, program: &mut Program, steps: &[Step]) -> Result<(), Underivable> {
+fn learn(
+    template: &Template,
+    program: &mut ChatProgram,
+    steps: &[Step],
+) -> Result<(), Underivable> {
     let sentinel = |i: usize| format!("\u{E000}{i}\u{E001}");
     let roles = steps.iter().filter(|step| !matches!(step, Step::Generation | Step::End));
     let messages: Vec<_> =

@@ -10,7 +10,7 @@ use super::render::Message;
 
 /// A table of gaps, and habits of the template.
 #[derive(Clone, Default)]
-pub(super) struct Program {
+pub(super) struct ChatProgram {
     /// By step before and step after.
     gaps: [[Option<String>; STEPS]; STEPS],
     /// By role, whether its contents are trimmed.
@@ -29,7 +29,7 @@ pub(super) struct Program {
 /// What is written between a system message and the message that it is merged into.
 pub(super) const MERGED: &str = "\n\n";
 
-impl Program {
+impl ChatProgram {
     /// Writes system messages, which the template refuses, as its authors do in those of their
     /// templates that take them: as the beginning of the first message.
     pub fn merge_system(&mut self) {

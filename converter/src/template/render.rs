@@ -35,7 +35,7 @@ pub(super) const THOUGHTS: &str = "thinking";
 
 /// What a template gets beside messages: nothing that it can do without.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Given {
+pub(super) struct RenderOptions {
     /// A clock that gives a place for the date to be put, so that a file does not depend on the
     /// day of its conversion. Without it, those that ask whether there is one write the date that
     /// they fall back to.
@@ -58,7 +58,7 @@ impl<'t> Template<'t> {
     pub fn new(
         source: &'t str,
         specials: &[(String, String)],
-        given: Given,
+        given: RenderOptions,
     ) -> Result<Self, Underivable> {
         let mut environment = Environment::new();
         let mut syntax = SyntaxConfig::builder();

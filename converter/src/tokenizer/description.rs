@@ -8,7 +8,7 @@ use oarlock::tokenizer::{Charsmap, Splitter, rewrite};
 use super::error::{TokenizerError, malformed};
 
 /// A BPE or Unigram tokenizer.
-pub(super) struct Description {
+pub(super) struct TokenizerDescription {
     pub splitter: Splitter,
     /// What is done to a text before and after, as `oarlock::tokenizer::tables` has it.
     pub rules: u32,
@@ -33,7 +33,7 @@ pub(super) struct Description {
     pub suffix: Vec<u32>,
 }
 
-impl Default for Description {
+impl Default for TokenizerDescription {
     fn default() -> Self {
         Self {
             splitter: Splitter::Gpt2,
@@ -53,7 +53,7 @@ impl Default for Description {
     }
 }
 
-impl Description {
+impl TokenizerDescription {
     /// What of a text is looked for after it is normalized.
     pub fn normalized(&self, text: &str) -> String {
         let mut out = String::new();
@@ -133,7 +133,10 @@ pub(super) fn check_added(added: &[Added]) -> Result<(), TokenizerError> {
 }
 
 /// Gives the added tokens their place among the tokens; `decoded` gives the bytes of a text.
-pub(super) fn place_added(description: &mut Description, decoded: impl Fn(&str) -> Vec<u8>) {
+pub(super) fn place_added(
+    description: &mut TokenizerDescription,
+    decoded: impl Fn(&str) -> Vec<u8>,
+) {
     let text = |added: &Added| match added.normalized {
         true => description.normalized(&added.text),
         false => added.text.clone(),

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::alphabet::Alphabet;
 use super::compiled::Compiled;
-use super::description::{Description, check_added, place_added};
+use super::description::{TokenizerDescription, check_added, place_added};
 use super::error::{TokenizerError, malformed};
 use super::sentencepiece::Decoder;
 use super::write;
@@ -71,7 +71,7 @@ fn specials(config: &Value) -> Vec<(String, String)> {
     NAMES.iter().filter_map(|&name| Some((name.to_owned(), text(name)?))).collect()
 }
 
-fn mark_ends(description: &mut Description, specials: &[(String, String)], ends: &[u32]) {
+fn mark_ends(description: &mut TokenizerDescription, specials: &[(String, String)], ends: &[u32]) {
     let eos = specials.iter().find(|(name, _)| name == "eos_token").map(|(_, text)| text);
     let eos = description.added.iter().find(|added| Some(&added.text) == eos);
     for id in eos.map(|added| added.id).into_iter().chain(ends.iter().copied()) {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::error::TokenizerError;
 
 /// What stands for a space in the text of tokens.
-pub(super) const MARK: &str = "\u{2581}";
+pub(super) const META_SYMBOL: &str = "\u{2581}";
 
 /// How a text that is no byte-level one is cut, and the rules that go with that.
 pub(super) fn splitter(pre: &Value, rules: u32) -> Result<(Splitter, u32), TokenizerError> {
@@ -19,7 +19,7 @@ pub(super) fn splitter(pre: &Value, rules: u32) -> Result<(Splitter, u32), Token
         None if pre.is_null() && marked => Ok((Splitter::Whole, rules)),
         // There is no space left to cut at.
         Some("Split") if marked && pre["pattern"]["String"] == " " => Ok((Splitter::Whole, rules)),
-        Some("Metaspace") if !marked && pre["replacement"] == MARK => {
+        Some("Metaspace") if !marked && pre["replacement"] == META_SYMBOL => {
             let whole = pre["split"] == false;
             let splitter = if whole { Splitter::Whole } else { Splitter::Spaces };
             let prepend = prepended(pre).ok_or_else(refused)?;
@@ -52,14 +52,16 @@ impl Decoder {
     /// The decoder that does exactly what `decoder` says.
     pub fn recognise(decoder: &Value) -> Result<Self, TokenizerError> {
         let refused = || TokenizerError::unsupported("decoder", decoder);
-        if decoder["type"] == "Metaspace" && decoder["replacement"] == MARK {
+        if decoder["type"] == "Metaspace" && decoder["replacement"] == META_SYMBOL {
             let put = prepended(decoder).ok_or_else(refused)? != 0;
             return Ok(Self { bytes: false, rules: if put { STRIP | STRIP_ALL } else { 0 } });
         }
         let (mut bytes, mut rules, mut marked, mut fused) = (false, 0, false, false);
         for step in decoder["decoders"].as_array().ok_or_else(refused)? {
             match step["type"].as_str() {
-                Some("Replace") if step["pattern"]["String"] == MARK && step["content"] == " " => {
+                Some("Replace")
+                    if step["pattern"]["String"] == META_SYMBOL && step["content"] == " " =>
+                {
                     marked = true;
                 }
                 Some("ByteFallback") if !fused => bytes = true,
@@ -82,7 +84,7 @@ impl Decoder {
     pub fn decoded(&self, text: &str) -> Vec<u8> {
         match byte(text).filter(|_| self.bytes) {
             Some(byte) => vec![byte],
-            None => text.replace(MARK, " ").into_bytes(),
+            None => text.replace(META_SYMBOL, " ").into_bytes(),
         }
     }
 }

@@ -8,17 +8,17 @@ use oarlock::tokenizer::tables::{
 };
 use oarlock::tokenizer::{Symbol, Tokenizer};
 
-use super::description::{Added, Description, Merge, Token};
+use super::description::{Added, Merge, Token, TokenizerDescription};
 use super::error::{TokenizerError, malformed};
 
 /// Writes the section.
-pub(super) fn write(description: &Description) -> Result<Vec<u8>, TokenizerError> {
+pub(super) fn write(description: &TokenizerDescription) -> Result<Vec<u8>, TokenizerError> {
     let words = whole_words(description)?;
     section(description, &words)
 }
 
 /// The ids of words that become one token as a whole.
-fn whole_words(description: &Description) -> Result<Vec<u32>, TokenizerError> {
+fn whole_words(description: &TokenizerDescription) -> Result<Vec<u32>, TokenizerError> {
     let candidates = (0_u32..)
         .zip(&description.tokens)
         .filter(|(_, token)| token.merged && !token.bytes.is_empty());
@@ -56,7 +56,7 @@ fn merged(tokenizer: &Tokenizer<'_>, word: &[u8], scratch: &mut Vec<Symbol>) -> 
 }
 
 /// The section, with these words in the table of whole words.
-fn section(description: &Description, words: &[u32]) -> Result<Vec<u8>, TokenizerError> {
+fn section(description: &TokenizerDescription, words: &[u32]) -> Result<Vec<u8>, TokenizerError> {
     let mut blob = Vec::new();
     let starts = starts(&description.tokens, &mut blob);
     let verbatim = added(description, false, &mut blob);
@@ -133,7 +133,11 @@ fn starts(tokens: &[Token], blob: &mut Vec<u8>) -> Vec<u32> {
 }
 
 /// Entries of the added tokens that are, or are not, looked for after normalizing.
-fn added(description: &Description, normalized: bool, blob: &mut Vec<u8>) -> Vec<[u32; 4]> {
+fn added(
+    description: &TokenizerDescription,
+    normalized: bool,
+    blob: &mut Vec<u8>,
+) -> Vec<[u32; 4]> {
     let chosen = description.added.iter().filter(|added| added.normalized == normalized);
     let chosen: Vec<&Added> = chosen.filter(|added| !added.text.is_empty()).collect();
     let flag = |on: bool, flag: u32| if on { flag } else { 0 };

@@ -2,13 +2,13 @@
 
 use oarlock::format::Config;
 
-use super::keys::Keys;
+use super::keys::GgufKeys;
 use crate::config::names::Names;
 use crate::config::traits::Traits;
 use crate::error::Result;
 
 /// A family, by its name in GGUF.
-pub(super) struct Family {
+pub(super) struct Architecture {
     pub arch: &'static str,
     /// Keys that it does not share with others.
     pub reads: &'static [&'static str],
@@ -22,5 +22,5 @@ pub(super) struct Family {
     /// What the file does not say of published models, and the user should know.
     pub warning: Option<&'static str>,
     /// Sets the family's options.
-    pub traits: fn(&Keys<'_, '_>, &mut Config) -> Result<Traits>,
+    pub traits: fn(&GgufKeys<'_, '_>, &mut Config) -> Result<Traits>,
 }

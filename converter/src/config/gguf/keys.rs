@@ -1,8 +1,8 @@
 //! Keys of an architecture in the metadata of a GGUF file.
 
-use crate::config::checks::UNKNOWN;
+use crate::config::checks::UNKNOWN_KEY;
 use crate::error::{Error, Result};
-use crate::source::gguf::{Gguf, Value};
+use crate::source::gguf::{Gguf, GgufValue};
 
 /// What to do about a value that cannot be.
 pub(super) const AGAIN: &str = "get the file again";
@@ -12,10 +12,10 @@ pub(super) const LOGIT_CAP: &str = "final_logit_softcapping";
 pub(super) const WINDOW: &str = "attention.sliding_window";
 pub(super) const PATTERN: &str = "attention.sliding_window_pattern";
 
-pub(super) const COUNT: &str = "expert_count";
-pub(super) const USED: &str = "expert_used_count";
-pub(super) const INNER: &str = "expert_feed_forward_length";
-pub(super) const SHARED: &str = "expert_shared_feed_forward_length";
+pub(super) const EXPERTS: &str = "expert_count";
+pub(super) const EXPERTS_USED: &str = "expert_used_count";
+pub(super) const EXPERT_FFN: &str = "expert_feed_forward_length";
+pub(super) const SHARED_FFN: &str = "expert_shared_feed_forward_length";
 
 /// Keys of the architecture that are read below or change nothing.
 const READ: &[&str] = &[
@@ -60,12 +60,12 @@ enum Neutral {
 }
 
 /// The keys of the architecture.
-pub(super) struct Keys<'a, 'm> {
+pub(super) struct GgufKeys<'a, 'm> {
     arch: &'a str,
     file: &'a Gguf<'m>,
 }
 
-impl<'a, 'm> Keys<'a, 'm> {
+impl<'a, 'm> GgufKeys<'a, 'm> {
     pub fn new(arch: &'a str, file: &'a Gguf<'m>) -> Self {
         Self { arch, file }
     }
@@ -86,7 +86,7 @@ impl<'a, 'm> Keys<'a, 'm> {
             .filter_map(move |tensor| tensor.strip_prefix("blk.")?.strip_suffix(name)?.parse().ok())
     }
 
-    pub fn get(&self, key: &str) -> Option<Value<'m>> {
+    pub fn get(&self, key: &str) -> Option<GgufValue<'m>> {
         self.file.metadata.get(&self.name(key))
     }
 
@@ -123,7 +123,8 @@ impl<'a, 'm> Keys<'a, 'm> {
                 continue;
             }
             let neutral = NEUTRAL.iter().find(|(k, _)| *k == key);
-            let (_, neutral) = neutral.ok_or_else(|| Error::new(name, "unknown key", UNKNOWN))?;
+            let (_, neutral) =
+                neutral.ok_or_else(|| Error::new(name, "unknown key", UNKNOWN_KEY))?;
             let is_neutral = match *neutral {
                 Neutral::Bool(b) => value.as_bool() == Some(b),
                 Neutral::Number(n) => value.as_f64() == Some(n),

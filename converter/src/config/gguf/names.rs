@@ -46,7 +46,7 @@ pub const LLAMA_GGUF: Names = Names {
         (Role::Output, "output.weight"),
         (Role::OutputBias, "output.bias"),
     ],
-    others: Some(&APART_GGUF),
+    others: Some(&SEPARATE_GGUF),
     // Read with the config: what each rotary frequency is divided by.
     harmless: &[ROPE_FREQS],
     ..Names::NONE
@@ -113,7 +113,7 @@ pub const GPT_OSS_GGUF: Names = Names {
 };
 
 /// Experts in the first files of Mixtral.
-const APART_GGUF: Names = Names {
+const SEPARATE_GGUF: Names = Names {
     roles: &[
         (Role::ExpertGate, "blk.{}.ffn_gate.{}.weight"),
         (Role::ExpertUp, "blk.{}.ffn_up.{}.weight"),

@@ -2,8 +2,8 @@
 
 use oarlock::format::Config;
 
-use super::family::Family;
-use super::keys::{AGAIN, Keys};
+use super::family::Architecture;
+use super::keys::{AGAIN, GgufKeys};
 use super::names::{ROPE_FREQS, ROPE_LONG, ROPE_SHORT};
 use crate::config::checks::check_rope;
 use crate::config::description::Rotary;
@@ -14,11 +14,11 @@ use crate::source::decode::decode;
 use crate::source::dtype::Dtype;
 use crate::source::gguf::Gguf;
 
-/// The tables of rotary frequencies, in the order of [`Description::ropes`].
+/// The tables of rotary frequencies, in the order of [`ModelDescription::ropes`].
 pub(super) fn ropes(
-    keys: &Keys<'_, '_>,
+    keys: &GgufKeys<'_, '_>,
     file: &Gguf<'_>,
-    family: &Family,
+    family: &Architecture,
     config: &mut Config,
 ) -> Result<Vec<Rotary>> {
     let rot_dim = config.rot_dim;
@@ -42,7 +42,7 @@ pub(super) fn ropes(
 
 /// Phi-3's: what frequencies are divided by in contexts up to the original one, and beyond.
 fn longrope(
-    keys: &Keys<'_, '_>,
+    keys: &GgufKeys<'_, '_>,
     file: &Gguf<'_>,
     theta: f64,
     config: &mut Config,
@@ -62,7 +62,7 @@ fn longrope(
 
 /// How rotary frequencies are altered, and what sine and cosine are multiplied by.
 fn scaling(
-    keys: &Keys<'_, '_>,
+    keys: &GgufKeys<'_, '_>,
     file: &Gguf<'_>,
     theta: f64,
     rot_dim: usize,

@@ -13,7 +13,7 @@ pub(super) struct Family {
     pub arch: &'static str,
     pub model_type: &'static str,
     /// What it calls dimensions.
-    pub words: &'static Words,
+    pub keys: &'static DimensionKeys,
     /// What it calls tensors.
     pub names: &'static Names,
     /// The non-linearity where the config does not name it.
@@ -64,11 +64,11 @@ impl Family {
 }
 
 /// What a config calls dimensions; where there are several words, the first that is there.
-pub(super) struct Words {
+pub(super) struct DimensionKeys {
     pub hidden: &'static [&'static str],
     pub heads: &'static [&'static str],
     pub layers: &'static [&'static str],
-    pub inner: &'static [&'static str],
+    pub ffn_hidden: &'static [&'static str],
     /// Whether the inner dimension is four times the hidden one where it is not there.
     pub four_times: bool,
     pub context: &'static [&'static str],

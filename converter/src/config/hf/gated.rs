@@ -4,7 +4,7 @@ use oarlock::format::{Config, Norm, Norms, QkNorm, Residual, Scale};
 use serde_json::{Value, json};
 
 use super::keys::{AGAIN, FILE, Keys};
-use super::shared::{announced, cap, layer_norm, must_not, one_window, rms, scale, windows};
+use super::shared::{announced, layer_norm, limit, must_not, one_window, rms, scale, windows};
 use crate::config::description::{Biases, Gains};
 use crate::config::traits::Traits;
 use crate::error::{Error, Result};
@@ -65,8 +65,8 @@ pub(super) fn gemma2(
     let traits = gemma(keys, config, warnings)?;
     config.norms = Norms::Both;
     config.score_scale = scalar_scale(keys)?;
-    config.score_cap = cap(keys, "attn_logit_softcapping", Some(50.0))?;
-    config.logit_cap = cap(keys, "final_logit_softcapping", Some(30.0))?;
+    config.score_cap = limit(keys, "attn_logit_softcapping", Some(50.0))?;
+    config.logit_cap = limit(keys, "final_logit_softcapping", Some(30.0))?;
     Ok(Traits { local: windows(keys, config, |layer| layer % 2 == 0)?, ..traits })
 }
 
@@ -82,8 +82,8 @@ pub(super) fn gemma3(
     config.norms = Norms::Both;
     config.qk_norm = QkNorm::Head;
     config.score_scale = scalar_scale(keys)?;
-    config.score_cap = cap(keys, "attn_logit_softcapping", None)?;
-    config.logit_cap = cap(keys, "final_logit_softcapping", None)?;
+    config.score_cap = limit(keys, "attn_logit_softcapping", None)?;
+    config.logit_cap = limit(keys, "final_logit_softcapping", None)?;
     let local = windows(keys, config, |layer| (layer + 1) % old != 0)?;
     // Without a layer with a window its frequencies are not asked for.
     config.local_rope = !local.is_empty();
@@ -185,7 +185,7 @@ pub(super) fn phi3(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) ->
 /// arXiv 2402.00838: norms without gains.
 pub(super) fn olmo(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> Result<Traits> {
     (config.norm, config.norm_eps) = (Norm::Layer, 1e-5);
-    config.qkv_limit = cap(keys, "clip_qkv", None)?;
+    config.qkv_limit = limit(keys, "clip_qkv", None)?;
     Ok(Traits { biases: announced(keys)?, gains: Gains::Ones, ..Traits::default() })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::config::checks::UNKNOWN;
+use crate::config::checks::UNKNOWN_KEY;
 use crate::error::{Error, Result};
 
 /// The file that describes a model.
@@ -105,7 +105,7 @@ impl<'v> Keys<'v> {
             !v.is_null() && !seen.contains(*key) && !harmless.contains(&key.as_str())
         });
         unknown.map_or(Ok(()), |(key, _)| {
-            Err(Error::new(&self.thing, format!("unknown key {key}"), UNKNOWN))
+            Err(Error::new(&self.thing, format!("unknown key {key}"), UNKNOWN_KEY))
         })
     }
 }

@@ -222,7 +222,7 @@ pub const GPTJ_HF: Names = Names {
         (Role::OutputBias, "lm_head.bias"),
     ],
     base: Some(&GPT2_HF),
-    qkv: Qkv::Apart,
+    qkv: Qkv::Separate,
     transposed: false,
     ..GPT2_HF
 };
@@ -363,7 +363,7 @@ pub const GPT_OSS_HF: Names = Names {
         (Role::ExpertDownBias, "model.layers.{}.mlp.experts.down_proj_bias"),
     ],
     base: Some(&LLAMA_HF),
-    stacks: Stacks::Woven,
+    stacks: Stacks::Interleaved,
     others: Some(&MXFP4_HF),
     ..Names::NONE
 };
@@ -375,7 +375,7 @@ const MXFP4_HF: Names = Names {
         (Role::ExpertUp, "model.layers.{}.mlp.experts.gate_up_proj_blocks"),
         (Role::ExpertDown, "model.layers.{}.mlp.experts.down_proj_blocks"),
     ],
-    stacks: Stacks::Blocks,
+    stacks: Stacks::Mxfp4,
     ..Names::NONE
 };
 

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::keys::{FILE, HARMLESS, Keys};
 use super::names::FALCON_TWO_HF;
-use super::shared::{cap, must_not, one_window, plain};
+use super::shared::{limit, must_not, one_window, plain};
 use crate::config::description::{Biases, Gains};
-use crate::config::traits::{Traits, linear_biases};
+use crate::config::traits::{Traits, alibi};
 use crate::error::{Error, Result};
 
 /// arXiv 2309.05463.
@@ -123,7 +123,7 @@ pub(super) fn falcon(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) 
         }
     };
     if keys.bool("alibi")?.unwrap_or(false) {
-        linear_biases(config, &mut traits, 8.0);
+        alibi(config, &mut traits, 8.0);
         // Falcon scales them as it does scores.
         traits.slopes.iter_mut().for_each(|slope| *slope *= config.score_scale);
     }
@@ -149,15 +149,19 @@ pub(super) fn mpt(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -> 
     attention.must_be("alibi", &[json!(true)])?;
     let never = ["prefix_lm", "qk_ln", "attn_uses_sequence_id", "is_encoder_decoder"];
     must_not(&attention, &never)?;
-    config.qkv_limit = cap(&attention, "clip_qkv", None)?;
+    config.qkv_limit = limit(&attention, "clip_qkv", None)?;
     if let Some(scale) = attention.float("softmax_scale")? {
         config.score_scale = scale as f32;
     }
-    let most = attention.size("alibi_bias_max")?.unwrap_or(8);
-    if most > 64 {
-        return Err(Error::new(&name, format!("alibi_bias_max is {most}"), "at most 64 is known"));
+    let max_bias = attention.size("alibi_bias_max")?.unwrap_or(8);
+    if max_bias > 64 {
+        return Err(Error::new(
+            &name,
+            format!("alibi_bias_max is {max_bias}"),
+            "at most 64 is known",
+        ));
     }
-    linear_biases(config, &mut traits, most as f64);
+    alibi(config, &mut traits, max_bias as f64);
     // By which kernels; and that it is a config itself, which nobody asks.
     for key in ["attn_impl", "model_type"] {
         attention.get(key);
@@ -179,7 +183,7 @@ pub(super) fn bloom(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -
     }
     config.embedding_norm = true;
     let mut traits = plain(keys, config, "layer_norm_epsilon")?;
-    linear_biases(config, &mut traits, 8.0);
+    alibi(config, &mut traits, 8.0);
     Ok(traits)
 }
 

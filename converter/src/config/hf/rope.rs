@@ -53,7 +53,7 @@ pub(super) fn ropes(
     agree(keys, family.base, ROPE_THETA, theta.unwrap_or(family.theta))?;
     let (name, inner) = parameters(keys)?;
     let empty = json!({});
-    let reader = Reader { keys, family, head_dim, context };
+    let reader = RopeReader { keys, family, head_dim, context };
     let name = format!("{FILE}: {name}");
     let Some(local_theta) = family.local_theta else {
         let rope = reader.rope(&name, inner.unwrap_or(&empty), theta)?;
@@ -156,14 +156,14 @@ impl Rope {
 }
 
 /// What all tables of a config share.
-struct Reader<'r, 'v> {
+struct RopeReader<'r, 'v> {
     keys: &'r Keys<'v>,
     family: &'r Family,
     head_dim: usize,
     context: usize,
 }
 
-impl Reader<'_, '_> {
+impl RopeReader<'_, '_> {
     fn rope(&self, name: &str, value: &Value, theta: Option<f64>) -> Result<Rope> {
         let inner = Keys::new(name, value)?;
         let theta = inner.float(ROPE_THETA)?.or(theta).unwrap_or(self.family.theta);
@@ -193,7 +193,7 @@ impl Reader<'_, '_> {
     }
 }
 
-fn scale(keys: &Keys<'_>, reader: &Reader<'_, '_>, rope: &mut Rope) -> Result<()> {
+fn scale(keys: &Keys<'_>, reader: &RopeReader<'_, '_>, rope: &mut Rope) -> Result<()> {
     let context = reader.context;
     let kind = keys.get("rope_type").or(keys.get("type"));
     keys.get("type");
@@ -247,7 +247,7 @@ fn llama3(keys: &Keys<'_>) -> Result<Scaling> {
 
 /// arXiv 2402.13753: what frequencies are divided by is listed, for contexts that the model
 /// was first trained for, and for longer ones.
-fn longrope(keys: &Keys<'_>, reader: &Reader<'_, '_>, rope: &mut Rope) -> Result<()> {
+fn longrope(keys: &Keys<'_>, reader: &RopeReader<'_, '_>, rope: &mut Rope) -> Result<()> {
     const ORIGINAL: &str = "original_max_position_embeddings";
     let original = match keys.size(ORIGINAL)? {
         Some(n) => n,

@@ -103,7 +103,7 @@ fn is_sliding(kind: &Value) -> Result<bool> {
 }
 
 /// What scores or logits stay within; `default` where the key is not there at all.
-pub(super) fn cap(keys: &Keys<'_>, key: &str, default: Option<f32>) -> Result<Option<f32>> {
+pub(super) fn limit(keys: &Keys<'_>, key: &str, default: Option<f32>) -> Result<Option<f32>> {
     if !keys.has(key) {
         return Ok(default);
     }

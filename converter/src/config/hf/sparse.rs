@@ -6,7 +6,7 @@ use oarlock::format::{Clamped, Config, QkNorm, Routing};
 use serde_json::json;
 
 use super::keys::{AGAIN, FILE, Keys};
-use super::shared::{all_or_none, announced, cap, one_window, rms, windows};
+use super::shared::{all_or_none, announced, limit, one_window, rms, windows};
 use crate::config::description::Biases;
 use crate::config::traits::Traits;
 use crate::error::{Error, Result};
@@ -80,7 +80,7 @@ pub(super) fn olmoe(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) -
     let ffn_dim = config.ffn_dim;
     experts(keys, config, ffn_dim, normalised)?;
     config.qk_norm = QkNorm::Whole;
-    config.qkv_limit = cap(keys, "clip_qkv", None)?;
+    config.qkv_limit = limit(keys, "clip_qkv", None)?;
     Ok(Traits { biases: announced(keys)?, sparse: everywhere(config), ..Traits::default() })
 }
 

@@ -2,7 +2,7 @@
 
 use oarlock::format::Activation;
 
-use super::family::{Family, Words};
+use super::family::{DimensionKeys, Family};
 use super::keys::{PARTIAL_ROTARY_FACTOR, ROPE_THETA};
 use super::names::{
     BIGCODE_HF, BLOOM_HF, DIFFLLAMA_HF, GEMMA2_HF, GLM_HF, GLM4_HF, GPT_OSS_HF, GPT2_HF, GPTJ_HF,
@@ -10,11 +10,11 @@ use super::names::{
 };
 use super::{gated, plain, sparse};
 
-const WORDS: Words = Words {
+const LLAMA_KEYS: DimensionKeys = DimensionKeys {
     hidden: &["hidden_size"],
     heads: &["num_attention_heads"],
     layers: &["num_hidden_layers"],
-    inner: &["intermediate_size"],
+    ffn_hidden: &["intermediate_size"],
     four_times: false,
     context: &["max_position_embeddings"],
     activation: &["hidden_act"],
@@ -23,7 +23,7 @@ const WORDS: Words = Words {
 const LLAMA: Family = Family {
     arch: "LlamaForCausalLM",
     model_type: "llama",
-    words: &WORDS,
+    keys: &LLAMA_KEYS,
     names: &LLAMA_HF,
     activation: Activation::Silu,
     tied: false,
@@ -44,7 +44,7 @@ const LLAMA: Family = Family {
 const GEMMA: Family = Family {
     arch: "GemmaForCausalLM",
     model_type: "gemma",
-    words: &Words { activation: &["hidden_activation", "hidden_act"], ..WORDS },
+    keys: &DimensionKeys { activation: &["hidden_activation", "hidden_act"], ..LLAMA_KEYS },
     activation: Activation::GeluTanh,
     tied: true,
     head_dim: Some(256),
@@ -185,7 +185,11 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         arch: "OPTForCausalLM",
         model_type: "opt",
-        words: &Words { inner: &["ffn_dim"], activation: &["activation_function"], ..WORDS },
+        keys: &DimensionKeys {
+            ffn_hidden: &["ffn_dim"],
+            activation: &["activation_function"],
+            ..LLAMA_KEYS
+        },
         names: &OPT_HF,
         activation: Activation::Relu,
         tied: true,
@@ -196,13 +200,13 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         arch: "FalconForCausalLM",
         model_type: "falcon",
-        words: &Words {
+        keys: &DimensionKeys {
             heads: &["num_attention_heads", "n_head"],
             layers: &["num_hidden_layers", "n_layer"],
-            inner: &["ffn_hidden_size"],
+            ffn_hidden: &["ffn_hidden_size"],
             four_times: true,
             activation: &["activation"],
-            ..WORDS
+            ..LLAMA_KEYS
         },
         names: &BLOOM_HF,
         activation: Activation::GeluErf,
@@ -213,11 +217,11 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         arch: "MptForCausalLM",
         model_type: "mpt",
-        words: &Words {
+        keys: &DimensionKeys {
             hidden: &["d_model"],
             heads: &["n_heads"],
             layers: &["n_layers"],
-            inner: &[],
+            ffn_hidden: &[],
             four_times: true,
             context: &["max_seq_len"],
             activation: &[],
@@ -232,11 +236,11 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         arch: "BloomForCausalLM",
         model_type: "bloom",
-        words: &Words {
+        keys: &DimensionKeys {
             hidden: &["hidden_size", "n_embed"],
             heads: &["n_head", "num_attention_heads"],
             layers: &["n_layer", "num_hidden_layers"],
-            inner: &[],
+            ffn_hidden: &[],
             four_times: true,
             context: &["seq_length"],
             activation: &[],
@@ -338,11 +342,11 @@ pub(super) const FAMILIES: &[Family] = &[
 const GPT2: Family = Family {
     arch: "GPT2LMHeadModel",
     model_type: "gpt2",
-    words: &Words {
+    keys: &DimensionKeys {
         hidden: &["n_embd"],
         heads: &["n_head"],
         layers: &["n_layer"],
-        inner: &["n_inner"],
+        ffn_hidden: &["n_inner"],
         four_times: true,
         context: &["n_positions", "n_ctx"],
         activation: &["activation_function"],

@@ -20,9 +20,9 @@ pub(super) fn stack<'t, 'm>(
 ) -> Result<Planned<'t, 'm>> {
     let (name, names) = planner.named(role, layer);
     let from = if name.contains("{}") {
-        apart(planner, role, &name)?
+        separate(planner, role, &name)?
     } else {
-        together(planner, role, &name, names)?
+        stacked(planner, role, &name, names)?
     };
     let config = &planner.model.config;
     let ((rows, cols), experts) = (role.shape(config), config.n_experts);
@@ -36,7 +36,11 @@ pub(super) fn stack<'t, 'm>(
 }
 
 /// A tensor for each expert.
-fn apart<'t, 'm>(planner: &Planner<'_, 't, 'm>, role: Role, name: &str) -> Result<Origin<'t, 'm>> {
+fn separate<'t, 'm>(
+    planner: &Planner<'_, 't, 'm>,
+    role: Role,
+    name: &str,
+) -> Result<Origin<'t, 'm>> {
     let (rows, cols) = role.shape(&planner.model.config);
     let wanted = if role.is_vector() { vec![cols] } else { vec![rows, cols] };
     let mut raws: Vec<&'t Raw<'m>> = Vec::new();
@@ -49,26 +53,26 @@ fn apart<'t, 'm>(planner: &Planner<'_, 't, 'm>, role: Role, name: &str) -> Resul
         }
         raws.push(raw);
     }
-    Ok(Origin::Apart(raws))
+    Ok(Origin::Separate(raws))
 }
 
 /// All in one tensor, the experts one after another.
-fn together<'t, 'm>(
+fn stacked<'t, 'm>(
     planner: &Planner<'_, 't, 'm>,
     role: Role,
     name: &str,
     names: &Names,
 ) -> Result<Origin<'t, 'm>> {
     let (rows, cols) = role.shape(&planner.model.config);
-    let (n, both) = (planner.model.config.n_experts, if is_half(role, names) { 2 } else { 1 });
+    let (n, fused) = (planner.model.config.n_experts, if is_half(role, names) { 2 } else { 1 });
     let wanted = match (names.stacks, role.is_vector()) {
-        (_, true) => vec![n, both * cols],
-        (Stacks::Blocks, false) => return blocks(planner, name, [n, both * rows, cols]),
-        (Stacks::Woven, false) => vec![n, cols, both * rows],
-        (Stacks::Apart | Stacks::Halves, false) => vec![n, both * rows, cols],
+        (_, true) => vec![n, fused * cols],
+        (Stacks::Mxfp4, false) => return blocks(planner, name, [n, fused * rows, cols]),
+        (Stacks::Interleaved, false) => vec![n, cols, fused * rows],
+        (Stacks::Separate | Stacks::Halves, false) => vec![n, fused * rows, cols],
     };
     let raw = planner.raw(name, &wanted)?;
-    let columns = names.stacks == Stacks::Woven && !role.is_vector();
+    let columns = names.stacks == Stacks::Interleaved && !role.is_vector();
     Ok(if columns { Origin::Columns(raw) } else { Origin::Tensor(raw) })
 }
 
@@ -78,10 +82,10 @@ fn blocks<'t, 'm>(
     name: &str,
     [n, rows, cols]: [usize; 3],
 ) -> Result<Origin<'t, 'm>> {
-    let (scales_name, groups) = (mxfp4::scales_of(name), cols.div_ceil(mxfp4::GROUP));
-    let blocks = planner.shaped(name, &[n, rows, groups, mxfp4::GROUP / 2])?;
+    let (scales_name, groups) = (mxfp4::scales_name(name), cols.div_ceil(mxfp4::BLOCK));
+    let blocks = planner.shaped(name, &[n, rows, groups, mxfp4::BLOCK / 2])?;
     let scales = planner.shaped(&scales_name, &[n, rows, groups])?;
-    let is_whole = cols.is_multiple_of(mxfp4::GROUP);
+    let is_whole = cols.is_multiple_of(mxfp4::BLOCK);
     if !is_whole || [blocks, scales].iter().any(|raw| raw.dtype != Dtype::U8) {
         let what = "no bytes, or rows that are no whole number of blocks";
         return Err(Error::new(name, what, "get the model again"));
@@ -106,6 +110,6 @@ fn place_among(planner: &Planner<'_, '_, '_>, role: Role, names: &Names) -> RowP
 /// Whether gate and up are in one tensor, of which this is one.
 fn is_half(role: Role, names: &Names) -> bool {
     use Role::{ExpertGate, ExpertGateBias, ExpertUp, ExpertUpBias};
-    names.stacks != Stacks::Apart
+    names.stacks != Stacks::Separate
         && matches!(role, ExpertGate | ExpertGateBias | ExpertUp | ExpertUpBias)
 }

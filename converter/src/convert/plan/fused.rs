@@ -3,23 +3,23 @@
 use oarlock::format::{Config, Role};
 
 use super::rows::{RowOrder, RowPlace};
-use crate::config::description::Description;
+use crate::config::description::ModelDescription;
 use crate::config::names::Qkv;
 
 /// The model's dimensions as its source has them, before heads are pooled.
-fn source_config(model: &Description) -> Config {
+fn source_config(model: &ModelDescription) -> Config {
     let config = model.config;
     Config { n_kv_heads: config.n_kv_heads * model.pooled_heads, ..config }
 }
 
 /// The shape of the source's tensor that holds this one, maybe among others.
-pub(super) fn source_shape(model: &Description, role: Role, transposed: bool) -> Vec<usize> {
+pub(super) fn source_shape(model: &ModelDescription, role: Role, transposed: bool) -> Vec<usize> {
     use Role::{Gate, GateBias, K, KBias, Q, QBias, Up, UpBias, V, VBias};
     let (config, names) = (&source_config(model), model.names);
     let (rows, cols) = role.shape(config);
     let outputs = if role.is_vector() { cols } else { rows };
     let outputs = match role {
-        Q | K | V | QBias | KBias | VBias if names.qkv != Qkv::Apart => {
+        Q | K | V | QBias | KBias | VBias if names.qkv != Qkv::Separate => {
             (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
         }
         Gate | Up | GateBias | UpBias if names.gate_up => 2 * config.ffn_dim,
@@ -34,7 +34,7 @@ pub(super) fn source_shape(model: &Description, role: Role, transposed: bool) ->
 }
 
 /// The source rows of the tensor of this role, in the order of the file's.
-pub(super) fn order(model: &Description, role: Role) -> RowOrder {
+pub(super) fn order(model: &ModelDescription, role: Role) -> RowOrder {
     use Role::{K, KBias, KNorm, Q, QBias, QNorm};
     let config = &model.config;
     let rotated = matches!(role, Q | QBias | QNorm | K | KBias | KNorm);
@@ -45,7 +45,7 @@ pub(super) fn order(model: &Description, role: Role) -> RowOrder {
     }
 }
 
-fn place(model: &Description, role: Role) -> RowPlace {
+fn place(model: &ModelDescription, role: Role) -> RowPlace {
     use Role::{K, KBias, Q, QBias, Up, UpBias, V, VBias};
     let (config, names) = (&source_config(model), model.names);
     let Config { head_dim, n_heads, n_kv_heads, .. } = *config;
@@ -61,7 +61,7 @@ fn place(model: &Description, role: Role) -> RowPlace {
     let queries = config.group() * head_dim;
     let first = [0, queries, queries + head_dim][part];
     match names.qkv {
-        Qkv::Apart => RowPlace::From(0),
+        Qkv::Separate => RowPlace::From(0),
         Qkv::Stacked => RowPlace::From([0, n_heads, n_heads + n_kv_heads][part] * head_dim),
         Qkv::Grouped => RowPlace::Grouped {
             group: queries + 2 * head_dim,

@@ -4,7 +4,7 @@ use oarlock::format::{Role, TensorType};
 use oarlock::layout::WeightType;
 
 use super::rows::HeadPool;
-use crate::config::description::Description;
+use crate::config::description::ModelDescription;
 use crate::config::names::Names;
 use crate::convert::options::{Storage, Weights};
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ use crate::source::tensor::{Raw, Tensors};
 
 /// A model, its source's tensors and the user's choices.
 pub(super) struct Planner<'p, 't, 'm> {
-    pub model: &'p Description,
+    pub model: &'p ModelDescription,
     pub tensors: &'t Tensors<'m>,
     pub storage: Storage,
 }
@@ -27,11 +27,11 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
     /// The source's name of the tensor, and the family's names that have it so.
     pub fn named(&self, role: Role, layer: Option<usize>) -> (String, &'static Names) {
         let names = self.model.names;
-        let name = names.of(role, layer).unwrap_or_default();
+        let name = names.tensor(role, layer).unwrap_or_default();
         if let Some(bare) = name.strip_prefix(names.prefix).filter(|bare| self.has(bare)) {
             return (bare.into(), names);
         }
-        let others = names.others.and_then(|others| Some((others.of(role, layer)?, others)));
+        let others = names.others.and_then(|others| Some((others.tensor(role, layer)?, others)));
         others.filter(|(other, _)| !self.has(&name) && self.has(other)).unwrap_or((name, names))
     }
 

@@ -41,7 +41,7 @@ pub enum Origin<'t, 'm> {
     /// A matrix of the source whose columns are rows here.
     Columns(&'t Raw<'m>),
     /// A tensor of the source for each expert.
-    Apart(Vec<&'t Raw<'m>>),
+    Separate(Vec<&'t Raw<'m>>),
     /// A matrix in blocks of 32 numbers, whose scales are in a tensor of their own.
     Mxfp4(Mxfp4<'t, 'm>),
     /// The numbers of a vector.
@@ -54,7 +54,7 @@ impl<'m> Planned<'_, 'm> {
         match &self.from {
             _ if self.pool.heads > 1 => Dtype::F32,
             Origin::Tensor(raw) | Origin::Columns(raw) => raw.dtype,
-            Origin::Apart(raws) => raws[0].dtype,
+            Origin::Separate(raws) => raws[0].dtype,
             Origin::Mxfp4(_) => Dtype::Mxfp4,
             Origin::Values(_) => Dtype::F32,
         }
@@ -84,10 +84,10 @@ impl<'m> Planned<'_, 'm> {
     pub fn source_names(&self) -> Vec<String> {
         let name = &self.spec.name;
         match self.from {
-            Origin::Apart(_) => {
+            Origin::Separate(_) => {
                 (0..self.experts).map(|expert| name.replace(ANY, &expert.to_string())).collect()
             }
-            Origin::Mxfp4(_) => vec![name.clone(), mxfp4::scales_of(name)],
+            Origin::Mxfp4(_) => vec![name.clone(), mxfp4::scales_name(name)],
             _ => vec![name.clone()],
         }
     }
@@ -97,7 +97,9 @@ impl<'m> Planned<'_, 'm> {
         match &self.from {
             Origin::Tensor(raw) => raw.row(of(row), self.cols).into(),
             Origin::Columns(raw) => raw.column(of(row)).into(),
-            Origin::Apart(raws) => raws[row / self.rows].row(of(row % self.rows), self.cols).into(),
+            Origin::Separate(raws) => {
+                raws[row / self.rows].row(of(row % self.rows), self.cols).into()
+            }
             Origin::Mxfp4(blocks) => blocks.row(of(row)).into(),
             Origin::Values(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
         }

@@ -9,7 +9,7 @@ const ARRAY: u32 = 9;
 
 /// A value of the metadata.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value<'m> {
+pub enum GgufValue<'m> {
     /// An integer of any width.
     Int(i128),
     /// A float of either width.
@@ -19,26 +19,26 @@ pub enum Value<'m> {
     /// A string; the format promises UTF-8, its writers do not always keep it.
     Str(&'m [u8]),
     /// Values of one type.
-    Array(Array<'m>),
+    Array(GgufArray<'m>),
 }
 
 /// An array of the metadata, walked where it lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Array<'m> {
+pub struct GgufArray<'m> {
     kind: u32,
     count: usize,
     bytes: &'m [u8],
 }
 
-impl<'m> Array<'m> {
+impl<'m> GgufArray<'m> {
     /// The values.
-    pub fn iter(&self) -> impl Iterator<Item = Value<'m>> + use<'m> {
-        let (mut reader, kind) = (Reader::new(self.bytes), self.kind);
+    pub fn iter(&self) -> impl Iterator<Item = GgufValue<'m>> + use<'m> {
+        let (mut reader, kind) = (GgufReader::new(self.bytes), self.kind);
         (0..self.count).map_while(move |_| reader.value(kind, 1))
     }
 }
 
-impl<'m> Value<'m> {
+impl<'m> GgufValue<'m> {
     /// The string's bytes.
     pub const fn as_bytes(&self) -> Option<&'m [u8]> {
         if let Self::Str(s) = *self { Some(s) } else { None }
@@ -69,18 +69,18 @@ impl<'m> Value<'m> {
     }
 
     /// The array.
-    pub const fn as_array(&self) -> Option<Array<'m>> {
+    pub const fn as_array(&self) -> Option<GgufArray<'m>> {
         if let Self::Array(a) = *self { Some(a) } else { None }
     }
 }
 
 /// Reads a file from its start, never past its end.
-pub(super) struct Reader<'m> {
+pub(super) struct GgufReader<'m> {
     bytes: &'m [u8],
     at: usize,
 }
 
-impl<'m> Reader<'m> {
+impl<'m> GgufReader<'m> {
     pub const fn new(bytes: &'m [u8]) -> Self {
         Self { bytes, at: 0 }
     }
@@ -110,28 +110,28 @@ impl<'m> Reader<'m> {
         self.take(usize::try_from(len).ok()?)
     }
 
-    pub fn value(&mut self, kind: u32, depth: u32) -> Option<Value<'m>> {
+    pub fn value(&mut self, kind: u32, depth: u32) -> Option<GgufValue<'m>> {
         let int = |bytes: &[u8]| LittleEndian::read_int128(bytes, bytes.len());
         let uint = |bytes: &[u8]| LittleEndian::read_uint128(bytes, bytes.len()) as i128;
         Some(match kind {
-            0 => Value::Int(uint(self.take(1)?)),
-            1 => Value::Int(int(self.take(1)?)),
-            2 => Value::Int(uint(self.take(2)?)),
-            3 => Value::Int(int(self.take(2)?)),
-            4 => Value::Int(uint(self.take(4)?)),
-            5 => Value::Int(int(self.take(4)?)),
-            6 => Value::Float(f64::from(LittleEndian::read_f32(self.take(4)?))),
-            7 => Value::Bool(self.take(1)?[0] != 0),
-            STRING => Value::Str(self.string()?),
-            ARRAY => Value::Array(self.array(depth)?),
-            10 => Value::Int(uint(self.take(8)?)),
-            11 => Value::Int(int(self.take(8)?)),
-            12 => Value::Float(LittleEndian::read_f64(self.take(8)?)),
+            0 => GgufValue::Int(uint(self.take(1)?)),
+            1 => GgufValue::Int(int(self.take(1)?)),
+            2 => GgufValue::Int(uint(self.take(2)?)),
+            3 => GgufValue::Int(int(self.take(2)?)),
+            4 => GgufValue::Int(uint(self.take(4)?)),
+            5 => GgufValue::Int(int(self.take(4)?)),
+            6 => GgufValue::Float(f64::from(LittleEndian::read_f32(self.take(4)?))),
+            7 => GgufValue::Bool(self.take(1)?[0] != 0),
+            STRING => GgufValue::Str(self.string()?),
+            ARRAY => GgufValue::Array(self.array(depth)?),
+            10 => GgufValue::Int(uint(self.take(8)?)),
+            11 => GgufValue::Int(int(self.take(8)?)),
+            12 => GgufValue::Float(LittleEndian::read_f64(self.take(8)?)),
             _ => return None,
         })
     }
 
-    fn array(&mut self, depth: u32) -> Option<Array<'m>> {
+    fn array(&mut self, depth: u32) -> Option<GgufArray<'m>> {
         if depth >= MAX_DEPTH {
             return None;
         }
@@ -149,7 +149,7 @@ impl<'m> Reader<'m> {
                 }
             }
         }
-        Some(Array { kind, count, bytes: &self.bytes[start..self.at] })
+        Some(GgufArray { kind, count, bytes: &self.bytes[start..self.at] })
     }
 }
 

@@ -6,7 +6,7 @@ use oarlock::tokenizer::Splitter;
 
 use super::metadata::{CONTROL, ENDS, GgufTokenizer, NORMAL, UNUSED, added, thought_end, types};
 use crate::tokenizer::alphabet::Alphabet;
-use crate::tokenizer::description::{Description, Merge, Token, merges, spaced_pair};
+use crate::tokenizer::description::{Merge, Token, TokenizerDescription, merges, spaced_pair};
 use crate::tokenizer::error::{TokenizerError, malformed};
 
 fn splitter(source: &GgufTokenizer<'_>) -> Result<Splitter, TokenizerError> {
@@ -23,7 +23,7 @@ fn splitter(source: &GgufTokenizer<'_>) -> Result<Splitter, TokenizerError> {
     }
 }
 
-pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<Description, TokenizerError> {
+pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<TokenizerDescription, TokenizerError> {
     let splitter = splitter(source)?;
     let types = types(source)?;
     let vocab: HashMap<&str, u32> = source.tokens.iter().copied().zip(0..).collect();
@@ -36,7 +36,7 @@ pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<Description, Tokeni
     // Files of Llama 3 and of Tekken leave the key out and mean yes.
     let add_bos = source.add_bos.unwrap_or(is_llama3 || splitter == Splitter::Tekken);
     let add_eos = source.add_eos.unwrap_or(false);
-    Ok(Description {
+    Ok(TokenizerDescription {
         splitter,
         tokens,
         byte_ids,
@@ -47,7 +47,7 @@ pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<Description, Tokeni
         added: added(source, &types, true),
         prefix: source.bos.filter(|_| add_bos).into_iter().collect(),
         suffix: source.eos.filter(|_| add_eos).into_iter().collect(),
-        ..Description::default()
+        ..TokenizerDescription::default()
     })
 }
 

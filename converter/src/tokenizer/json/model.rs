@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::normalizer::Normalizer;
 use super::{pre_tokenizer, unigram};
 use crate::tokenizer::alphabet::Alphabet;
-use crate::tokenizer::description::{Description, Merge, Token, merges, spaced_pair};
+use crate::tokenizer::description::{Merge, Token, TokenizerDescription, merges, spaced_pair};
 use crate::tokenizer::error::{TokenizerError, malformed};
 use crate::tokenizer::sentencepiece::{self as spaces, Decoder};
 
@@ -48,7 +48,7 @@ pub(super) fn vocab(model: &Value) -> Result<HashMap<&str, u32>, TokenizerError>
 pub(super) fn describe(
     json: &Value,
     vocab: &HashMap<&str, u32>,
-) -> Result<Description, TokenizerError> {
+) -> Result<TokenizerDescription, TokenizerError> {
     let model = &json["model"];
     let Normalizer { rules, charsmap } = Normalizer::recognise(&json["normalizer"])?;
     let mut description = match json["decoder"]["type"].as_str() {
@@ -70,12 +70,12 @@ fn byte_level(
     json: &Value,
     vocab: &HashMap<&str, u32>,
     rules: u32,
-) -> Result<Description, TokenizerError> {
+) -> Result<TokenizerDescription, TokenizerError> {
     let alphabet = Alphabet::new();
-    let mut description = Description {
+    let mut description = TokenizerDescription {
         splitter: pre_tokenizer::recognise(&json["pre_tokenizer"])?,
         rules,
-        ..Description::default()
+        ..TokenizerDescription::default()
     };
     if rules & SPACE_MARK != 0 {
         return Err(TokenizerError::unsupported("normalizer", &json["normalizer"]));
@@ -101,16 +101,16 @@ fn character_level(
     json: &Value,
     vocab: &HashMap<&str, u32>,
     rules: u32,
-) -> Result<Description, TokenizerError> {
+) -> Result<TokenizerDescription, TokenizerError> {
     let model = &json["model"];
     let decoder = Decoder::recognise(&json["decoder"])?;
     let (splitter, rules) = spaces::splitter(&json["pre_tokenizer"], rules)?;
     let fused = model["fuse_unk"] == true;
-    let mut description = Description {
+    let mut description = TokenizerDescription {
         splitter,
         rules: rules | decoder.rules,
         units: if fused { Units::FusedCharacters } else { Units::Characters },
-        ..Description::default()
+        ..TokenizerDescription::default()
     };
     for (text, &id) in vocab {
         // A space is never looked up: it has become a mark. Nor are names of bytes.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::charsmap;
 use crate::tokenizer::error::TokenizerError;
-use crate::tokenizer::sentencepiece::MARK;
+use crate::tokenizer::sentencepiece::META_SYMBOL;
 
 /// What is done to a text.
 #[derive(Default)]
@@ -55,8 +55,8 @@ impl Normalizer {
                 (COLLAPSE, CHARSMAP)
             }
             Some("Lowercase") => (LOWERCASE, FORM | MAP),
-            Some("Prepend") if step["prepend"] == MARK => (PREPEND, FORM | LOWERCASE),
-            Some("Replace") if pattern["String"] == " " && content == MARK => {
+            Some("Prepend") if step["prepend"] == META_SYMBOL => (PREPEND, FORM | LOWERCASE),
+            Some("Replace") if pattern["String"] == " " && content == META_SYMBOL => {
                 (SPACE_MARK, FORM | MAP | LOWERCASE | PREPEND)
             }
             _ => return Err(refused(step)),

@@ -20,7 +20,7 @@ const THREE_DIGITS: &str = "[0-9][0-9][0-9]";
 
 /// A step of a pre-tokenizer, as far as we know it.
 #[derive(PartialEq, Eq)]
-enum Step<'a> {
+enum Stage<'a> {
     /// Runs of punctuation stand alone.
     Punctuation,
     /// Single digits stand alone.
@@ -37,7 +37,7 @@ enum Step<'a> {
 pub(super) fn recognise(pre_tokenizer: &Value) -> Result<Splitter, TokenizerError> {
     let mut steps = Vec::new();
     flatten(pre_tokenizer, &mut steps)?;
-    use Step::{Bytes, Digits, Numbers, Punctuation, Split};
+    use Stage::{Bytes, Digits, Numbers, Punctuation, Split};
     match steps.as_slice() {
         [Bytes { regex: true }] => Ok(Splitter::Gpt2),
         [Digits, Bytes { regex: true }] => Ok(Splitter::SmolLm),
@@ -67,20 +67,20 @@ fn splits(step: &Value) -> bool {
         || (behavior == "Removed" && invert == Some(true) && !leaves_rest)
 }
 
-fn flatten<'a>(step: &'a Value, steps: &mut Vec<Step<'a>>) -> Result<(), TokenizerError> {
+fn flatten<'a>(step: &'a Value, steps: &mut Vec<Stage<'a>>) -> Result<(), TokenizerError> {
     let flag = |name: &str| step[name].as_bool();
     let known = match step["type"].as_str() {
         Some("Sequence") => {
             let inner = step["pretokenizers"].as_array().ok_or_else(|| refused(step))?;
             return inner.iter().try_for_each(|step| flatten(step, steps));
         }
-        Some("Digits") if flag("individual_digits") == Some(true) => Some(Step::Digits),
-        Some("Digits") if flag("individual_digits") == Some(false) => Some(Step::Numbers),
-        Some("Punctuation") if step["behavior"] == "Contiguous" => Some(Step::Punctuation),
+        Some("Digits") if flag("individual_digits") == Some(true) => Some(Stage::Digits),
+        Some("Digits") if flag("individual_digits") == Some(false) => Some(Stage::Numbers),
+        Some("Punctuation") if step["behavior"] == "Contiguous" => Some(Stage::Punctuation),
         Some("ByteLevel") if flag("add_prefix_space") == Some(false) => {
-            Some(Step::Bytes { regex: flag("use_regex").unwrap_or(true) })
+            Some(Stage::Bytes { regex: flag("use_regex").unwrap_or(true) })
         }
-        Some("Split") if splits(step) => step["pattern"]["Regex"].as_str().map(Step::Split),
+        Some("Split") if splits(step) => step["pattern"]["Regex"].as_str().map(Stage::Split),
         _ => None,
     };
     steps.push(known.ok_or_else(|| refused(step))?);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use oarlock::tokenizer::tables::Units;
 use serde_json::Value;
 
-use crate::tokenizer::description::Description;
+use crate::tokenizer::description::TokenizerDescription;
 use crate::tokenizer::error::{TokenizerError, malformed};
 
 /// The pieces and their scores, by id.
@@ -24,7 +24,7 @@ fn piece(id: usize, entry: &Value) -> Result<(&str, f64), TokenizerError> {
 pub(super) fn add_scores(
     model: &Value,
     vocab: &HashMap<&str, u32>,
-    description: &mut Description,
+    description: &mut TokenizerDescription,
 ) -> Result<(), TokenizerError> {
     let pieces = pieces(model)?;
     if vocab.len() != pieces.len() {
