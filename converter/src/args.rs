@@ -20,14 +20,14 @@ struct Convert {
     /// A Hugging Face model directory (safetensors) or a .gguf file
     #[arg(value_name = "SRC")]
     source: PathBuf,
-    /// Where to write [default: SRC's name + .oar, in the working directory]
+    /// The file to write [default: SRC's name + .oar, in the working directory]
     #[arg(short, long = "output", value_name = "OUT.oar")]
     out: Option<PathBuf>,
-    /// How matrices are stored [default: int4 from safetensors, keep from a GGUF]
+    /// Storage of matrices [default: int4 from safetensors, keep from a GGUF]
     #[arg(long, value_name = "W", value_parser = kinds(&["keep"]))]
     weights: Option<String>,
-    /// How the output matrix (and the embedding, when tied) is stored
-    /// [default: int8; with --weights f32 or keep, the same]
+    /// Storage of the output matrix (and the embedding, when tied) [default: int8; with --weights
+    /// f32 or keep, the same]
     #[arg(long, visible_alias = "head", value_name = "H", value_parser = kinds(&["keep", "same"]))]
     output_matrix: Option<String>,
     /// Pool key and value heads into G, for a smaller cache and worse answers
@@ -44,7 +44,7 @@ struct Convert {
        oarlock-convert image --board raspi --model M.oar --kernel FILE [--firmware DIR] -o OUT"
 )]
 struct Image {
-    /// Where it is to run
+    /// The board it is to run on
     #[arg(long, value_name = "B", value_parser = boards())]
     board: String,
     /// The model
@@ -67,16 +67,16 @@ struct Image {
     out: PathBuf,
 }
 
-/// What the user asked for.
+/// A command of the user.
 #[derive(Debug)]
 pub enum Command {
     /// Convert a model.
     Convert {
-        /// What to convert.
+        /// The model's directory or file.
         source: PathBuf,
-        /// Where to.
+        /// The file to write.
         out: PathBuf,
-        /// How.
+        /// The user's choices.
         options: ConvertOptions,
     },
     /// Make an image.

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 pub(super) const UNKNOWN_KEY: &str =
     "this converter does not know what it changes, so it cannot ignore it";
 
-/// What DeepSeek has since its second version.
+/// A feature that DeepSeek has since its second version.
 pub(super) const LATENT: &str = "latent attention, which is not supported";
 
 const TODO: &str = "the model cannot be right: get it again";

@@ -23,13 +23,13 @@ pub struct ModelDescription {
     pub local: Vec<bool>,
     /// Layers with experts; those beyond have none.
     pub sparse: Vec<bool>,
-    /// How its norms are written down.
+    /// The form in which the gains of its norms are written down.
     pub gains: Gains,
-    /// Of linear biases.
+    /// ALiBi slopes `(n_heads)`; empty where positions are not linear biases.
     pub slopes: Vec<f32>,
-    /// Which biases there are.
+    /// The biases that it has.
     pub biases: Biases,
-    /// What the source calls its tensors.
+    /// The source's names of its tensors.
     pub names: &'static Names,
     /// Whether q and k rows pair (2i, 2i + 1) and not (i, i + rot_dim / 2).
     pub interleaved: bool,
@@ -37,7 +37,7 @@ pub struct ModelDescription {
     pub ends: Vec<u32>,
     /// The sampling that its authors recommend.
     pub sampling: Sampling,
-    /// What the user should know.
+    /// Lines that the user should read.
     pub warnings: Vec<String>,
 }
 
@@ -46,13 +46,13 @@ pub struct ModelDescription {
 pub struct Rotary {
     /// Their base.
     pub theta: f64,
-    /// How they are altered.
+    /// The way in which they are altered.
     pub scaling: Scaling,
-    /// What sine and cosine are multiplied by.
+    /// The factor of sine and cosine.
     pub attention_factor: f32,
 }
 
-/// How the gains of norms are written down.
+/// Forms in which the gains of norms are written down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gains {
     /// As they are.
@@ -64,18 +64,18 @@ pub enum Gains {
     Ones,
 }
 
-/// Which biases a model has.
+/// Biases that a model has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Biases {
     /// Those that the config announces.
     Announced {
-        /// Of q, k and v.
+        /// Those of q, k and v.
         qkv: bool,
-        /// Of o.
+        /// That of o.
         o: bool,
-        /// Of gate, up and down.
+        /// Those of gate, up and down.
         mlp: bool,
-        /// Of the norms.
+        /// Those of the norms.
         norm: bool,
     },
     /// Those that are found among the tensors.

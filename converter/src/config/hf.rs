@@ -56,7 +56,7 @@ pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<ModelDescri
     })
 }
 
-/// What all families have in the same names.
+/// Reads the dimensions, which all families have in common but for the names of their keys.
 fn dimensions(keys: &Keys<'_>, family: &Family) -> Result<(Ropes, Config)> {
     let names = family.keys;
     let hidden = keys.need_one(names.hidden)?;

@@ -1,4 +1,4 @@
-//! What each family calls its tensors: one table per family and kind of source.
+//! Names of tensors: a table for each family and kind of source.
 
 use oarlock::format::Role;
 
@@ -7,27 +7,27 @@ use oarlock::format::Role;
 pub struct Names {
     /// The tensors that make the model.
     pub roles: &'static [(Role, &'static str)],
-    /// Where the other roles are, in a family that follows another.
+    /// The table with the other roles, in a family that follows another.
     pub base: Option<&'static Names>,
     /// Tensors that say nothing which is not known otherwise.
     pub harmless: &'static [&'static str],
-    /// How queries, keys and values lie in one tensor, if they do.
+    /// The order of queries, keys and values in one tensor, if they are in one.
     pub qkv: Qkv,
     /// Whether gate and up are one tensor, the gate's rows first.
     pub gate_up: bool,
-    /// How the matrices of experts lie in one tensor, where they do.
+    /// The order of the experts' matrices in one tensor, where they are in one.
     pub stacks: Stacks,
-    /// What some sources call them instead.
+    /// Names that some sources have instead.
     pub others: Option<&'static Names>,
     /// Whether rows of matrices inside layers are columns.
     pub transposed: bool,
     /// Rows before the first position's.
     pub position_offset: usize,
-    /// What names begin with in some sources and not in others.
+    /// The beginning of names in some sources and not in others.
     pub prefix: &'static str,
 }
 
-/// Where queries, keys and values are.
+/// Arrangements of queries, keys and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Qkv {
     /// In a tensor each.
@@ -38,7 +38,7 @@ pub enum Qkv {
     Grouped,
 }
 
-/// Where the gates and ups of all experts are, if not in a tensor for each expert.
+/// Arrangements of the gates and ups of all experts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stacks {
     /// In a tensor each.

@@ -6,7 +6,7 @@ use super::description::{Biases, Gains};
 use super::names::Names;
 use crate::math::alibi::alibi_slopes;
 
-/// What the config section of the file has no place for.
+/// Options of a family that the config section of the file has no place for.
 #[derive(Debug, Default)]
 pub(super) struct Traits {
     pub biases: Biases,
@@ -17,9 +17,9 @@ pub(super) struct Traits {
     /// Layers with experts; those beyond have none.
     pub sparse: Vec<bool>,
     pub gains: Gains,
-    /// Of linear biases.
+    /// ALiBi slopes `(n_heads)`; empty where positions are not linear biases.
     pub slopes: Vec<f32>,
-    /// What tensors are called, if not as in all of the family.
+    /// Names of tensors, if not as in all of the family.
     pub names: Option<&'static Names>,
 }
 

@@ -18,9 +18,9 @@ pub(crate) struct Loaded<'m> {
     pub is_gguf: bool,
     pub model: ModelDescription,
     pub tensors: Tensors<'m>,
-    /// Of a GGUF.
+    /// Keys and values of a GGUF file; else empty.
     pub metadata: gguf::GgufMetadata<'m>,
-    /// Of a model directory: whatever of it says something about text.
+    /// Files of a model directory that are about text; else empty.
     pub texts: Texts,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Texts {
 pub(crate) struct Files {
     /// The files that hold weights.
     pub weights: Vec<PathBuf>,
-    /// Of a model directory; without, the weights are one GGUF.
+    /// The shards of a model directory; without, the weights are one GGUF.
     shards: Option<safetensors::Shards>,
     /// Path and content, of a model directory.
     pub small: Vec<(PathBuf, Vec<u8>)>,

@@ -57,9 +57,9 @@ impl Weights {
 /// Storage of all matrices of a model.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Storage {
-    /// Of all matrices but the output matrix.
+    /// Storage of all matrices but the output matrix.
     pub weights: Weights,
-    /// Of the output matrix, and of what goes with it.
+    /// Storage of the output matrix, and of what goes with it.
     pub output_matrix: Weights,
 }
 

@@ -12,7 +12,7 @@ use crate::source::block::QuantBlock;
 use crate::source::decode::decode;
 use crate::source::dtype::Dtype;
 
-/// What is wrong with a weight.
+/// Flaws of a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
     /// NaN or infinite.

@@ -1,4 +1,4 @@
-//! What the file says about where it comes from.
+//! Lines in the file about where it comes from.
 
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};

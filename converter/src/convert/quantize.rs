@@ -23,7 +23,7 @@ pub type Group = [f32; BLOCK_COLS];
 /// Weights below this count as zero: no f16 scale could tell them apart, and their
 /// reciprocal must stay finite.
 const TINY: f32 = 1e-12;
-/// What keeps a sum of squares from being divided by when all levels are zero.
+/// The least sum of squares to divide by: all levels may be zero.
 const MIN_SQUARES: f32 = 1e-30;
 /// Rounds of polishing; a round that gains nothing is the last.
 const ROUNDS: usize = 4;
@@ -115,7 +115,7 @@ pub fn int4a(x: &Group, n: usize) -> QuantBlock {
     best.block
 }
 
-/// What the affine search cuts off either end, in steps and fractions of the range.
+/// Steps of the affine search at either end of the range: so many, of so large a part of it.
 const CUTS: usize = 6;
 const CUT: f32 = 0.03;
 

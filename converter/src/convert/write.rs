@@ -45,7 +45,7 @@ pub struct Metadata {
 pub struct RopeTable {
     /// `(rot_dim / 2)`: see [`rope::phases`](crate::math::rope::phases).
     pub phases: Vec<u64>,
-    /// What sine and cosine are multiplied by.
+    /// The factor of sine and cosine.
     pub attention_factor: f32,
 }
 
@@ -54,11 +54,11 @@ pub struct RopeTable {
 pub struct Spec {
     /// Its name in the source.
     pub name: String,
-    /// What it is for.
+    /// The tensor's role in the model.
     pub role: Role,
     /// Its layer, if it belongs to one.
     pub layer: Option<u32>,
-    /// How it is stored.
+    /// The type that it is stored as.
     pub kind: TensorType,
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::progress::Progress;
 
-/// What the folder for a Mac says about itself.
+/// The page in the folder.
 const README: &str = include_str!("../../../boards/apple/README.txt");
 
 /// `chat`, `chat.oar` and a page to read.

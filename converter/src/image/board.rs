@@ -1,4 +1,4 @@
-//! What an image can be made for, and which programs run there.
+//! Boards that an image can be made for, and the programs that run there.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use byteorder::{ByteOrder, LittleEndian};
 use super::kernel;
 use crate::error::{Error, Result};
 
-/// Where an image runs.
+/// A machine that an image runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Board {
     /// Linux on 64-bit ARM: Raspberry Pi OS.
@@ -35,7 +35,7 @@ impl Board {
         }
     }
 
-    /// What Rust calls the target of its program.
+    /// Rust's name of the target of its program.
     pub const fn triple(self) -> &'static str {
         match self {
             Self::LinuxArm64 => "aarch64-unknown-linux-gnu",

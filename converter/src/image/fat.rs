@@ -12,7 +12,7 @@ use super::fat_names::entries;
 
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
-/// Where the partition begins: whole megabytes suit the flash of a card.
+/// The partition's first byte: whole megabytes suit the flash of a card.
 const PARTITION: u64 = 4 << 20;
 /// Sectors before the first table, as other formatters have them.
 const RESERVED: u64 = 32;
@@ -28,7 +28,7 @@ const LAST_OF_CHAIN: u32 = 0x0FFF_FFFF;
 /// A file is shorter than this (page 27: its size has 32 bits).
 pub const MAX_FILE_BYTES: u64 = u32::MAX as u64;
 
-/// Where everything lies.
+/// Places of everything on the disk.
 struct DiskLayout {
     /// Sectors of a cluster.
     wide: u64,
@@ -77,7 +77,7 @@ impl DiskLayout {
         RESERVED + 2 * self.table + self.clusters * self.wide
     }
 
-    /// Where a chain begins on the disk.
+    /// The byte of the disk at which a chain begins.
     fn place(&self, chain: usize) -> u64 {
         let before: u64 = self.chains.iter().take(chain).sum();
         PARTITION + (RESERVED + 2 * self.table + before * self.wide) * SECTOR
@@ -107,7 +107,7 @@ impl DiskLayout {
         sector
     }
 
-    /// How much is free, and where it begins (page 21).
+    /// The sector that says how much is free, and where it begins (page 21).
     fn free_space(&self) -> Vec<u8> {
         let mut sector = vec![0; SECTOR as usize];
         LittleEndian::write_u32(&mut sector[0..], 0x4161_5252);

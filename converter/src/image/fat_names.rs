@@ -5,7 +5,7 @@ use byteorder::{ByteOrder, LittleEndian};
 
 /// Bytes of an entry.
 const ENTRY: usize = 32;
-/// Where an entry says how its name is written.
+/// The offset in an entry of how its name is written.
 const CASE_AT: usize = 12;
 /// Letters of a long name that an entry holds, and where.
 const LETTERS: [usize; 13] = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30];
@@ -54,7 +54,8 @@ fn parts(name: &str) -> (&str, &str) {
     name.rsplit_once('.').unwrap_or((name, ""))
 }
 
-/// Which parts of a short name are written small, as Windows NT notes it and others heed it.
+/// Flags of the parts of a short name that are written small, as Windows NT notes it and others
+/// heed it.
 fn case(name: &str) -> u8 {
     let (base, extension) = parts(name);
     let small = |part: &str| part.bytes().any(|c| c.is_ascii_lowercase());

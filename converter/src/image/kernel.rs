@@ -7,7 +7,7 @@ use byteorder::{ByteOrder, LittleEndian};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Where the program of `boards/raspi` is linked to lie, and `config.txt` has it loaded.
+/// The address that the program of `boards/raspi` is linked to, and `config.txt` has it loaded at.
 pub const LOAD_ADDRESS: u64 = 0x8_0000;
 /// More than any such program takes; a damaged file may claim anything.
 const MAX_BYTES: u64 = 64 << 20;

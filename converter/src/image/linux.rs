@@ -10,7 +10,7 @@ use crate::map::map;
 use crate::output::Output;
 use crate::progress::Progress;
 
-/// Where the program can be told that it carries a model.
+/// Finds the mark by which the program can be told that it carries a model.
 fn empty_mark(program: &Path) -> Result<u64> {
     let fail = |what, todo| Err(Error::new(program.display(), what, todo));
     match mark::find(&map(program)?) {

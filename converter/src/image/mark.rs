@@ -46,7 +46,7 @@ pub fn write(model: &Range<u64>) -> [u8; MARK_BYTES] {
     mark
 }
 
-/// Where in the file the model lies, if there is one.
+/// Reads where in the file the model lies, if there is one.
 ///
 /// The name at the front is covered by the checksum alone: comparing would bring a second
 /// copy of it into the program, and then nobody could tell which of them is the mark.
@@ -62,7 +62,7 @@ pub fn read(mark: &[u8; MARK_BYTES]) -> Result<Option<Range<u64>>, Damaged> {
     if whole && known && fits { Ok(Some(start..end)) } else { Err(Damaged) }
 }
 
-/// Where in a program its mark is; `None` if it has none, or more than one.
+/// Finds the mark of a program, and its offset in bytes; `None` if it has none, or more than one.
 pub fn find(program: &[u8]) -> Option<(usize, &[u8; MARK_BYTES])> {
     let mut marks = program.windows(MARK_BYTES).enumerate().filter(|(_, w)| w.starts_with(MAGIC));
     let (at, mark) = marks.next()?;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::board::Board;
 
-/// What to make an image of.
+/// The parts of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageOptions {
-    /// Where it is to run.
+    /// The board it is to run on.
     pub board: Board,
     /// The `.oar` file.
     pub model: PathBuf,
@@ -19,7 +19,7 @@ pub struct ImageOptions {
     pub card: CardOptions,
 }
 
-/// What a card for a board without an operating system can be asked to be.
+/// Wishes for the card of a board without an operating system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CardOptions {
     /// The folder of the firmware's files; then a whole disk is written.
@@ -30,7 +30,7 @@ pub struct CardOptions {
     pub memory_mib: Option<u64>,
 }
 
-/// What was made.
+/// The outcome of making an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageReport {
     /// For [`Board::RaspberryPi`]: MiB of memory that the board must have.

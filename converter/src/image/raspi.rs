@@ -17,7 +17,7 @@ use crate::map::map;
 use crate::output::Output;
 use crate::progress::Progress;
 
-/// What the firmware is told, and what the owner reads.
+/// The firmware's settings, and the page for the owner.
 const CONFIG: &str = include_str!("../../../boards/raspi/card/config.txt");
 const README: &str = include_str!("../../../boards/raspi/card/README.txt");
 const MODEL: &str = "model.oar";
@@ -100,7 +100,7 @@ fn session_bytes(model: &Model<'_>, context: Option<usize>) -> Result<u64> {
     Ok(bytes as u64)
 }
 
-/// What is on the card whatever the firmware.
+/// Files that are on the card whatever the firmware.
 fn files(options: &ImageOptions, program: &Path) -> Result<Files> {
     let flat = kernel::flat(&map(program)?);
     // It was checked to be one.
@@ -167,7 +167,7 @@ fn disk(files: &Files, out: &Path, progress: &dyn Progress) -> Result<()> {
     output.commit()
 }
 
-/// What can go wrong in the middle of a disk.
+/// Failures in the middle of a disk.
 enum Failed {
     Io(io::Error),
     Told(Error),

@@ -3,7 +3,7 @@
 
 use oarlock::math::exp;
 
-/// Where λ begins in training, of layers counted from 0: deeper layers have more to take off.
+/// Gives λ as training begins, of layer `layer` from 0 on: deeper layers have more to take off.
 pub fn initial(layer: usize) -> f32 {
     0.8 - 0.6 * exp(-0.3 * layer as f32)
 }

@@ -9,7 +9,7 @@
 
 use super::double::DoubleDouble;
 
-/// How a model alters its rotary frequencies.
+/// Alterations of rotary frequencies.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Scaling {
     /// Not at all.
@@ -17,7 +17,7 @@ pub enum Scaling {
     None,
     /// Llama 3: low frequencies are divided, high ones are not, smoothly in between.
     Llama3 {
-        /// What low frequencies are divided by.
+        /// The divisor of low frequencies.
         factor: f64,
         /// Wavelengths longer than the original context over this are low frequencies.
         low_freq_factor: f64,
@@ -26,7 +26,8 @@ pub enum Scaling {
         /// Context before the extension.
         original_context: f64,
     },
-    /// What each frequency is divided by: linear scaling, YaRN, and Llama 3's in a GGUF file.
+    /// A divisor for each frequency, `(rot_dim / 2)`: linear scaling, YaRN, and Llama 3's in a GGUF
+    /// file.
     Divisors(Vec<f64>),
 }
 

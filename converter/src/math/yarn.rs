@@ -2,8 +2,8 @@
 
 use super::ln::ln;
 
-/// What YaRN (arXiv 2309.00071) divides each of `rot_dim / 2` frequencies by, and what it
-/// multiplies sine and cosine by.
+/// Computes what YaRN divides each of `rot_dim / 2` frequencies by, and the factor of sine and
+/// cosine.
 ///
 /// Frequencies that turn more often than `rotations[0]` in the `original` context stay, those that
 /// turn less often than `rotations[1]` are divided by `factor`, with a ramp between. With `truncate`

@@ -2,7 +2,7 @@
 
 use oarlock::layout::{BLOCK_COLS, WeightType};
 
-/// How a source stores its numbers.
+/// Types of numbers in source files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
     /// 32-bit floats.
@@ -67,12 +67,12 @@ impl Dtype {
         GGUF_TYPES.iter().find(|(known, ..)| *known == code).map(|(.., dtype)| *dtype)
     }
 
-    /// What GGUF calls the types that are read.
+    /// GGUF's names of the types that are read.
     pub fn names() -> impl Iterator<Item = &'static str> {
         GGUF_TYPES.iter().map(|(_, name, _)| *name)
     }
 
-    /// What GGUF calls it.
+    /// GGUF's name of the type.
     pub fn name(self) -> &'static str {
         GGUF_TYPES.iter().find(|(.., dtype)| *dtype == self).map_or("", |(_, name, _)| name)
     }

@@ -121,7 +121,7 @@ fn six_bits(bytes: &[u8], g: usize) -> (u8, u8) {
     }
 }
 
-/// What `d`, `dmin` (f16) and the twelve bytes behind them make of group `g`.
+/// Scale and minimum of group `g`, from `d`, `dmin` (f16) and the twelve bytes behind them.
 fn k_scale(block: &[u8], g: usize) -> (f32, f32) {
     let (scale, minimum) = six_bits(&block[4..16], g);
     (half(block, 0) * f32::from(scale), half(block, 2) * f32::from(minimum))

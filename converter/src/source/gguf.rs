@@ -17,7 +17,7 @@ pub use value::GgufValue;
 
 const MAGIC: &[u8; 4] = b"GGUF";
 
-/// What a GGUF file says about its model.
+/// Keys and values of a GGUF file, about its model.
 #[derive(Clone, Debug, Default)]
 pub struct GgufMetadata<'m> {
     entries: BTreeMap<&'m str, GgufValue<'m>>,
@@ -38,7 +38,7 @@ impl<'m> GgufMetadata<'m> {
 /// A GGUF file.
 #[derive(Debug)]
 pub struct Gguf<'m> {
-    /// What it says about its model.
+    /// Its keys and values.
     pub metadata: GgufMetadata<'m>,
     /// Its tensors.
     pub tensors: Tensors<'m>,

@@ -8,7 +8,7 @@ use super::tensor::Raw;
 /// Numbers that share a scale.
 pub const BLOCK: usize = Dtype::Mxfp4.block();
 
-/// What the tensor of scales is called, of that of blocks.
+/// The name of the tensor of scales that belongs to the tensor of blocks called `blocks`.
 pub fn scales_name(blocks: &str) -> String {
     blocks.replace("_blocks", "_scales")
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// A tensor of a source file.
 #[derive(Clone, Debug)]
 pub struct Raw<'m> {
-    /// How its numbers are stored.
+    /// The type of its numbers.
     pub dtype: Dtype,
     /// Its dimensions, the slowest first.
     pub shape: Vec<usize>,

@@ -88,8 +88,8 @@ pub(super) fn refuses_system(template: &Template) -> bool {
     template.render(&with, true).is_err() && template.render(&with[1..], true).is_ok()
 }
 
-/// What closes a model's thoughts. Some templates cut them out of past answers, which cannot be
-/// done to what has been fed: those are compared without them.
+/// The end of a model's thoughts. Some templates cut them out of past answers, which cannot be done
+/// to what has been fed: those are compared without them.
 const THOUGHT: &str = "</think>";
 
 /// Compares many conversations: with and without a system message, of one to five turns,

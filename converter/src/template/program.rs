@@ -26,7 +26,7 @@ pub(super) struct ChatProgram {
     pub asks_date: bool,
 }
 
-/// What is written between a system message and the message that it is merged into.
+/// Text between a system message and the message that it is merged into.
 pub(super) const MERGED: &str = "\n\n";
 
 impl ChatProgram {
@@ -87,7 +87,7 @@ impl ChatProgram {
         section(trims.fold(flags, |flags, flag| flags | flag), &gaps, &text)
     }
 
-    /// What the runtime writes for a conversation, with [`DATE`] for the date.
+    /// Writes a conversation as the runtime does, with [`DATE`] for the date.
     pub fn write(&self, messages: &[Message], open: bool) -> Result<String, NoSuchTurn> {
         let section = self.section();
         let mut date = [0; 4];

@@ -27,13 +27,13 @@ impl Message {
     }
 }
 
-/// What templates call the clock.
+/// The clock's name in templates.
 pub(super) const CLOCK: &str = "strftime_now";
 
-/// What templates call the thoughts beside an answer.
+/// The name in templates of the thoughts beside an answer.
 pub(super) const THOUGHTS: &str = "thinking";
 
-/// What a template gets beside messages: nothing that it can do without.
+/// Values for a template beside messages: nothing that it can do without.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RenderOptions {
     /// A clock that gives a place for the date to be put, so that a file does not depend on the
@@ -85,7 +85,7 @@ impl<'t> Template<'t> {
         Ok(Self { environment, source, specials, thoughts })
     }
 
-    /// What the template writes, with the beginning of an answer if `open`.
+    /// Renders the messages, with the beginning of an answer if `open`.
     pub fn render(&self, messages: &[Message], open: bool) -> Result<String, Underivable> {
         let messages = messages.iter().map(|message| {
             let (role, content) = (message.name(), message.content.as_str());

@@ -1,4 +1,4 @@
-//! What both sources of a tokenizer come to.
+//! Descriptions of tokenizers, which both sources come to.
 
 use std::collections::HashMap;
 
@@ -10,11 +10,11 @@ use super::error::{TokenizerError, malformed};
 /// A BPE or Unigram tokenizer.
 pub(super) struct TokenizerDescription {
     pub splitter: Splitter,
-    /// What is done to a text before and after, as `oarlock::tokenizer::tables` has it.
+    /// Changes to a text before and after, as `oarlock::tokenizer::tables` has them.
     pub rules: u32,
     /// SentencePiece's table, if one of the rules is to go by it.
     pub charsmap: Vec<u8>,
-    /// What words are made of.
+    /// The parts that words are made of.
     pub units: Units,
     /// The token of a character that has none.
     pub unknown: Option<u32>,
@@ -54,7 +54,7 @@ impl Default for TokenizerDescription {
 }
 
 impl TokenizerDescription {
-    /// What of a text is looked for after it is normalized.
+    /// Normalizes the text of an added token, which is looked for in normalized texts.
     pub fn normalized(&self, text: &str) -> String {
         let mut out = String::new();
         let charsmap = Charsmap::new(&self.charsmap).unwrap_or_default();

@@ -11,7 +11,7 @@ pub enum TokenizerError {
     Unsupported {
         /// Such as `pre_tokenizer`.
         part: &'static str,
-        /// What was found there.
+        /// The value found there.
         found: String,
     },
 }

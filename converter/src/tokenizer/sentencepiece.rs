@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::error::TokenizerError;
 
-/// What stands for a space in the text of tokens.
+/// SentencePiece's stand-in for a space in the text of tokens, "▁".
 pub(super) const META_SYMBOL: &str = "\u{2581}";
 
-/// How a text that is no byte-level one is cut, and the rules that go with that.
+/// Recognises how a text that is no byte-level one is cut, and adds the rules that go with that.
 pub(super) fn splitter(pre: &Value, rules: u32) -> Result<(Splitter, u32), TokenizerError> {
     let refused = || TokenizerError::unsupported("pre_tokenizer", pre);
     let marked = rules & SPACE_MARK != 0;
@@ -29,7 +29,8 @@ pub(super) fn splitter(pre: &Value, rules: u32) -> Result<(Splitter, u32), Token
     }
 }
 
-/// What `Metaspace` puts before a text; before version 0.14 of `tokenizers` it was a flag.
+/// Rules for what `Metaspace` puts before a text; before version 0.14 of `tokenizers` it was a
+/// flag.
 fn prepended(metaspace: &Value) -> Option<u32> {
     let always = PREPEND << LATE | PREPEND_MISSING;
     match (metaspace["prepend_scheme"].as_str(), &metaspace["add_prefix_space"]) {
@@ -40,7 +41,7 @@ fn prepended(metaspace: &Value) -> Option<u32> {
     }
 }
 
-/// What a decoder does with the text of tokens.
+/// A decoder's way with the text of tokens.
 pub(super) struct Decoder {
     /// Whether tokens such as `<0x0A>` are bytes.
     bytes: bool,
@@ -80,7 +81,7 @@ impl Decoder {
         if marked && fused { Ok(Self { bytes, rules }) } else { Err(refused()) }
     }
 
-    /// What a token's text is decoded to.
+    /// Decodes a token's text.
     pub fn decoded(&self, text: &str) -> Vec<u8> {
         match byte(text).filter(|_| self.bytes) {
             Some(byte) => vec![byte],

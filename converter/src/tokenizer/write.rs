@@ -122,7 +122,7 @@ fn flags(token: &Token) -> u8 {
     special | if token.end { END } else { 0 }
 }
 
-/// Where each token begins in the blob, and where the last one ends.
+/// Offsets at which each token begins in the blob, and at which the last one ends.
 fn starts(tokens: &[Token], blob: &mut Vec<u8>) -> Vec<u32> {
     let mut starts = vec![0];
     for token in tokens {

@@ -15,11 +15,11 @@ pub(super) struct Architecture {
     /// Whether elements (2i, 2i + 1) are rotated together: rows of q and k were reordered for
     /// it when the file was made, or the model is so by itself.
     pub interleaved: bool,
-    /// What its tensors are called where q, k and v are apart, and where they are one.
+    /// Names of its tensors where q, k and v are apart, and where they are one.
     pub names: [&'static Names; 2],
     /// Whether YaRN's ramp begins and ends at whole numbers of frequencies.
     pub truncated: bool,
-    /// What the file does not say of published models, and the user should know.
+    /// A property of published models that the file does not say, and the user should know.
     pub warning: Option<&'static str>,
     /// Sets the family's options.
     pub traits: fn(&GgufKeys<'_, '_>, &mut Config) -> Result<Traits>,

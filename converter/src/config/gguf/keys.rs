@@ -4,7 +4,7 @@ use crate::config::checks::UNKNOWN_KEY;
 use crate::error::{Error, Result};
 use crate::source::gguf::{Gguf, GgufValue};
 
-/// What to do about a value that cannot be.
+/// Advice about a value that cannot be.
 pub(super) const AGAIN: &str = "get the file again";
 
 pub(super) const EPS: &str = "attention.layer_norm_epsilon";

@@ -124,7 +124,7 @@ const SEPARATE_GGUF: Names = Names {
 
 /// GGUF's place for Phi-3's factors where the context is at most the original one.
 pub const ROPE_SHORT: &str = "rope_factors_short.weight";
-/// That of longer contexts.
+/// GGUF's place for Phi-3's factors in longer contexts.
 pub const ROPE_LONG: &str = "rope_factors_long.weight";
 
 /// GGUF's place for Llama 3's rope scaling.

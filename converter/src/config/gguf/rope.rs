@@ -60,7 +60,7 @@ fn longrope(
     [ROPE_SHORT, ROPE_LONG].map(table).into_iter().collect()
 }
 
-/// How rotary frequencies are altered, and what sine and cosine are multiplied by.
+/// Reads how rotary frequencies are altered, and the factor of sine and cosine.
 fn scaling(
     keys: &GgufKeys<'_, '_>,
     file: &Gguf<'_>,
@@ -101,8 +101,8 @@ fn scaling(
     }
 }
 
-/// What each rotary frequency is divided by, by the tensor of this name: Llama 3's scaling and
-/// Phi-3's, as GGUF has them.
+/// Reads the divisor of each rotary frequency, `(rot_dim / 2)`, from the tensor of this name: Llama
+/// 3's scaling and Phi-3's, as GGUF has them.
 fn divisors(file: &Gguf<'_>, name: &str, rot_dim: usize) -> Result<Scaling> {
     let Some(raw) = file.tensors.get(name) else { return Ok(Scaling::None) };
     if raw.dtype != Dtype::F32 || raw.shape != [rot_dim / 2] {

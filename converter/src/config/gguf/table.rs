@@ -15,7 +15,8 @@ const LLAMA: Architecture = Architecture {
     warning: None,
     traits: |_, _| Ok(Traits::default()),
 };
-/// Where nothing was reordered, halves of a head are rotated together.
+/// Architectures whose files keep the rows of q and k in order: halves of a head are rotated
+/// together.
 const HALVES: Architecture = Architecture { interleaved: false, ..LLAMA };
 const EXPERT_KEYS: &[&str] = &[EXPERTS, EXPERTS_USED];
 const QWEN_EXPERT_KEYS: &[&str] = &[EXPERTS, EXPERTS_USED, EXPERT_FFN, SHARED_FFN];

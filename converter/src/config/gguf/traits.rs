@@ -16,7 +16,8 @@ fn scale(keys: &GgufKeys<'_, '_>, key: &str, f: impl Fn(f64) -> f64) -> Result<S
     factor(keys.name(key), keys.float(key)?.map(f))
 }
 
-/// What scores or logits stay within, if anything; 0 counts as nothing.
+/// Reads the limit of scores (soft-cap), logits (soft-cap) or q, k and v (clip), if there is one; 0
+/// counts as none.
 fn limit(keys: &GgufKeys<'_, '_>, key: &str, default: Option<f32>) -> Result<Option<f32>> {
     match keys.float(key)?.map(|v| v as f32) {
         None => Ok(default),

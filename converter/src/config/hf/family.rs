@@ -12,9 +12,9 @@ use crate::error::Result;
 pub(super) struct Family {
     pub arch: &'static str,
     pub model_type: &'static str,
-    /// What it calls dimensions.
+    /// Names of the keys of its dimensions.
     pub keys: &'static DimensionKeys,
-    /// What it calls tensors.
+    /// Names of its tensors.
     pub names: &'static Names,
     /// The non-linearity where the config does not name it.
     pub activation: Activation,
@@ -26,15 +26,15 @@ pub(super) struct Family {
     pub kv_heads: Option<usize>,
     /// Whether queries and keys are rotated.
     pub rotated: bool,
-    /// What the base of rotary frequencies is called outside of their own object.
+    /// The key of the base of rotary frequencies outside of their own object.
     pub base: &'static str,
-    /// It, where the config does not have it.
+    /// That base, where the config does not have it.
     pub theta: f64,
     /// The same of layers with a window, where those have their own.
     pub local_theta: Option<f64>,
-    /// What the rotated part of a head is called outside of that object.
+    /// The key of the rotated part of a head outside of that object.
     pub part: &'static str,
-    /// It, where the config does not say, if it may be less than all.
+    /// The rotated part where the config does not say, if it may be less than all.
     pub partial_rotary: Option<f64>,
     /// Elements of a head that are rotated where `rotary_dim` is not there, in a family that
     /// reads nothing else of rotary positions.
@@ -63,7 +63,8 @@ impl Family {
     }
 }
 
-/// What a config calls dimensions; where there are several words, the first that is there.
+/// Names of the keys of dimensions; where there are several for one, the first that is there
+/// counts.
 pub(super) struct DimensionKeys {
     pub hidden: &'static [&'static str],
     pub heads: &'static [&'static str],

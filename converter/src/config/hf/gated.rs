@@ -153,7 +153,7 @@ pub(super) fn cohere(keys: &Keys<'_>, config: &mut Config, _: &mut Vec<String>) 
     Ok(Traits { biases: announced(keys)?, ..Traits::default() })
 }
 
-/// Of every fourth layer queries and keys are not rotated; all others have a window.
+/// Rotates no queries and keys in every fourth layer; all others have a window.
 pub(super) fn cohere2(
     keys: &Keys<'_>,
     config: &mut Config,

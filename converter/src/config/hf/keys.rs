@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// The file that describes a model.
 pub(super) const FILE: &str = "config.json";
 
-/// What to do about a value that cannot be.
+/// Advice about a value that cannot be.
 pub(super) const AGAIN: &str = "correct the file or get it again";
 
 pub(super) const ROPE_THETA: &str = "rope_theta";
@@ -19,7 +19,7 @@ pub(super) const PARTIAL_ROTARY_FACTOR: &str = "partial_rotary_factor";
 
 /// The keys of an object, which remembers the ones that were asked for.
 pub(super) struct Keys<'v> {
-    /// What messages call the object.
+    /// The object's name in messages.
     pub thing: String,
     map: &'v Map<String, Value>,
     seen: RefCell<BTreeSet<String>>,

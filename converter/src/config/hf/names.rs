@@ -379,7 +379,7 @@ const MXFP4_HF: Names = Names {
     ..Names::NONE
 };
 
-/// What transformers 5 calls the experts of Mixtral, Qwen and OLMoE while it runs them, and in
+/// The experts of Mixtral, Qwen and OLMoE as transformers 5 calls them while it runs them, and in
 /// files where it was told not to write the names of old.
 const STACKED_HF: Names = Names {
     roles: &[

@@ -11,19 +11,18 @@ use crate::math::ln::ln;
 use crate::math::rope::Scaling;
 use crate::math::yarn::yarn;
 
-/// What a config says of them.
+/// Rotary positions as a config describes them.
 #[derive(Debug)]
 pub(super) struct Ropes {
     /// Elements of a head that are rotated.
     pub rot_dim: usize,
-    /// That of all layers, or of those without a window; that of those with one; that of long
-    /// contexts.
+    /// Tables of all layers, or of those without a window; of those with one; of long contexts.
     pub tables: Vec<Rotary>,
     /// Whether layers with a window have one of their own.
     pub local: bool,
     /// The most context that has the first; 0 where all have.
     pub long_context: usize,
-    /// What the user should know.
+    /// Lines that the user should read.
     pub warnings: Vec<String>,
 }
 
@@ -155,7 +154,7 @@ impl Rope {
     }
 }
 
-/// What all tables of a config share.
+/// Reads objects of rotary positions, with what all of a config share.
 struct RopeReader<'r, 'v> {
     keys: &'r Keys<'v>,
     family: &'r Family,

@@ -1,4 +1,4 @@
-//! What several families read in the same words.
+//! Keys that several families read in the same words.
 
 use oarlock::format::{Config, Mlp, Norm, Scale};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub(super) fn layer_norm(keys: &Keys<'_>, config: &mut Config, eps: &str) -> Res
 /// Biases of everything.
 pub(super) const ALL: Biases = Biases::Announced { qkv: true, o: true, mlp: true, norm: true };
 
-/// What the older families share: LayerNorm, and no gate.
+/// Options that the older families share: LayerNorm, and no gate.
 pub(super) fn plain(keys: &Keys<'_>, config: &mut Config, eps: &str) -> Result<Traits> {
     layer_norm(keys, config, eps)?;
     config.mlp = Mlp::Plain;
@@ -47,7 +47,7 @@ pub(super) fn scale(keys: &Keys<'_>, key: &str, f: impl Fn(f64) -> f64) -> Resul
     factor(format_args!("{FILE}: {key}"), keys.float(key)?.map(f))
 }
 
-/// Which layers have the window that the config gives; where it does not list their kinds,
+/// Reads which layers have the window that the config gives; where it does not list their kinds,
 /// those for which `is_local` is true of their number, from 0 on.
 pub(super) fn windows(
     keys: &Keys<'_>,
@@ -102,7 +102,8 @@ fn is_sliding(kind: &Value) -> Result<bool> {
     }
 }
 
-/// What scores or logits stay within; `default` where the key is not there at all.
+/// Reads the limit of scores or logits (soft-cap), or of q, k and v (clip); `default` where the key
+/// is not there at all.
 pub(super) fn limit(keys: &Keys<'_>, key: &str, default: Option<f32>) -> Result<Option<f32>> {
     if !keys.has(key) {
         return Ok(default);

@@ -11,8 +11,8 @@ use crate::config::description::Biases;
 use crate::config::traits::Traits;
 use crate::error::{Error, Result};
 
-/// What all of them have in the same words. The experts of a token are weighed by a softmax over
-/// all, or over the chosen where they are `normalised`.
+/// Reads the keys that all of them share. The experts of a token are weighed by a softmax over all,
+/// or over the chosen where they are `normalised`.
 fn experts(keys: &Keys<'_>, config: &mut Config, ffn_dim: usize, normalised: bool) -> Result<()> {
     // The class of today has both words for one number.
     let words = ["num_local_experts", "num_experts"];

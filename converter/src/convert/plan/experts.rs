@@ -93,8 +93,7 @@ fn blocks<'t, 'm>(
     Ok(Origin::Mxfp4(Mxfp4 { blocks, scales, groups }))
 }
 
-/// Where the rows, of vectors the elements, are among those of all experts, and of gate and
-/// up.
+/// The place of the rows (of vectors the elements) among those of all experts, and of gate and up.
 fn place_among(planner: &Planner<'_, '_, '_>, role: Role, names: &Names) -> RowPlace {
     let rows = planner.model.config.expert_ffn_dim;
     let is_up = matches!(role, Role::ExpertUp | Role::ExpertUpBias);

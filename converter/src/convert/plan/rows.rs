@@ -3,7 +3,7 @@
 /// Heads that become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadPool {
-    /// How many.
+    /// Heads of the source in one of the file's.
     pub heads: usize,
     /// Rows of a head.
     pub head_dim: usize,
@@ -19,17 +19,17 @@ impl HeadPool {
     }
 }
 
-/// Which source row a row of the file is; elements, for a vector.
+/// The order of a tensor's rows (of a vector's elements) in the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowOrder {
     /// Rows of a head, and how many of them are rotated, its first, where the source pairs rows
     /// (2i, 2i + 1) of a head for rotation, the file (i, i + half).
     pub interleaved: Option<[usize; 2]>,
-    /// Where the rows are among others.
+    /// The place of the rows among others.
     pub place: RowPlace,
 }
 
-/// Where rows are among the others of a tensor.
+/// Places of rows among the others of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowPlace {
     /// Next to one another, from this one on.
@@ -40,7 +40,7 @@ pub enum RowPlace {
         group: usize,
         /// The first of them that is meant.
         first: usize,
-        /// How many are.
+        /// Rows of a group that are meant.
         rows: usize,
     },
 }
@@ -79,7 +79,7 @@ const fn paired(row: usize, head_dim: usize, rot_dim: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// What the published GGUF converter does to q and k: reshape to (2, half), swap.
+    /// Permutes as the published GGUF converter does q and k: reshape to (2, half), swap.
     #[test]
     fn rows_of_gguf_come_back_in_order() {
         let (heads, head_dim) = (3, 8);

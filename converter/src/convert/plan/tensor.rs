@@ -9,15 +9,15 @@ use crate::source::dtype::Dtype;
 use crate::source::mxfp4::{self, Mxfp4};
 use crate::source::tensor::Raw;
 
-/// What stands for the number of an expert in the name of a stack.
+/// A stand-in for the number of an expert in the name of a stack.
 pub(super) const ANY: &str = "*";
 
 /// A tensor of the file, or a stack of them, and where it comes from.
 #[derive(Debug)]
 pub struct Planned<'t, 'm> {
-    /// What will be written.
+    /// Name, role, layer and type of the tensor in the file.
     pub spec: Spec,
-    /// What it is made of.
+    /// The tensors of the source, or the numbers, that it is made of.
     pub from: Origin<'t, 'm>,
     /// Tensors in the stack; 1 for what is none.
     pub experts: usize,
@@ -25,15 +25,15 @@ pub struct Planned<'t, 'm> {
     pub rows: usize,
     /// Columns.
     pub cols: usize,
-    /// Which source row each row is, of all tensors of a stack; elements, for vectors.
+    /// The source row of each row, of all tensors of a stack; elements, for vectors.
     pub order: RowOrder,
-    /// Which of those are pooled.
+    /// The source rows that become one.
     pub pool: HeadPool,
-    /// What is added to each element.
+    /// A number that is added to each element of a vector.
     pub add: f32,
 }
 
-/// What a tensor is made of.
+/// Origins of a tensor's numbers.
 #[derive(Debug)]
 pub enum Origin<'t, 'm> {
     /// A tensor of the source.
@@ -49,7 +49,7 @@ pub enum Origin<'t, 'm> {
 }
 
 impl<'m> Planned<'_, 'm> {
-    /// How the source stores its numbers.
+    /// The type in which [`Planned::row`] gives its numbers.
     pub fn dtype(&self) -> Dtype {
         match &self.from {
             _ if self.pool.heads > 1 => Dtype::F32,

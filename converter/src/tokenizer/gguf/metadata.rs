@@ -3,7 +3,7 @@
 use crate::tokenizer::description::Added;
 use crate::tokenizer::error::{TokenizerError, malformed};
 
-/// What GGUF metadata says about a tokenizer, under keys `tokenizer.ggml.…`.
+/// Metadata of a GGUF file about its tokenizer, under keys `tokenizer.ggml.…`.
 #[derive(Clone, Debug, Default)]
 pub struct GgufTokenizer<'a> {
     /// `model`
@@ -58,10 +58,11 @@ pub(super) const ENDS: [&str; 9] = [
     HARMONY_END,
     "<|call|>",
 ];
-/// What ends an answer of gpt-oss.
+/// The end of an answer of gpt-oss.
 pub(super) const HARMONY_END: &str = "<|return|>";
 
-/// What ends the thoughts of gpt-oss, and its answers by no name: elsewhere the same token ends those.
+/// Finds the token that ends thoughts of gpt-oss and not its answers: elsewhere the same token ends
+/// those.
 pub(super) fn thought_end(source: &GgufTokenizer<'_>) -> Option<u32> {
     let id = |text| (0..).zip(&source.tokens).find(|&(_, token)| *token == text).map(|(id, _)| id);
     id(HARMONY_END).and_then(|_: u32| id("<|end|>"))

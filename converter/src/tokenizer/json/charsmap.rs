@@ -45,7 +45,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// What is wrong with a table, as far as a search may come.
+/// Finds what is wrong with a table, as far as a search may come.
 fn fault(table: &Charsmap<'_>) -> Option<&'static str> {
     let Some(root) = table.unit(0) else { return Some("no units") };
     // Keys that end alike share units: each is gone through once for each place in a key.
@@ -76,7 +76,7 @@ fn fault(table: &Charsmap<'_>) -> Option<&'static str> {
     None
 }
 
-/// What is wrong with the text of a key, the children of whose last unit are here.
+/// Finds what is wrong with the text of a key, the children of whose last unit are here.
 fn text_fault(table: &Charsmap<'_>, children: usize) -> Option<&'static str> {
     let start = table.text_start(children);
     let Some(tail) = start.and_then(|start| table.texts().get(start..)) else {

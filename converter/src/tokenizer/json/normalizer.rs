@@ -9,7 +9,7 @@ use super::charsmap;
 use crate::tokenizer::error::TokenizerError;
 use crate::tokenizer::sentencepiece::META_SYMBOL;
 
-/// What is done to a text.
+/// Changes to a text before it is cut.
 #[derive(Default)]
 pub(super) struct Normalizer {
     /// Rules as `oarlock::tokenizer::tables` has them.

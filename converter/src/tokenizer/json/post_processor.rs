@@ -1,4 +1,4 @@
-//! What a `tokenizer.json` puts before and after a text.
+//! Tokens that a `tokenizer.json` puts before and after a text.
 
 use serde_json::Value;
 
@@ -8,8 +8,8 @@ use crate::tokenizer::error::TokenizerError;
 /// Ids before and after a text.
 pub(super) type Surroundings = (Vec<u32>, Vec<u32>);
 
-/// What the post-processor puts around a text; `add_bos_token` and `add_eos_token` replace
-/// it if `tokenizer_config.json` has them, as in `transformers`.
+/// Reads what the post-processor puts around a text; `add_bos_token` and `add_eos_token` replace it
+/// if `tokenizer_config.json` has them, as in `transformers`.
 pub(super) fn surroundings(
     json: &Value,
     config: &Value,

@@ -1,4 +1,4 @@
-//! What a `tokenizer.json` of type Unigram has beyond its pieces: their scores.
+//! Scores of the pieces of a `tokenizer.json` of type Unigram.
 
 use std::collections::HashMap;
 
