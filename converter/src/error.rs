@@ -79,9 +79,17 @@ impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cancelled => f.write_str("conversion: interrupted (nothing was written)"),
-            Self::Fault(fault) => write!(f, "{}: {} ({})", fault.thing, fault.what, fault.todo),
+            Self::Fault(fault) => fault.fmt(f),
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.thing, self.what, self.todo)
+    }
+}
+
+impl std::error::Error for Fault {}

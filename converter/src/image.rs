@@ -17,6 +17,7 @@ pub mod mark;
 mod model;
 mod options;
 mod raspi;
+mod unfit;
 
 pub use board::Board;
 pub use options::{CardOptions, ImageOptions, ImageReport};

@@ -55,12 +55,12 @@ pub struct Rotary {
 /// Forms in which the gains of norms are written down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gains {
-    /// As they are.
+    /// Stored as they are.
     #[default]
     Plain,
-    /// Less one.
+    /// Stored less one.
     LessOne,
-    /// Not at all: they are one.
+    /// Left out: they are one.
     Ones,
 }
 

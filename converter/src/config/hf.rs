@@ -7,6 +7,7 @@ mod keys;
 pub mod names;
 mod plain;
 mod rope;
+mod rope_scaling;
 mod shared;
 mod sparse;
 mod table;

@@ -30,24 +30,25 @@ pub struct Names {
 /// Arrangements of queries, keys and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Qkv {
-    /// In a tensor each.
+    /// A tensor each.
     Separate,
-    /// All queries, then all keys, then all values.
+    /// One tensor: all queries, then all keys, then all values.
     Stacked,
-    /// For each key its queries, itself and its value.
+    /// One tensor: for each key its queries, itself and its value.
     Grouped,
 }
 
 /// Arrangements of the gates and ups of all experts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stacks {
-    /// In a tensor each.
+    /// A tensor for each expert and role.
     Separate,
-    /// In one, of each expert the gate's rows first.
+    /// One tensor, of each expert the gate's rows first.
     Halves,
-    /// In one, rows of gate and up in turns; all matrices of experts are stored as columns.
+    /// One tensor, rows of gate and up in turns; all matrices of experts are stored as columns.
     Interleaved,
-    /// As [`Stacks::Interleaved`], but stored as rows, 32 numbers in 16 bytes and their scales apart.
+    /// One tensor, rows in turns too, but stored as rows: 32 numbers in 16 bytes (MXFP4), and
+    /// their scales in a tensor of their own.
     Mxfp4,
 }
 

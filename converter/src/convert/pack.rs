@@ -1,5 +1,7 @@
 //! Rows of weights to the tiles of [`oarlock::layout`].
 
+use std::fmt;
+
 use byteorder::{ByteOrder, LittleEndian};
 use oarlock::layout::{
     BLOCK_COLS, INT4_ZERO, TILE_ROWS, WeightType, blocks, f32_offset, int8_offset, nibble_offset,
@@ -20,6 +22,17 @@ pub enum Flaw {
     /// Too large for an f16 scale.
     TooLarge,
 }
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFinite => "a weight is NaN or infinite",
+            Self::TooLarge => "a weight is too large for an f16 scale",
+        })
+    }
+}
+
+impl std::error::Error for Flaw {}
 
 /// Packs one tile: the rows (at most 16) as they lie in the source, `cols` weights each.
 ///

@@ -62,13 +62,11 @@ fn is_searched(tensor: &Planned<'_, '_>) -> bool {
 }
 
 fn refuse(tensor: &Planned<'_, '_>, flaw: Flaw) -> Error {
-    let name = &tensor.spec.name;
-    match flaw {
-        Flaw::NotFinite => Error::new(name, "a weight is NaN or infinite", "get the model again"),
-        Flaw::TooLarge => {
-            Error::new(name, "a weight is too large for an f16 scale", "give --weights f32")
-        }
-    }
+    let todo = match flaw {
+        Flaw::NotFinite => "get the model again",
+        Flaw::TooLarge => "give --weights f32",
+    };
+    Error::new(&tensor.spec.name, flaw, todo)
 }
 
 /// The bytes of these rows: whole tiles, or a whole vector.

@@ -20,7 +20,7 @@ pub struct Metadata {
     pub config: Config,
     /// The architecture's name; its first 32 bytes are kept.
     pub arch: String,
-    /// As many as [`Config::rope_tables`] says.
+    /// Tables of rotary frequencies, as many as [`Config::rope_tables`] says.
     pub ropes: Vec<RopeTable>,
     /// Layers whose queries and keys are not rotated; those beyond are.
     pub no_rope: Vec<bool>,

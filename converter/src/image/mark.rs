@@ -4,6 +4,7 @@
 //! what it was made to carry even where its end is missing. Whoever makes an image and the
 //! program itself both use this; `docs/format.md` describes it.
 
+use std::fmt;
 use std::ops::Range;
 
 use byteorder::{ByteOrder, LittleEndian};
@@ -35,6 +36,14 @@ pub const NOTHING: [u8; MARK_BYTES] = {
 /// A mark that no image was made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
+
+impl fmt::Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the mark that says where the model is is damaged")
+    }
+}
+
+impl std::error::Error for Damaged {}
 
 /// The mark of a program whose model lies at `model` of the file.
 pub fn write(model: &Range<u64>) -> [u8; MARK_BYTES] {

@@ -15,7 +15,7 @@ pub struct ImageOptions {
     pub program: Option<PathBuf>,
     /// The file (for [`Board::Apple`], and a card without firmware: the folder) to write.
     pub out: PathBuf,
-    /// For [`Board::RaspberryPi`]: what only a card has.
+    /// Wishes that only [`Board::RaspberryPi`] knows; else the default.
     pub card: CardOptions,
 }
 
@@ -33,6 +33,6 @@ pub struct CardOptions {
 /// The outcome of making an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageReport {
-    /// For [`Board::RaspberryPi`]: MiB of memory that the board must have.
+    /// MiB of memory that the board must have; known for [`Board::RaspberryPi`] alone.
     pub memory_mib: Option<u64>,
 }

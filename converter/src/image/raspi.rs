@@ -1,6 +1,7 @@
 //! A Raspberry Pi without an operating system: the files of its boot partition, in a folder
 //! or, with the firmware, on a whole disk.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -159,37 +160,50 @@ fn disk(files: &Files, out: &Path, progress: &dyn Progress) -> Result<()> {
     }
     let output = Output::create(out)?;
     let mut disk = output.file();
-    fat::write::<_, Failed>(&mut disk, &list, |disk, i| {
+    fat::write::<_, DiskError>(&mut disk, &list, |disk, i| {
         let content = files.get(i).map(|(_, content)| content);
         Ok(content.map_or(Ok(()), |content| content.write(disk, progress, out))?)
     })
-    .map_err(|failed| failed.told(out))?;
+    .map_err(|error| error.told(out))?;
     output.commit()
 }
 
 /// Failures in the middle of a disk.
-enum Failed {
+#[derive(Debug)]
+enum DiskError {
     Io(io::Error),
-    Told(Error),
+    Fault(Error),
 }
 
-impl From<io::Error> for Failed {
+impl From<io::Error> for DiskError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-impl From<Error> for Failed {
+impl From<Error> for DiskError {
     fn from(error: Error) -> Self {
-        Self::Told(error)
+        Self::Fault(error)
     }
 }
 
-impl Failed {
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Fault(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for DiskError {}
+
+impl DiskError {
+    /// The error that the user is told; `out` is the disk.
     fn told(self, out: &Path) -> Error {
         match self {
             Self::Io(error) => Error::write(out, &error),
-            Self::Told(error) => error,
+            Self::Fault(error) => error,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::double::DoubleDouble;
 /// Alterations of rotary frequencies.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Scaling {
-    /// Not at all.
+    /// No alteration.
     #[default]
     None,
     /// Llama 3: low frequencies are divided, high ones are not, smoothly in between.

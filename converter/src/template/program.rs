@@ -11,9 +11,9 @@ use super::render::Message;
 /// A table of gaps, and habits of the template.
 #[derive(Clone, Default)]
 pub(super) struct ChatProgram {
-    /// By step before and step after.
+    /// Gaps by step before and step after.
     gaps: [[Option<String>; STEPS]; STEPS],
-    /// By role, whether its contents are trimmed.
+    /// Whether contents are trimmed, by role.
     pub trims: [bool; STEPS],
     pub ignores_empty_system: bool,
     /// Whether the message behind a system message is trimmed at its end only.

@@ -18,13 +18,13 @@ pub(super) struct TokenizerDescription {
     pub units: Units,
     /// The token of a character that has none.
     pub unknown: Option<u32>,
-    /// By id; ids without a token are empty.
+    /// Tokens by id; ids without a token are empty.
     pub tokens: Vec<Token>,
     /// The token of each byte.
     pub byte_ids: Vec<Option<u32>>,
-    /// By id, if tokens have scores.
+    /// Scores by id, if tokens have some.
     pub scores: Vec<f64>,
-    /// In order of rank.
+    /// Merges in order of rank.
     pub merges: Vec<Merge>,
     /// Whether a whole word that is a token becomes it, whatever its merges give.
     pub ignore_merges: bool,

@@ -5,11 +5,11 @@ use std::fmt;
 /// Why a tokenizer cannot be converted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenizerError {
-    /// Not JSON, or not of the form that it should have: the place and what is wrong there.
+    /// Text that is no JSON, or not of the form that it should have: the place and what is wrong.
     Malformed(String),
     /// Something that the runtime does not do: the part and its value.
     Unsupported {
-        /// Such as `pre_tokenizer`.
+        /// The part, such as `pre_tokenizer`.
         part: &'static str,
         /// The value found there.
         found: String,

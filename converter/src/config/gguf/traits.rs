@@ -99,7 +99,8 @@ pub(super) fn qwen3moe(keys: &GgufKeys<'_, '_>, config: &mut Config) -> Result<T
     experts(keys, config, Routing::Chosen)
 }
 
-/// As in the one that was published: GGUF does not say.
+/// Weights are those of a softmax over all experts, as in the one that was published: GGUF does
+/// not say.
 pub(super) fn olmoe(keys: &GgufKeys<'_, '_>, config: &mut Config) -> Result<Traits> {
     config.qk_norm = QkNorm::Whole;
     experts(keys, config, Routing::All)

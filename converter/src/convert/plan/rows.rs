@@ -34,7 +34,7 @@ pub struct RowOrder {
 pub enum RowPlace {
     /// Next to one another, from this one on.
     From(usize),
-    /// In groups, of each of which these are some.
+    /// Some rows of each group.
     Grouped {
         /// Rows of a group.
         group: usize,
