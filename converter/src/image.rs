@@ -9,7 +9,6 @@ mod apple;
 mod board;
 mod copy;
 mod fat;
-mod fat_names;
 mod folder;
 mod kernel;
 mod linux;

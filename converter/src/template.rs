@@ -19,6 +19,9 @@ use render::{CLOCK, RenderOptions, THOUGHTS, Template};
 
 /// Derives and checks the chat section of `template`, in which `specials` (`bos_token`, …)
 /// have their text. One that can do without a clock gets none.
+///
+/// # Errors
+/// If the template fails, or writes something else around messages than a program of gaps can.
 pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
     let asks = template.contains(CLOCK);
     let plain = derive_with(template, specials, RenderOptions::default());

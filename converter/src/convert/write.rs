@@ -13,7 +13,7 @@ use oarlock::format::{
     metadata_crc, write_sampling,
 };
 
-/// All of a model but its tensors.
+/// A model but for its tensors, as the sections of `docs/format.md` have it.
 #[derive(Clone, Debug, Default)]
 pub struct Metadata {
     /// Dimensions and options.
@@ -43,7 +43,7 @@ pub struct Metadata {
 /// A table of rotary frequencies.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RopeTable {
-    /// `(rot_dim / 2)`: see [`rope::phases`](crate::math::rope::phases).
+    /// `(rot_dim / 2)`: frequencies in turns per position, in units of 2⁻⁶⁴ turn.
     pub phases: Vec<u64>,
     /// The factor of sine and cosine.
     pub attention_factor: f32,
@@ -82,7 +82,8 @@ pub struct Writer<W> {
 impl<W: Write + Seek> Writer<W> {
     /// Starts a file of these tensors, in the order of the format.
     ///
-    /// The error is a size that overflows.
+    /// # Errors
+    /// If a size overflows, or `out` fails.
     pub fn new(mut out: W, metadata: Metadata, specs: Vec<Spec>) -> io::Result<Self> {
         let overflow = || io::Error::new(io::ErrorKind::InvalidInput, "a size overflows");
         let lens = section_lens(&metadata, &specs);
@@ -104,8 +105,10 @@ impl<W: Write + Seek> Writer<W> {
     /// Writes the next bytes of the current tensor, or of the current stack, whose tensors
     /// follow each other without padding here; with its last ones it is closed.
     ///
-    /// # Panics
+    /// # Errors
+    /// If what is written to fails.
     ///
+    /// # Panics
     /// If a tensor gets more bytes than its type and shape have.
     pub fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         loop {
@@ -135,8 +138,10 @@ impl<W: Write + Seek> Writer<W> {
 
     /// Writes the metadata and returns what was written to, flushed.
     ///
-    /// # Panics
+    /// # Errors
+    /// If what is written to fails.
     ///
+    /// # Panics
     /// If tensors are missing.
     pub fn finish(mut self) -> io::Result<W> {
         assert_eq!(self.current, self.entries.len(), "tensors are missing");
@@ -186,7 +191,13 @@ impl<W: Write + Seek> Writer<W> {
     }
 }
 
-/// A whole file in memory, for small models: tests make theirs so.
+/// Writes a whole file to memory, for small models: tests make theirs so.
+///
+/// # Errors
+/// If a size overflows.
+///
+/// # Panics
+/// If a tensor has more or fewer bytes than its type and shape.
 pub fn to_bytes(metadata: Metadata, tensors: Vec<(Spec, Vec<u8>)>) -> io::Result<Vec<u8>> {
     let (specs, contents): (Vec<_>, Vec<_>) = tensors.into_iter().unzip();
     let mut writer = Writer::new(io::Cursor::new(Vec::new()), metadata, specs)?;

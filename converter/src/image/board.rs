@@ -48,6 +48,9 @@ impl Board {
 
     /// The board's program, if it was built beside the running converter: in the same folder
     /// for this machine, else in the folder of its target.
+    ///
+    /// # Errors
+    /// If it is in none of these places.
     pub fn find_program(self) -> Result<PathBuf> {
         let own = std::env::current_exe().ok();
         let folder = own.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
@@ -68,7 +71,10 @@ impl Board {
         })
     }
 
-    /// Whether the file at `path` is a program that runs on this board.
+    /// Checks that the file at `path` is a program that runs on this board.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no such program.
     pub fn check(self, path: &Path) -> Result<()> {
         let bytes = crate::map::map(path)?;
         let fits = match self {

@@ -4,11 +4,13 @@
 //! After Microsoft's *FAT32 File System Specification* 1.03 ("FATgen103"). Files lie one
 //! behind the other, so a chain is a count; there is one folder, the root.
 
+mod names;
+
 use std::io::{self, Seek, SeekFrom, Write};
 
 use byteorder::{ByteOrder, LittleEndian};
 
-use super::fat_names::entries;
+use names::entries;
 
 /// Bytes of a sector.
 const SECTOR: u64 = 512;

@@ -39,7 +39,7 @@ pub struct Damaged;
 
 impl fmt::Display for Damaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the mark that says where the model is is damaged")
+        f.write_str("the mark of the place of the model is damaged")
     }
 }
 
@@ -55,7 +55,10 @@ pub fn write(model: &Range<u64>) -> [u8; MARK_BYTES] {
     mark
 }
 
-/// Reads where in the file the model lies, if there is one.
+/// Reads where in the file the model lies, in bytes, if there is one.
+///
+/// # Errors
+/// If no image was made with this mark.
 ///
 /// The name at the front is covered by the checksum alone: comparing would bring a second
 /// copy of it into the program, and then nobody could tell which of them is the mark.

@@ -12,6 +12,9 @@ use super::write;
 use metadata::{GgufTokenizer, specials, thought_end};
 
 /// Compiles the tokenizer of a GGUF file.
+///
+/// # Errors
+/// If the metadata is malformed, or says something that the runtime does not do.
 pub fn from_gguf(source: &GgufTokenizer<'_>) -> Result<Compiled, TokenizerError> {
     let mut description = match source.model {
         // llama.cpp goes by one in the tokenizers of T5 and BERT only.

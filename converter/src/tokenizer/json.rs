@@ -29,6 +29,9 @@ const NAMES: [&str; 7] =
 ///
 /// `ends` are the ids that end what the model generates (`eos_token_id` of
 /// `generation_config.json` or `config.json`); the `eos_token` of the tokenizer is always one.
+///
+/// # Errors
+/// If a file is malformed, or says something that the runtime does not do.
 pub fn from_json(
     tokenizer: &[u8],
     config: Option<&[u8]>,
