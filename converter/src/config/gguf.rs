@@ -1,6 +1,6 @@
 //! The metadata of a GGUF file.
 
-mod family;
+mod architecture;
 mod keys;
 pub mod names;
 mod rope;
@@ -26,23 +26,24 @@ const NOT_YET: &[(&str, &str)] = &[("deepseek2", LATENT), ("deepseek32", LATENT)
 /// Reads the metadata, and from the tensors what it leaves open.
 pub fn from_gguf(file: &Gguf<'_>) -> Result<ModelDescription> {
     let arch = file.metadata.get("general.architecture").and_then(|v| v.as_str());
-    let known: Vec<_> = ARCHITECTURES.iter().map(|family| family.arch).collect();
+    let known: Vec<_> = ARCHITECTURES.iter().map(|architecture| architecture.arch).collect();
     let known = format!("known in GGUF: {}", known.join(", "));
     let arch = arch.ok_or_else(|| {
         Error::new("general.architecture", "the GGUF file does not say", known.clone())
     })?;
-    let family = ARCHITECTURES.iter().find(|family| family.arch == arch).ok_or_else(|| {
-        let why = NOT_YET.iter().find(|(other, _)| *other == arch);
-        let why = why.map_or("is not known".into(), |(_, why)| format!("has {why}"));
-        Error::new("general.architecture", format!("architecture {arch} {why}"), known)
-    })?;
+    let architecture =
+        ARCHITECTURES.iter().find(|architecture| architecture.arch == arch).ok_or_else(|| {
+            let why = NOT_YET.iter().find(|(other, _)| *other == arch);
+            let why = why.map_or("is not known".into(), |(_, why)| format!("has {why}"));
+            Error::new("general.architecture", format!("architecture {arch} {why}"), known)
+        })?;
     let keys = GgufKeys::new(arch, file);
-    keys.refuse_unknown(family.reads)?;
+    keys.refuse_unknown(architecture.reads)?;
     let mut config = config(&keys, file)?;
-    let traits = (family.traits)(&keys, &mut config)?;
-    let ropes = ropes(&keys, file, family, &mut config)?;
+    let traits = (architecture.traits)(&keys, &mut config)?;
+    let ropes = ropes(&keys, file, architecture, &mut config)?;
     check("GGUF metadata", &config)?;
-    let [apart, fused] = family.names;
+    let [apart, fused] = architecture.names;
     let names = if keys.has_tensor("blk.0.attn_qkv.weight") { fused } else { apart };
     Ok(ModelDescription {
         config,
@@ -56,11 +57,11 @@ pub fn from_gguf(file: &Gguf<'_>) -> Result<ModelDescription> {
         slopes: traits.slopes,
         biases: Biases::Found,
         names: traits.names.unwrap_or(names),
-        interleaved: family.interleaved,
+        interleaved: architecture.interleaved,
         // The tokenizer's own end tokens are all that GGUF has.
         ends: Vec::new(),
         sampling: sampling(&file.metadata)?,
-        warnings: family.warning.map(Into::into).into_iter().collect(),
+        warnings: architecture.warning.map(Into::into).into_iter().collect(),
     })
 }
 

@@ -33,7 +33,7 @@ pub const MAX_FILE_BYTES: u64 = u32::MAX as u64;
 /// Places of everything on the disk.
 struct DiskLayout {
     /// Sectors of a cluster.
-    wide: u64,
+    cluster_sectors: u64,
     clusters: u64,
     /// Sectors of one table.
     table: u64,
@@ -43,22 +43,22 @@ struct DiskLayout {
 
 impl DiskLayout {
     fn new(root: &[u8], lens: &[u64]) -> Self {
-        let mut wide = MAX_CLUSTER_SECTORS;
+        let mut cluster_sectors = MAX_CLUSTER_SECTORS;
         loop {
-            let chains = Self::chains(root, lens, wide);
-            let needed = chains.iter().sum::<u64>() + SPARE.div_ceil(wide * SECTOR);
-            if needed < MIN_CLUSTERS && wide > 1 {
-                wide /= 2;
+            let chains = Self::chains(root, lens, cluster_sectors);
+            let needed = chains.iter().sum::<u64>() + SPARE.div_ceil(cluster_sectors * SECTOR);
+            if needed < MIN_CLUSTERS && cluster_sectors > 1 {
+                cluster_sectors /= 2;
                 continue;
             }
             let clusters = needed.max(MIN_CLUSTERS);
             let table = ((clusters + FIRST) * 4).div_ceil(SECTOR);
-            return Self { wide, clusters, table, chains };
+            return Self { cluster_sectors, clusters, table, chains };
         }
     }
 
-    fn chains(root: &[u8], lens: &[u64], wide: u64) -> Vec<u64> {
-        let of = |len: u64| len.div_ceil(wide * SECTOR);
+    fn chains(root: &[u8], lens: &[u64], cluster_sectors: u64) -> Vec<u64> {
+        let of = |len: u64| len.div_ceil(cluster_sectors * SECTOR);
         let root = of(root.len() as u64).max(1);
         std::iter::once(root).chain(lens.iter().map(|&len| of(len))).collect()
     }
@@ -76,20 +76,20 @@ impl DiskLayout {
 
     /// Sectors of the partition.
     fn sectors(&self) -> u64 {
-        RESERVED + 2 * self.table + self.clusters * self.wide
+        RESERVED + 2 * self.table + self.clusters * self.cluster_sectors
     }
 
     /// The byte of the disk at which a chain begins.
     fn place(&self, chain: usize) -> u64 {
         let before: u64 = self.chains.iter().take(chain).sum();
-        PARTITION + (RESERVED + 2 * self.table + before * self.wide) * SECTOR
+        PARTITION + (RESERVED + 2 * self.table + before * self.cluster_sectors) * SECTOR
     }
 
     fn boot_sector(&self) -> Vec<u8> {
         let mut sector = vec![0; SECTOR as usize];
         put(&mut sector, 0, b"\xEB\x58\x90OARLOCK ");
         LittleEndian::write_u16(&mut sector[11..], SECTOR as u16);
-        sector[13] = self.wide as u8;
+        sector[13] = self.cluster_sectors as u8;
         LittleEndian::write_u16(&mut sector[14..], RESERVED as u16);
         sector[16] = 2; // tables
         sector[21] = 0xF8; // a fixed disk
@@ -208,17 +208,17 @@ mod tests {
     fn read(disk: &[u8], short: &[u8; 11]) -> Vec<u8> {
         let part = &disk[PARTITION as usize..];
         let long = |at: usize| LittleEndian::read_u32(&part[at..]) as usize;
-        let (wide, table) = (usize::from(part[13]) * 512, 32 * 512);
+        let (cluster_bytes, table) = (usize::from(part[13]) * 512, 32 * 512);
         let data = table + 2 * long(36) * 512;
-        let root = &part[data..data + wide];
+        let root = &part[data..data + cluster_bytes];
         let at = root.chunks(32).position(|entry| entry.starts_with(short)).expect("the file");
         let entry = &root[at * 32..];
         let high = usize::from(LittleEndian::read_u16(&entry[20..]));
         let mut cluster = high << 16 | usize::from(LittleEndian::read_u16(&entry[26..]));
         let mut bytes = Vec::new();
         while (2..0x0FFF_FFF8).contains(&cluster) {
-            let start = data + (cluster - 2) * wide;
-            bytes.extend_from_slice(&part[start..start + wide]);
+            let start = data + (cluster - 2) * cluster_bytes;
+            bytes.extend_from_slice(&part[start..start + cluster_bytes]);
             cluster = long(table + 4 * cluster);
         }
         bytes.truncate(LittleEndian::read_u32(&entry[28..]) as usize);
@@ -244,9 +244,9 @@ mod tests {
 
     #[test]
     fn larger_disks_have_wider_clusters() {
-        for (bytes, wide) in [(0, 1), (70 << 20, 2), (1 << 30, 8), (3 << 30, 8)] {
+        for (bytes, cluster_sectors) in [(0, 1), (70 << 20, 2), (1 << 30, 8), (3 << 30, 8)] {
             let layout = DiskLayout::new(&[0; 32], &[bytes]);
-            assert_eq!(layout.wide, wide, "{bytes}");
+            assert_eq!(layout.cluster_sectors, cluster_sectors, "{bytes}");
             assert!(layout.clusters >= MIN_CLUSTERS && layout.clusters > layout.used());
         }
     }

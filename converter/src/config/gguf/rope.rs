@@ -2,7 +2,7 @@
 
 use oarlock::format::Config;
 
-use super::family::Architecture;
+use super::architecture::Architecture;
 use super::keys::{AGAIN, GgufKeys};
 use super::names::{ROPE_FREQS, ROPE_LONG, ROPE_SHORT};
 use crate::config::checks::check_rope;
@@ -18,7 +18,7 @@ use crate::source::gguf::Gguf;
 pub(super) fn ropes(
     keys: &GgufKeys<'_, '_>,
     file: &Gguf<'_>,
-    family: &Architecture,
+    architecture: &Architecture,
     config: &mut Config,
 ) -> Result<Vec<Rotary>> {
     let rot_dim = config.rot_dim;
@@ -31,7 +31,7 @@ pub(super) fn ropes(
     if keys.has_tensor(ROPE_SHORT) {
         return longrope(keys, file, theta, config);
     }
-    let (scaling, attention_factor) = scaling(keys, file, theta, rot_dim, family.truncated)?;
+    let (scaling, attention_factor) = scaling(keys, file, theta, rot_dim, architecture.truncated)?;
     let mut ropes = vec![Rotary { theta, scaling, attention_factor }];
     if config.local_rope {
         let theta = base("rope.freq_base_swa")?;

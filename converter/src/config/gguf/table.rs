@@ -1,6 +1,6 @@
 //! Architectures of GGUF, a row each.
 
-use super::family::Architecture;
+use super::architecture::Architecture;
 use super::keys::{EPS, EXPERT_FFN, EXPERTS, EXPERTS_USED, LOGIT_CAP, PATTERN, SHARED_FFN, WINDOW};
 use super::names::{GATE_UP_GGUF, GPT_OSS_GGUF, LLAMA_GGUF, QKV_GATE_UP_GGUF, QKV_GGUF};
 use super::traits;

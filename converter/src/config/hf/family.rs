@@ -10,7 +10,9 @@ use crate::error::Result;
 
 /// A family, by the name of its class.
 pub(super) struct Family {
+    /// Its class, as `architectures` names it.
     pub arch: &'static str,
+    /// The value of the key `model_type`.
     pub model_type: &'static str,
     /// Names of the keys of its dimensions.
     pub keys: &'static DimensionKeys,

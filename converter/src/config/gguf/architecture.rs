@@ -7,8 +7,9 @@ use crate::config::names::Names;
 use crate::config::traits::Traits;
 use crate::error::Result;
 
-/// A family, by its name in GGUF.
+/// A family, as one of GGUF's architectures.
 pub(super) struct Architecture {
+    /// Its name in `general.architecture`.
     pub arch: &'static str,
     /// Keys that it does not share with others.
     pub reads: &'static [&'static str],
@@ -21,6 +22,6 @@ pub(super) struct Architecture {
     pub truncated: bool,
     /// A property of published models that the file does not say, and the user should know.
     pub warning: Option<&'static str>,
-    /// Sets the family's options.
+    /// Sets the family's options, and reads the keys that it does not share with others.
     pub traits: fn(&GgufKeys<'_, '_>, &mut Config) -> Result<Traits>,
 }
