@@ -3,6 +3,8 @@
 //! A list of buffers is written once, against [`Carrier`]: with a [`Saver`] it goes out, with a
 //! [`Restorer`] it comes back, so the two cannot disagree.
 
+use super::checked::part_mut;
+
 /// Where state goes to, or comes from.
 pub(crate) trait Carrier {
     /// Why it could not be carried.
@@ -15,7 +17,7 @@ pub(crate) trait Carrier {
     fn cells<T: Cell>(&mut self, cells: &mut [T]) -> Result<(), Self::Error> {
         for cells in cells.chunks_mut(LINE) {
             let mut line = [[0; 4]; LINE];
-            let line = line.get_mut(..cells.len()).unwrap_or_default();
+            let line = part_mut(&mut line, ..cells.len());
             line.iter_mut().zip(&*cells).for_each(|(bytes, cell)| *bytes = cell.to_bytes());
             self.bytes(line.as_flattened_mut())?;
             line.iter().zip(cells).for_each(|(bytes, cell)| *cell = T::from_bytes(*bytes));

@@ -3,6 +3,7 @@
 use byteorder::{ByteOrder, LittleEndian};
 
 use super::{ALIGN, Field, MAGIC, OpenError, VERSION, align_up};
+use crate::base::checked::{part, part_mut};
 use crate::base::crc::Crc32;
 
 /// Byte ranges in the header.
@@ -170,7 +171,7 @@ impl Header {
             return Err(bad(Field::SectionCount));
         }
         let mut lens = [0; Section::COUNT];
-        let table = header.get(field::TABLE..).unwrap_or_default();
+        let table = part(header, field::TABLE..);
         for (len, entry) in lens.iter_mut().zip(table.chunks_exact(entry::LEN)) {
             *len = u64_at(entry, entry::LENGTH);
         }
@@ -201,7 +202,7 @@ impl Header {
         put(out, field::TOTAL_LEN, |b| LittleEndian::write_u64(b, self.total_len));
         put(out, field::METADATA_LEN, |b| LittleEndian::write_u64(b, self.metadata_len));
         put(out, field::SECTIONS, |b| LittleEndian::write_u32(b, Section::COUNT as u32));
-        let table = out.get_mut(field::TABLE..).unwrap_or_default();
+        let table = part_mut(out, field::TABLE..);
         let entries = table.chunks_exact_mut(entry::LEN);
         for ((out, kind), extent) in entries.zip(Section::ALL).zip(self.sections) {
             put(out, entry::KIND, |b| LittleEndian::write_u32(b, kind as u32));
