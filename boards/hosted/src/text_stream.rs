@@ -1,8 +1,9 @@
-//! Tokens to text on the console: whole characters, and nothing of a stop string.
+//! Tokens to text: whole characters, and nothing of a stop string.
 
 use oarlock::tokenizer::Utf8Stream;
 
 /// Text that is coming, with what is held back because a stop string may be starting.
+#[derive(Clone, Debug)]
 pub struct TextStream<'s> {
     utf8: Utf8Stream,
     stops: &'s [String],
