@@ -1,9 +1,9 @@
 //! The same bits from every instruction set, number of threads and chunk size, while the
 //! ring wraps; and the same again after tokens were taken back.
 
-use oarlock::format::{Activation, Clamped, Config, Mlp, Norm, Norms, Positions, QkNorm};
-use oarlock::format::{Residual, Routing, Scale};
-use oarlock::layout::{WeightType, matrix_bytes};
+use oarlock::internal::format::layout::{WeightType, matrix_bytes};
+use oarlock::internal::format::{Activation, Clamped, Config, Mlp, Norm, Norms, Positions, QkNorm};
+use oarlock::internal::format::{Residual, Routing, Scale};
 use oarlock::{Isa, KvType, Machine, Model, Options, Session, TruncateError};
 use oarlock_tests::{Aligned, Random, Synthetic, Threads, isas};
 
@@ -232,7 +232,7 @@ fn expert_bytes(file: &[u8], layer: usize, expert: usize) -> Vec<std::ops::Range
     let model = Model::open(file).expect("a good file");
     let stacks = model.tensors().filter(|t| t.experts.is_some() && t.layer == Some(layer));
     let matrices = stacks.filter(|t| !t.role.is_vector());
-    let range = |t: oarlock::model::Tensor<'_>| {
+    let range = |t: oarlock::internal::model::Tensor<'_>| {
         let len = matrix_bytes(WeightType::Int8, t.rows, t.cols).expect("small");
         let first = t.extent.offset as usize + expert * len.next_multiple_of(64);
         first..first + len

@@ -2,13 +2,14 @@
 
 use std::io::Cursor;
 
+use oarlock::OpenError;
 use oarlock::Sampling;
-use oarlock::format::{
-    ALIGN, Activation, Clamped, Config, Entry, Field, Header, Norm, Norms, OpenError, Positions,
-    Residual, Role, Routing, Scale, Section, TensorType, metadata_crc,
+use oarlock::internal::format::layout::WeightType;
+use oarlock::internal::format::{
+    ALIGN, Activation, Clamped, Config, Entry, Field, Header, Norm, Norms, Positions, Residual,
+    Role, Routing, Scale, Section, TensorType, metadata_crc,
 };
-use oarlock::layout::WeightType;
-use oarlock::model::{Model, VerifyError};
+use oarlock::{Model, VerifyError};
 use oarlock_convert::write::{Metadata, RopeTable, Spec, Writer, to_bytes};
 use oarlock_tests::Aligned;
 
@@ -535,7 +536,7 @@ fn messages_are_whole_sentences_of_one_line() {
         OpenError::NotUtf8(Section::Provenance),
         OpenError::Tensor { index: 3, field: Field::Offset },
         OpenError::Missing { layer: 3, role: Role::QBias },
-        OpenError::Missing { layer: oarlock::format::NONE, role: Role::Output },
+        OpenError::Missing { layer: oarlock::internal::format::NONE, role: Role::Output },
     ];
     for error in errors {
         let line = error.to_string();

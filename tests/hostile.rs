@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::process::Command;
 
 use oarlock::chat::Chat;
-use oarlock::format::metadata_crc;
+use oarlock::internal::format::metadata_crc;
 use oarlock::tokenizer::{Special, Tokenizer};
 use oarlock::{KvType, Machine, Model, Options, Sampler, Sampling, Serial, Session};
 use oarlock_tests::{Aligned, Random, Room, TempDir, bin, isas, run, tiny};
@@ -16,7 +16,7 @@ const CRC: Range<usize> = 12..16;
 const MOST_SCRATCH: usize = 64 << 20;
 
 fn metadata_len(file: &[u8]) -> usize {
-    let offset = |t: oarlock::model::Tensor<'_>| t.extent.offset as usize;
+    let offset = |t: oarlock::internal::model::Tensor<'_>| t.extent.offset as usize;
     Model::open(file).expect("a good file").tensors().map(offset).min().expect("tensors")
 }
 

@@ -6,10 +6,9 @@ mod common;
 use std::path::Path;
 
 use common::{Tiny, oarlock};
-use oarlock::layout::WeightType;
-use oarlock::{
-    Drafts, KvType, Machine, Model, Options, Sampler, Sampling, Session, format::Config,
-};
+use oarlock::internal::format::Config;
+use oarlock::internal::format::layout::WeightType;
+use oarlock::{Drafts, KvType, Machine, Model, Options, Sampler, Sampling, Session};
 use oarlock_tests::{Finished, Random, Synthetic, real_model, run, run_with_input, with_session};
 
 /// Few words, so that a text of random ones repeats itself.
@@ -71,7 +70,7 @@ impl Twins<'_, '_, '_> {
                 let token = self.sample();
                 let most = random.below(9);
                 self.plain.feed(machine, &[token]).expect("a known token");
-                self.ahead.feed_ahead(machine, token, most).expect("a known token");
+                self.ahead.feed_speculative(machine, token, most).expect("a known token");
             }
         }
     }

@@ -46,14 +46,14 @@ fn converse(file: &[u8], scratch: &mut [u8], options: Options) {
         for i in 0..4 * options.context as u32 {
             black_box(session.sample(&machine, &mut sampler));
             // A text that repeats itself, whatever the model says: some drafts come true.
-            session.feed_ahead(&machine, 1 + i % 5, usize::MAX).expect("known tokens");
+            session.feed_speculative(&machine, 1 + i % 5, usize::MAX).expect("known tokens");
         }
         assert_ne!(session.drafts().accepted, 0, "drafts of a text of period 5");
         let mut last = 0.0;
         let each = &mut |_: usize, logits: &[f32]| last = logits[0];
         session.feed_each(&machine, &[1, 2, 3], each).expect("known tokens");
         session.truncate(session.len() - 2).expect("just fed");
-        let mut crc = oarlock::crc::Crc32::new();
+        let mut crc = oarlock::internal::crc::Crc32::new();
         let saved: Result<(), ()> = session.save(&mut |bytes| {
             crc.update(bytes);
             Ok(())

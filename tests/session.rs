@@ -1,7 +1,7 @@
 //! What a session refuses, and what it leaves as it was.
 
-use oarlock::format::{Config, Positions};
-use oarlock::layout::WeightType;
+use oarlock::internal::format::layout::WeightType;
+use oarlock::internal::format::{Config, Positions};
 use oarlock::{FeedError, KvType, Machine, Model, Options, OptionsError, RestoreError, Session};
 use oarlock_tests::{Aligned, Random, Synthetic, with_session};
 
@@ -154,7 +154,9 @@ fn restored(session: &mut Session<'_>, mut state: &[u8]) -> Result<(), RestoreEr
 fn bits_ahead(session: &mut Session<'_>) -> Vec<u32> {
     let mut bits = Vec::new();
     for token in 0..40 {
-        session.feed_ahead(&Machine::SCALAR, token % 7, 9).expect("a token of the vocabulary");
+        session
+            .feed_speculative(&Machine::SCALAR, token % 7, 9)
+            .expect("a token of the vocabulary");
         bits.extend(session.logits(&Machine::SCALAR).iter().map(|v| v.to_bits()));
     }
     bits
@@ -272,7 +274,7 @@ fn damaged_states_are_harmless() {
             // Whether it was taken over is not the question.
             let _ = restored(session, &state);
             assert!(session.len() <= 1 << 62);
-            session.feed_ahead(&Machine::SCALAR, 1, 0).expect("a token of the vocabulary");
+            session.feed_speculative(&Machine::SCALAR, 1, 0).expect("a token of the vocabulary");
             assert_eq!(session.logits(&Machine::SCALAR).len(), 50);
         }
     });

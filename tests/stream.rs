@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use oarlock::format::{Config, Positions, Role};
-use oarlock::layout::WeightType;
-use oarlock::math::{exp, f16_to_f32, f32_to_f16, rint, sin_cos, sqrt};
+use oarlock::internal::format::layout::WeightType;
+use oarlock::internal::format::{Config, Positions, Role};
+use oarlock::internal::math::{exp, f16_to_f32, f32_to_f16, rint, sin_cos, sqrt};
 use oarlock::{KvType, Machine, Model, Options, Session};
 use oarlock_tests::{Aligned, Random, Synthetic, has_key_outliers};
 

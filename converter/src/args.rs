@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
-use oarlock::layout::WeightType;
+use oarlock::internal::format::layout::WeightType;
 use oarlock_convert::{Board, CardOptions, ConvertOptions, Error, Head, ImageOptions, Weights};
 
 /// Converts a model to .oar

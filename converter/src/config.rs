@@ -11,7 +11,7 @@ mod keys;
 mod rope;
 
 use oarlock::Sampling;
-use oarlock::format::{Config, Role, Scale};
+use oarlock::internal::format::{Config, Role, Scale};
 
 use crate::error::{Error, Result};
 use crate::names::Names;

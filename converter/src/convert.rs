@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use oarlock::format::{Config, TensorType};
-use oarlock::layout::WeightType;
+use oarlock::internal::format::layout::WeightType;
+use oarlock::internal::format::{Config, TensorType};
 
 use crate::config::Rotary;
 use crate::error::{Error, Result};

@@ -5,7 +5,7 @@
 //! scales of small integers, for 16 or 32 values each, times one of the whole block.
 
 use byteorder::{ByteOrder, LittleEndian};
-use oarlock::math::f16_to_f32;
+use oarlock::internal::math::f16_to_f32;
 
 use crate::source::Dtype;
 

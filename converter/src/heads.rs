@@ -4,7 +4,7 @@
 //! The cache shrinks as the heads do. The paper then trains the model further, for a
 //! twentieth of its first training; without that, answers are worse.
 
-use oarlock::format::QkNorm;
+use oarlock::internal::format::QkNorm;
 
 use crate::config::Description;
 use crate::error::{Error, Result};

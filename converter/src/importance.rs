@@ -9,7 +9,7 @@
 //! - a column of `v`, `up` and `down` that is small meets large inputs: training leaves it so, and a
 //!   factor that somebody has folded into the matrix before always does.
 
-use oarlock::format::{Config, Role};
+use oarlock::internal::format::{Config, Role};
 
 use crate::plan::Planned;
 

@@ -1,7 +1,7 @@
 //! λ of differential attention (arXiv 2410.05258, section 2.1): a number of the layer, by which
 //! the second half of the heads is taken off the first.
 
-use oarlock::math::exp;
+use oarlock::internal::math::exp;
 
 /// Where λ begins in training, of layers counted from 0: deeper layers have more to take off.
 pub(crate) fn initial(layer: usize) -> f32 {

@@ -3,7 +3,7 @@
 mod gguf;
 mod hf;
 
-use oarlock::format::Role;
+use oarlock::internal::format::Role;
 
 pub use gguf::*;
 pub use hf::*;

@@ -6,8 +6,8 @@
 //! standard deviation of a score's rounding error if queries and keys were nothing but their biases,
 //! at unknown positions. What the model computes on top of them is not known without running it.
 
-use oarlock::format::{Config, QkNorm, Role};
-use oarlock::layout::BLOCK_COLS;
+use oarlock::internal::format::layout::BLOCK_COLS;
+use oarlock::internal::format::{Config, QkNorm, Role};
 
 use crate::plan::Planned;
 

@@ -1,11 +1,11 @@
-//! Rows of weights to the tiles of [`oarlock::layout`].
+//! Rows of weights to the tiles of [`oarlock::internal::format::layout`].
 
 use byteorder::{ByteOrder, LittleEndian};
-use oarlock::layout::{
+use oarlock::internal::format::layout::{
     BLOCK_COLS, INT4_ZERO, TILE_ROWS, WeightType, blocks, f32_offset, int8_offset, nibble_offset,
     tile_bytes,
 };
-use oarlock::math::f16_to_f32;
+use oarlock::internal::math::f16_to_f32;
 
 use crate::quantize::{Group, int4, int4a, int8};
 use crate::source::{Block, Dtype, decode};

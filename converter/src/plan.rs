@@ -5,8 +5,8 @@ mod experts;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use oarlock::format::{Config, Role, TensorType};
-use oarlock::layout::WeightType;
+use oarlock::internal::format::layout::WeightType;
+use oarlock::internal::format::{Config, Role, TensorType};
 
 use crate::config::{Description, Gains};
 use crate::error::{Error, Result};

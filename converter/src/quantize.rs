@@ -12,8 +12,8 @@
 //! Sums run in eight strided partials: the compiler makes registers of them, and the
 //! result is the same on every machine.
 
-use oarlock::layout::BLOCK_COLS;
-use oarlock::math::{f16_to_f32, f32_to_f16};
+use oarlock::internal::format::layout::BLOCK_COLS;
+use oarlock::internal::math::{f16_to_f32, f32_to_f16};
 
 use crate::source::Block;
 

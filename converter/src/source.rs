@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use byteorder::{ByteOrder, LittleEndian};
-use oarlock::layout::{BLOCK_COLS, WeightType};
-use oarlock::math::f16_to_f32;
+use oarlock::internal::format::layout::{BLOCK_COLS, WeightType};
+use oarlock::internal::math::f16_to_f32;
 
 use crate::error::{Error, Result};
 use crate::ggml;

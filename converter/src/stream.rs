@@ -2,8 +2,8 @@
 
 use std::io::{self, BufWriter};
 
-use oarlock::format::TensorType;
-use oarlock::layout::{TILE_ROWS, WeightType, tile_bytes};
+use oarlock::internal::format::TensorType;
+use oarlock::internal::format::layout::{TILE_ROWS, WeightType, tile_bytes};
 
 use crate::error::{Error, Result};
 use crate::importance;

@@ -7,8 +7,8 @@ use std::io::{self, Seek, SeekFrom, Write};
 
 use byteorder::{LittleEndian, WriteBytesExt};
 use oarlock::Sampling;
-use oarlock::crc::Crc32;
-use oarlock::format::{
+use oarlock::internal::crc::Crc32;
+use oarlock::internal::format::{
     ALIGN, Config, Entry, Extent, Header, LayerEntry, NONE, Role, RopeHeader, Section, TensorType,
     metadata_crc, write_sampling,
 };
@@ -206,7 +206,7 @@ fn section_lens(m: &Metadata, specs: &[Spec]) -> [u64; Section::COUNT] {
             Section::Names => specs.iter().map(|spec| spec.name.len()).sum(),
             Section::Tokenizer => m.tokenizer.len(),
             Section::Chat => m.chat.len(),
-            Section::Sampling => oarlock::format::SAMPLING_LEN,
+            Section::Sampling => oarlock::internal::format::SAMPLING_LEN,
             Section::Provenance => m.provenance.len(),
         };
         len as u64

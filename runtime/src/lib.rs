@@ -16,49 +16,43 @@
 #![no_std]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod arena;
-mod attention;
-mod block;
+mod base;
 mod cache;
-mod carry;
-pub mod chat;
-pub mod conversation;
-pub mod crc;
-mod difference;
-mod embedding;
-pub mod exec;
-pub mod format;
-mod input;
+mod format;
+mod forward;
 #[cfg_attr(
     not(feature = "every-isa"),
     allow(dead_code, reason = "what an instruction set that is left out would use")
 )]
-pub mod kernels;
-pub mod kv;
-pub mod layout;
-mod logits;
-mod lookup;
-pub mod math;
-pub mod matrix;
-mod mixture;
-mod mlp;
-pub mod model;
-pub mod options;
-mod qk_norm;
-mod residual;
-mod ring;
-mod rope;
-mod route;
-pub mod sampler;
-pub mod session;
-pub mod tokenizer;
-mod work;
+mod kernels;
+mod model;
+mod session;
+mod text;
 
-pub use exec::{Executor, Serial};
-pub use kernels::{Isa, Machine};
-pub use kv::KvType;
-pub use matrix::Matrix;
-pub use model::Model;
-pub use options::{Options, OptionsError};
-pub use sampler::{Candidate, Sampler, Sampling};
+pub use base::exec::{Executor, Serial};
+pub use format::kv::KvType;
+pub use format::{OpenError, Sampling, SamplingError};
+pub use kernels::{Isa, Machine, set_control_word};
+pub use model::{Model, Options, OptionsError, VerifyError};
+pub use session::{Candidate, Sampler};
 pub use session::{Drafts, FeedError, RestoreError, Session, TruncateError};
+pub use text::{chat, conversation, tokenizer};
+
+/// Parts that the converter, the boards and the tests are built on, and nobody else: they may
+/// change in any release.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::base::{crc, math};
+    /// The bytes of a model file.
+    pub mod format {
+        pub use crate::format::*;
+    }
+    /// Products, attention and functions of vectors.
+    pub mod kernels {
+        pub use crate::kernels::*;
+    }
+    /// The weights of an open model.
+    pub mod model {
+        pub use crate::model::*;
+    }
+}

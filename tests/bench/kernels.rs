@@ -5,10 +5,13 @@
 
 use std::time::{Duration, Instant};
 
-use oarlock::kernels::{ActsMut, Input, Job, Kv, Partial, QueriesMut, Task, attend, matmul};
-use oarlock::kv::{KvType, SEGMENT_KEYS};
-use oarlock::layout::{WeightType, blocks, matrix_bytes};
-use oarlock::matrix::{Linear, Matrix};
+use oarlock::KvType;
+use oarlock::internal::format::kv::SEGMENT_KEYS;
+use oarlock::internal::format::layout::{WeightType, blocks, matrix_bytes};
+use oarlock::internal::format::matrix::{Linear, Matrix};
+use oarlock::internal::kernels::{
+    ActsMut, Input, Job, Kv, Partial, QueriesMut, Task, attend, matmul,
+};
 use oarlock::{Isa, Machine};
 use oarlock_tests::{Aligned, Random, Threads, isas};
 

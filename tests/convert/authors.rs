@@ -1,9 +1,9 @@
 //! The keys of published `config.json` files of models with experts, written down as they are
 //! remembered (the files themselves were not at hand), with the sizes of a tiny model.
 
-use oarlock::format::{Config, Routing};
-use oarlock::layout::WeightType;
-use oarlock::model::Model;
+use oarlock::Model;
+use oarlock::internal::format::layout::WeightType;
+use oarlock::internal::format::{Config, Routing};
 use serde_json::{Value, json};
 
 use crate::source::Source;

@@ -1,14 +1,18 @@
 //! Keys that a config leaves out: what the class of `transformers` 5.23 takes then.
 
-use oarlock::layout::WeightType;
-use oarlock::model::Model;
+use oarlock::Model;
+use oarlock::internal::format::layout::WeightType;
 use serde_json::{Value, json};
 
 use crate::source::Source;
 use crate::values::options;
 
 /// What is made of a config in which `key` has this value, or is not there.
-fn made(name: &str, key: &str, value: Option<&Value>) -> (oarlock::format::Config, Vec<u64>) {
+fn made(
+    name: &str,
+    key: &str,
+    value: Option<&Value>,
+) -> (oarlock::internal::format::Config, Vec<u64>) {
     let source = Source::of(name);
     source.edit_json("config.json", |config| match value {
         Some(value) => drop(config.insert(key.into(), value.clone())),

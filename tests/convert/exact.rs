@@ -1,8 +1,8 @@
 //! What a conversion takes over, exactly or nearly.
 
-use oarlock::format::{Role, TensorType};
-use oarlock::layout::WeightType;
-use oarlock::model::Model;
+use oarlock::Model;
+use oarlock::internal::format::layout::WeightType;
+use oarlock::internal::format::{Role, TensorType};
 use oarlock_convert::{ConvertOptions, Head, Weights};
 use oarlock_tests::{fixture, tiny_names};
 use serde_json::json;

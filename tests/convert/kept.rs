@@ -1,9 +1,10 @@
 //! What a conversion takes over from a GGUF.
 
-use oarlock::format::{Role, TensorType};
-use oarlock::layout::WeightType;
-use oarlock::math::f16_to_f32;
-use oarlock::model::{Model, Tensor};
+use oarlock::Model;
+use oarlock::internal::format::layout::WeightType;
+use oarlock::internal::format::{Role, TensorType};
+use oarlock::internal::math::f16_to_f32;
+use oarlock::internal::model::Tensor;
 use oarlock_convert::{ConvertOptions, Head, Weights};
 use oarlock_tests::{TempDir, fixture};
 use serde_json::{Value, json};

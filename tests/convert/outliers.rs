@@ -1,6 +1,6 @@
 //! Layers whose keys have outliers, as their biases tell, and what an int8 cache makes of them.
 
-use oarlock::layout::WeightType;
+use oarlock::internal::format::layout::WeightType;
 use oarlock::{KvType, Machine, Model, Options, Session};
 use oarlock_tests::Aligned;
 

@@ -1,8 +1,9 @@
 //! `--kv-heads`: key and value heads that are means of several.
 
-use oarlock::format::{Role, TensorType};
-use oarlock::layout::WeightType;
-use oarlock::model::{Model, Tensor};
+use oarlock::Model;
+use oarlock::internal::format::layout::WeightType;
+use oarlock::internal::format::{Role, TensorType};
+use oarlock::internal::model::Tensor;
 use oarlock_convert::{ConvertOptions, Progress, Weights, convert};
 use oarlock_tests::TempDir;
 use serde_json::json;

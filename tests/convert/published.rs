@@ -3,7 +3,7 @@
 //! (Its own files of these directories, and of others with what GGUF has no key for left out,
 //! gave the logits of `transformers`.)
 
-use oarlock::math::f16_to_f32;
+use oarlock::internal::math::f16_to_f32;
 use serde_json::Value;
 
 use crate::gguf::{Builder, F32};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use oarlock::layout::WeightType;
+use oarlock::internal::format::layout::WeightType;
 use oarlock_convert::{ConvertOptions, Head, Silent, Weights, convert};
 use oarlock_tests::TempDir;
 use serde_json::json;

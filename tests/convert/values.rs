@@ -1,9 +1,10 @@
 //! The values of a converted model, by the words of the layout's documentation.
 
-use oarlock::format::{Role, TensorType};
-use oarlock::layout::{WeightType, f32_offset, int8_offset, nibble_offset};
-use oarlock::math::f16_to_f32;
-use oarlock::model::{Model, Tensor};
+use oarlock::Model;
+use oarlock::internal::format::layout::{WeightType, f32_offset, int8_offset, nibble_offset};
+use oarlock::internal::format::{Role, TensorType};
+use oarlock::internal::math::f16_to_f32;
+use oarlock::internal::model::Tensor;
 use oarlock_convert::{ConvertOptions, Weights};
 
 pub fn options(weights: WeightType) -> ConvertOptions {

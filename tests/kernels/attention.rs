@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use oarlock::Isa;
-use oarlock::kernels::{Bend, Kv, KvMut, Partial, QueriesMut, Slopes, attend, finish, merge};
-use oarlock::kv::KvType;
+use oarlock::KvType;
+use oarlock::internal::kernels::{
+    Bend, Kv, KvMut, Partial, QueriesMut, Slopes, attend, finish, merge,
+};
 use oarlock_tests::{Random, isas};
 
 use super::assert_bits;

@@ -1,7 +1,7 @@
 //! What every kernel must compute, written from docs/numerics.md alone: one value at a
 //! time, with the standard library's fma and square root, and none of the runtime's code.
 
-use oarlock::kernels::Activation;
+use oarlock::internal::format::Activation;
 
 /// The padding of a head, the keys of a tile, the columns of a block.
 pub const BLOCK: usize = 32;

@@ -1,8 +1,10 @@
 //! Matrix products of every weight type, and single rows.
 
-use oarlock::kernels::{Activation, ActsMut, Input, Job, Task, embedding_row, matmul};
-use oarlock::layout::{self, WeightType};
-use oarlock::matrix::{Linear, Matrix};
+use oarlock::internal::format::Activation;
+use oarlock::internal::format::layout;
+use oarlock::internal::format::layout::WeightType;
+use oarlock::internal::format::matrix::{Linear, Matrix};
+use oarlock::internal::kernels::{ActsMut, Input, Job, Task, embedding_row, matmul};
 use oarlock::{Executor, Isa, Machine, Serial};
 use oarlock_tests::{Random, Threads, isas};
 

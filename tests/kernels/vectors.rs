@@ -1,10 +1,11 @@
 //! Norm, addition, gating, rotation, quantization, and scalar mathematics.
 
-use oarlock::kernels::{
-    Activation, ActsMut, activate, add, clamp, difference, layer_norm, layer_norm_in, norm_heads,
-    rms_norm, rotate, scale, soft_cap,
+use oarlock::internal::format::Activation;
+use oarlock::internal::kernels::{
+    ActsMut, activate, add, clamp, difference, layer_norm, layer_norm_in, norm_heads, rms_norm,
+    rotate, scale, soft_cap,
 };
-use oarlock::math;
+use oarlock::internal::math;
 use oarlock_tests::{Random, isas};
 
 use super::oracle::{self, BLOCK};

@@ -1,9 +1,9 @@
 //! Small models of random weights, made through the converter's writer.
 
-use oarlock::format::{Config, Role, TensorType};
-use oarlock::layout::{
+use oarlock::internal::format::layout::{
     INT4_ZERO, TILE_ROWS, WeightType, blocks, f32_offset, matrix_bytes, tile_bytes,
 };
+use oarlock::internal::format::{Config, Role, TensorType};
 use oarlock_convert::write::{Metadata, RopeTable, Spec, to_bytes};
 
 use crate::{Aligned, Random};
@@ -165,7 +165,7 @@ fn random_tiles(kind: WeightType, rows: usize, cols: usize, random: &mut Random)
             let inside = tile * TILE_ROWS + lane < rows;
             let scale = (0.5 + random.unit()) / step / (cols as f64).sqrt();
             let scale = if inside { scale as f32 } else { 0.0 };
-            let half = |v: f32| oarlock::math::f32_to_f16(v).to_le_bytes();
+            let half = |v: f32| oarlock::internal::math::f32_to_f16(v).to_le_bytes();
             let at = kind.quant_bytes() + 2 * lane;
             block[at..at + 2].copy_from_slice(&half(scale));
             if kind == WeightType::Int4a {

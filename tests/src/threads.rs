@@ -16,7 +16,7 @@ impl Executor for Threads {
     fn run(&self, parts: usize, f: &(dyn Fn(usize) + Sync)) {
         let next = AtomicUsize::new(0);
         let work = || {
-            oarlock::kernels::set_control_word();
+            oarlock::set_control_word();
             loop {
                 let part = next.fetch_add(1, Ordering::Relaxed);
                 if part >= parts {

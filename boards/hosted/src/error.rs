@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use oarlock::format::OpenError;
+use oarlock::OpenError;
 use oarlock::{FeedError, OptionsError};
 
 /// The reason why a model does not run.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use memmap2::{Advice, Mmap, MmapOptions};
 use oarlock::Model;
-use oarlock::format::Extent;
+use oarlock::internal::format::Extent;
 
 use crate::error::Error;
 use crate::os;

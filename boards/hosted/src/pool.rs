@@ -24,7 +24,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use oarlock::Executor;
-use oarlock::kernels::set_control_word;
+use oarlock::set_control_word;
 
 use crate::cores::logical_cores;
 use crate::error::Error;

@@ -45,7 +45,7 @@ impl<'e> TextGenerator<'e> {
     /// The text that the next token completes, which may be none yet.
     fn step(&mut self) -> Result<String, Error> {
         if let Some(last) = self.last.take() {
-            self.session.feed_ahead(&self.machine, last, usize::MAX)?;
+            self.session.feed_speculative(&self.machine, last, usize::MAX)?;
         }
         let id = self.session.sample(&self.machine, &mut self.sampler);
         if self.tokenizer.is_end(id) {

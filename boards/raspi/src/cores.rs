@@ -9,7 +9,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
 
 use oarlock::Executor;
-use oarlock::kernels::set_control_word;
+use oarlock::set_control_word;
 
 use crate::board::{Board, Release};
 use crate::power::psci;

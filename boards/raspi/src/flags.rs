@@ -5,7 +5,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use oarlock::KvType;
-use oarlock::sampler::Sampling;
+use oarlock::Sampling;
 
 /// What was asked for; what was not is left to the model and the board.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

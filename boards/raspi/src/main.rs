@@ -43,7 +43,7 @@ mod scratch;
 mod timer;
 
 use oarlock::Executor;
-use oarlock::kernels::set_control_word;
+use oarlock::set_control_word;
 use oarlock_raspi::units::Megabytes;
 
 use board::Board;

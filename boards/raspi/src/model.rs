@@ -5,8 +5,9 @@ use core::fmt;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use oarlock::format::{Header, MAGIC, OpenError};
-use oarlock::model::VerifyError;
+use oarlock::internal::format::{Header, MAGIC};
+use oarlock::OpenError;
+use oarlock::VerifyError;
 use oarlock::{Executor, Model};
 use oarlock_raspi::units::Megabytes;
 

@@ -5,7 +5,7 @@ mod plain;
 pub(super) mod shared;
 mod sparse;
 
-use oarlock::format::{Activation, Config};
+use oarlock::internal::format::{Activation, Config};
 use serde_json::Value;
 
 use super::keys::Keys;

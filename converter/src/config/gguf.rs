@@ -1,7 +1,7 @@
 //! The metadata of a GGUF file.
 
 use oarlock::Sampling;
-use oarlock::format::Config;
+use oarlock::internal::format::Config;
 
 use super::gguf_families::{FAMILIES, Family};
 use super::{Biases, Description, LATENT, Rotary, UNKNOWN};
@@ -146,7 +146,7 @@ fn longrope(
 }
 
 fn config(keys: &Keys<'_, '_>, file: &Gguf<'_>) -> Result<Config> {
-    let name = LLAMA_GGUF.of(oarlock::format::Role::Embedding, None).unwrap_or_default();
+    let name = LLAMA_GGUF.of(oarlock::internal::format::Role::Embedding, None).unwrap_or_default();
     let embedding = file.tensors.get(&name).and_then(Raw::matrix_shape);
     let (vocab_size, _) =
         embedding.ok_or_else(|| Error::new(&name, "the tensor is missing", AGAIN))?;

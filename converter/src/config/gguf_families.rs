@@ -1,7 +1,9 @@
 //! What sets the architectures of GGUF apart from each other, as far as its keys leave it open.
 
-use oarlock::format::{Activation, Clamped, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual};
-use oarlock::format::{Routing, Scale};
+use oarlock::internal::format::{
+    Activation, Clamped, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual,
+};
+use oarlock::internal::format::{Routing, Scale};
 
 use super::factor;
 use super::families::Traits;

@@ -1,7 +1,7 @@
 //! `config.json` and `generation_config.json` of Hugging Face transformers 4 and 5.
 
 use oarlock::Sampling;
-use oarlock::format::{Activation, Config};
+use oarlock::internal::format::{Activation, Config};
 use serde_json::{Value, json};
 
 use super::families::{FAMILIES, Family};

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use byteorder::{ByteOrder, LittleEndian};
-use oarlock::crc::Crc32;
+use oarlock::internal::crc::Crc32;
 
 /// Bytes of a mark.
 pub const MARK_BYTES: usize = 40;

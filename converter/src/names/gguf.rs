@@ -1,6 +1,6 @@
 //! Names in GGUF.
 
-use oarlock::format::Role;
+use oarlock::internal::format::Role;
 
 use super::{Names, Qkv};
 

@@ -1,6 +1,6 @@
 //! Names in files of Hugging Face transformers.
 
-use oarlock::format::Role;
+use oarlock::internal::format::Role;
 
 use super::{Names, Qkv, Stacks};
 

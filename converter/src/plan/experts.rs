@@ -1,6 +1,6 @@
 //! The matrices of a layer's experts, which sources keep in one tensor each or all in one.
 
-use oarlock::format::{Role, TensorType};
+use oarlock::internal::format::{Role, TensorType};
 
 use super::{Origin, Place, Planned, Planner, Pool, RowOrder};
 use crate::error::{Error, Result};

@@ -7,7 +7,7 @@ mod bytes;
 mod options;
 
 use super::{Field, OpenError};
-pub use crate::kernels::{Activation, Clamped};
+pub use options::{Activation, Clamped};
 pub use options::{Mlp, Norm, Norms, Positions, QkNorm, Residual, Routing, Scale};
 
 /// A model's dimensions and options.

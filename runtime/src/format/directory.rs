@@ -4,7 +4,7 @@ use byteorder::{ByteOrder, LittleEndian};
 
 use super::header::{put, u32_at, u64_at};
 use super::{ALIGN, Config, Extent, Mlp, Norm, Positions, QkNorm, Residual};
-use crate::layout::{WeightType, matrix_bytes};
+use crate::format::layout::{WeightType, matrix_bytes};
 
 /// The layer of a tensor that belongs to none, the number of experts of what is no expert's.
 pub const NONE: u32 = u32::MAX;
@@ -310,7 +310,7 @@ impl Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TensorType {
-    /// Packed tiles: see [`layout`](crate::layout).
+    /// Packed tiles: see [`layout`](crate::format::layout).
     Matrix(WeightType),
     /// f32, one after another.
     Vector,

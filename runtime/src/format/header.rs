@@ -3,7 +3,7 @@
 use byteorder::{ByteOrder, LittleEndian};
 
 use super::{ALIGN, Field, MAGIC, OpenError, VERSION, align_up};
-use crate::crc::Crc32;
+use crate::base::crc::Crc32;
 
 /// Byte ranges in the header.
 mod field {

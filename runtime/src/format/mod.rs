@@ -20,7 +20,11 @@ mod config;
 mod directory;
 mod error;
 mod header;
+pub mod kv;
+pub mod layout;
+pub mod matrix;
 mod records;
+mod sampling;
 
 pub(crate) use cast::{f32s, u64s};
 pub use config::{Activation, Clamped, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual};
@@ -29,6 +33,7 @@ pub use directory::{Entry, NONE, Role, TensorType};
 pub use error::{Field, OpenError};
 pub use header::{Extent, Header, Section, metadata_crc};
 pub use records::{LayerEntry, RopeHeader, SAMPLING_LEN, read_sampling, write_sampling};
+pub use sampling::{Sampling, SamplingError};
 
 /// The first bytes of the file; the line end shows a transfer that changed line ends.
 pub const MAGIC: [u8; 8] = *b"OARLOCK\n";

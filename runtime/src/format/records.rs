@@ -3,8 +3,8 @@
 use byteorder::{ByteOrder, LittleEndian};
 
 use super::header::{f32_at, f64_at, put, u32_at};
+use super::sampling::Sampling;
 use super::{Field, OpenError, Section};
-use crate::sampler::Sampling;
 
 /// The start of a table of the rope section; `count` phases (u64) follow.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,42 +6,7 @@
 use super::isa::{Isa, Op};
 use super::simd::Simd;
 use super::vector::{WIDE, exp, load_wide, store_wide};
-
-/// The non-linearity of a feed-forward part.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[repr(u32)]
-pub enum Activation {
-    /// x · sigmoid(x)
-    #[default]
-    Silu = 0,
-    /// x · sigmoid(2u) with u = sqrt(2 / π) · (x + 0.044715 · x³), which is
-    /// x / 2 · (1 + tanh(u)) (arXiv 1606.08415, section 2)
-    GeluTanh = 1,
-    /// x · Φ(x), Φ the distribution function of the normal distribution
-    GeluErf = 2,
-    /// max(x, 0)
-    Relu = 3,
-    /// max(x, 0)² (arXiv 2109.08668)
-    ReluSquared = 4,
-}
-
-impl Activation {
-    /// Every one, by its number in the file.
-    pub const ALL: [Self; 5] =
-        [Self::Silu, Self::GeluTanh, Self::GeluErf, Self::Relu, Self::ReluSquared];
-}
-
-/// A gate and what it is multiplied with, cut off before they meet: with g = min(gate, limit)
-/// and u = max(−limit, min(up, limit)), g · sigmoid(slope · g) · (u + 1).
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Clamped {
-    /// What the gate is multiplied by inside of the sigmoid.
-    pub slope: f32,
-    /// What both are cut off at.
-    pub limit: f32,
-}
+use crate::format::{Activation, Clamped};
 
 /// `x = min(x, limit) · sigmoid(slope · min(x, limit))`.
 pub(super) fn clamped_gate(isa: Isa, clamped: Clamped, x: &mut [f32]) {

@@ -8,7 +8,7 @@ use core::ops::Range;
 use super::isa::{Isa, Op};
 use super::simd::{MOST_PARTS, Simd};
 use super::vector::{WIDE, load_wide};
-use crate::layout::{BLOCK_COLS, blocks};
+use crate::format::layout::{BLOCK_COLS, blocks};
 
 /// The least magnitude of a block's largest value: a block below it is taken as zero,
 /// so that neither 127 / amax nor a product of scales leaves the normal numbers.

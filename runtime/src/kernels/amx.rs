@@ -16,7 +16,7 @@ use super::quants::{Quants, scales};
 use super::several::{Each, Scaled, Several, rescaled};
 use super::simd::Simd;
 use super::weights::{At, Lines};
-use crate::layout::{BLOCK_COLS, GROUPS, INT4_ZERO, LINE, TILE_ROWS, WeightType};
+use crate::format::layout::{BLOCK_COLS, GROUPS, INT4_ZERO, LINE, TILE_ROWS, WeightType};
 
 /// 16 and more tokens by tile registers, fewer one after the other.
 #[derive(Clone, Copy)]

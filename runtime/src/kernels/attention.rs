@@ -26,8 +26,8 @@ use core::ops::Range;
 
 use super::isa::{Isa, Op};
 use super::simd::Simd;
-use crate::kv::{KvType, TILE_KEYS};
-use crate::layout::BLOCK_COLS;
+use crate::format::kv::{KvType, TILE_KEYS};
+use crate::format::layout::BLOCK_COLS;
 
 use cached::padded;
 use kinds::{Cache, F16, F32, Int8};

@@ -11,7 +11,7 @@ use core::arch::x86_64::*;
 
 use super::several::Each;
 use super::simd::{MOST_PARTS, Simd};
-use crate::layout::{GROUPS, TILE_ROWS};
+use crate::format::layout::{GROUPS, TILE_ROWS};
 
 /// Proof of AVX2, FMA and F16C, and of the instructions of `D`.
 #[derive(Clone, Copy)]

@@ -13,7 +13,7 @@ use core::arch::x86_64::*;
 
 use super::avx2::{Avx2, Both, Dot, has};
 use super::isa::Op;
-use crate::layout::GROUPS;
+use crate::format::layout::GROUPS;
 
 /// Proof of AVX2: made by [`enter`] alone.
 #[derive(Clone, Copy)]

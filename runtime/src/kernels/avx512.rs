@@ -18,7 +18,7 @@ use super::isa::Op;
 use super::quants::{Int4, Int8};
 use super::several::{Each, Several};
 use super::simd::{MOST_PARTS, Simd};
-use crate::layout::{GROUPS, TILE_ROWS};
+use crate::format::layout::{GROUPS, TILE_ROWS};
 
 /// Proof of AVX-512 F, BW, VL and VNNI, and of what `G` adds: made by
 /// [`enter`] and [`enter_amx`] alone.

@@ -9,7 +9,7 @@ use core::arch::x86_64::*;
 
 use super::avx2::{Avx2, Both, Dot, has};
 use super::isa::Op;
-use crate::layout::GROUPS;
+use crate::format::layout::GROUPS;
 
 /// Proof of AVX2 and AVX-VNNI: made by [`enter`] alone.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@
 
 use super::quants::{Int8, Nibbles, Quants};
 use super::simd::{MOST_PARTS, Simd};
-use crate::layout::GROUPS;
+use crate::format::layout::GROUPS;
 
 /// Registers whose lanes are 4 weights times the same 4 activations.
 pub(crate) trait Steps: Simd {

@@ -1,11 +1,11 @@
 //! Single rows of a packed matrix, for the embedding of a token.
 #![allow(clippy::indexing_slicing)]
 
-use crate::layout::{
+use crate::base::math::f16_to_f32;
+use crate::format::layout::{
     BLOCK_COLS, INT4_ZERO, TILE_ROWS, WeightType, blocks, f32_offset, int8_offset, nibble_offset,
 };
-use crate::math::f16_to_f32;
-use crate::matrix::Matrix;
+use crate::format::matrix::Matrix;
 
 /// Writes row `row` of the matrix to `out` `(cols)`.
 ///

@@ -7,15 +7,16 @@
 use core::ops::Range;
 
 use super::Machine;
-use super::activation::{Activation, Clamped, activate, clamped_gate};
+use super::activation::{activate, clamped_gate};
 use super::acts::Acts;
 use super::isa::Isa;
 use super::product::Product;
 use super::quants::{Int4, Int4a, Int8};
 use super::weights::{Floats, Packed};
-use crate::exec::{Block, MOST_PIECES, for_each};
-use crate::layout::{TILE_ROWS, WeightType, tiles};
-use crate::matrix::Linear;
+use crate::base::disjoint::{Block, MOST_PIECES, for_each};
+use crate::format::layout::{TILE_ROWS, WeightType, tiles};
+use crate::format::matrix::Linear;
+use crate::format::{Activation, Clamped};
 
 /// The inputs of `n` tokens, in the forms that matrices want.
 #[derive(Clone, Copy)]

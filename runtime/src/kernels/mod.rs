@@ -41,7 +41,7 @@ mod simd;
 mod vector;
 mod weights;
 
-pub use activation::{Activation, Clamped, activate, clamp, soft_cap};
+pub use activation::{activate, clamp, soft_cap};
 pub use acts::{Acts, ActsMut};
 pub(crate) use attention::MOST_HEAD_DIM;
 pub use attention::{Bend, Kv, KvMut, Partial, Queries, QueriesMut, Slopes};

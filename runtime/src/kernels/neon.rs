@@ -13,7 +13,7 @@ use super::neon_asm::settle;
 use super::quants::{Int4, Int8};
 use super::several::Several;
 use super::simd::{MOST_PARTS, Simd};
-use crate::layout::TILE_ROWS;
+use crate::format::layout::TILE_ROWS;
 
 #[cfg(not(all(target_endian = "little", target_feature = "neon")))]
 compile_error!("oarlock on 64-bit ARM needs a little-endian target with NEON");

@@ -15,7 +15,7 @@ use core::arch::asm;
 
 use super::neon_dotprod::TwoActs;
 use super::weights::At;
-use crate::math::ROUNDER;
+use crate::base::math::ROUNDER;
 
 /// Products of 4 rows, 4 neighbouring lanes each: rows 0 and 1, then 2 and 3.
 pub(crate) type Products = (int16x8_t, int16x8_t);

@@ -12,7 +12,7 @@ use super::isa::Op;
 use super::neon::{Dot, Neon, neon};
 use super::neon_asm::{Products, multiply, multiply_add};
 use super::several::Each;
-use crate::layout::GROUPS;
+use crate::format::layout::GROUPS;
 
 /// Nothing but NEON, which the target has.
 #[derive(Clone, Copy)]

@@ -14,8 +14,8 @@ use super::quants::{Quants, scales};
 use super::several::Several;
 use super::simd::Simd;
 use super::weights::{At, Lines};
-use crate::layout::{BLOCK_COLS, GROUPS, LINE};
-use crate::math::ROUNDER;
+use crate::base::math::ROUNDER;
+use crate::format::layout::{BLOCK_COLS, GROUPS, LINE};
 
 /// Proof of `dotprod`, and of what `G` needs.
 #[derive(Clone, Copy)]

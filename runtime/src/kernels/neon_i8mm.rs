@@ -18,7 +18,7 @@ use super::quants::Quants;
 use super::several::Several;
 use super::simd::Simd;
 use super::weights::{At, Lines};
-use crate::layout::{BLOCK_COLS, LINE, TILE_ROWS};
+use crate::format::layout::{BLOCK_COLS, LINE, TILE_ROWS};
 
 /// Pairs of tokens.
 pub(crate) struct Pairs;

@@ -13,8 +13,8 @@ use super::several::Several;
 use super::simd::{MOST_PARTS, Simd};
 use super::vector::{load_wide, store_wide};
 use super::weights::{Lines, Rows, Weights};
-use crate::exec::Block;
-use crate::layout::{TILE_ROWS, blocks};
+use crate::base::disjoint::Block;
+use crate::format::layout::{TILE_ROWS, blocks};
 
 /// One step on one piece.
 pub(super) struct Product<'a, 'b, W> {

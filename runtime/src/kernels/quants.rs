@@ -5,7 +5,7 @@
 
 use super::simd::{MOST_PARTS, Simd};
 use super::weights::Rows;
-use crate::layout::{GROUPS, INT4_ZERO, LINE, WeightType};
+use crate::format::layout::{GROUPS, INT4_ZERO, LINE, WeightType};
 
 /// An integer weight type: the registers of its dot products.
 pub(crate) trait Quants {

@@ -7,7 +7,7 @@ use super::dots::{Steps, dots};
 use super::quants::{Int4, Int8};
 use super::several::Each;
 use super::simd::{MOST_PARTS, Simd};
-use crate::math;
+use crate::base::math;
 
 /// No instructions at all.
 #[derive(Clone, Copy)]

@@ -9,7 +9,7 @@ use core::mem::MaybeUninit;
 use super::quants::{Quants, packed_line, scales};
 use super::simd::{MOST_PARTS, Simd};
 use super::weights::{At, Lines, Rows};
-use crate::layout::{BLOCK_COLS, GROUPS};
+use crate::format::layout::{BLOCK_COLS, GROUPS};
 
 /// See the methods of the same names of [`super::weights::Weights`].
 pub(crate) trait Several<S: Simd> {

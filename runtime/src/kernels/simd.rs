@@ -11,7 +11,7 @@
 #![allow(unsafe_code)]
 
 use super::several::Several;
-use crate::layout::TILE_ROWS;
+use crate::format::layout::TILE_ROWS;
 
 /// The most registers that 16 lanes take: arrays of them are this long, as an array
 /// cannot have an associated constant's length; what lies behind [`Simd::PARTS`] is

@@ -6,7 +6,7 @@
 
 use super::isa::{Isa, Op};
 use super::simd::{MOST_PARTS, Simd};
-use crate::math;
+use crate::base::math;
 
 /// Lanes that a reduction strides over.
 pub(super) const WIDE: usize = 16;

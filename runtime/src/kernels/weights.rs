@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 use super::quants::{Quants, packed_line, scales};
 use super::several::{Scaled, Several, scaled};
 use super::simd::{MOST_PARTS, Simd};
-use crate::layout::{BLOCK_COLS, TILE_ROWS, WeightType};
+use crate::format::layout::{BLOCK_COLS, TILE_ROWS, WeightType};
 
 /// The registers of 16 rows: the first [`Simd::PARTS`] are used.
 pub(super) type Rows<S> = [<S as Simd>::F; MOST_PARTS];

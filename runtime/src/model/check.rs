@@ -1,12 +1,17 @@
 //! Everything that [`Model::open`] checks after the header.
 
-use super::Model;
+use crate::format::layout::WeightType;
 use crate::format::{Config, Entry, Extent, Field, Header, LayerEntry, NONE, OpenError, Role};
-use crate::format::{RopeHeader, Section, TensorType, read_sampling};
-use crate::layout::WeightType;
+use crate::format::{RopeHeader, Sampling, Section, TensorType, read_sampling};
 
-/// The model in `file`, whose header is in order.
-pub(super) fn check(file: &[u8], header: Header) -> Result<Model<'_>, OpenError> {
+/// What was read on the way.
+pub(super) struct Checked {
+    pub(super) config: Config,
+    pub(super) sampling: Sampling,
+}
+
+/// Checks a `file` whose header is in order.
+pub(super) fn check(file: &[u8], header: &Header) -> Result<Checked, OpenError> {
     let section = |s: Section| {
         let extent = header.sections.get(s as usize - 1).copied().unwrap_or_default();
         extent.of(file).ok_or(OpenError::Field(Field::SectionTable))
@@ -30,7 +35,7 @@ pub(super) fn check(file: &[u8], header: Header) -> Result<Model<'_>, OpenError>
     }
     Walk { config, names, entries, index: 0, offset: header.metadata_len }
         .walk(layers, header.total_len)?;
-    Ok(Model { config, sampling, header, file })
+    Ok(Checked { config, sampling })
 }
 
 /// All tables of rotary frequencies are as long, so that each is where its number says.

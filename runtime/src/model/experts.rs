@@ -1,8 +1,8 @@
 //! The weights of a layer's experts.
 
-use super::Linear;
 use super::tensor::{Stack, Tensor};
 use crate::format::Role;
+use crate::format::matrix::Linear;
 
 /// The weights of a layer with experts, but for those of the expert that every token goes
 /// through; what its model does without is empty.

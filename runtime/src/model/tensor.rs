@@ -1,9 +1,9 @@
 //! One tensor of a model.
 
-use crate::crc::crc32;
+use crate::base::crc::crc32;
+use crate::format::layout::WeightType;
+use crate::format::matrix::Matrix;
 use crate::format::{Entry, Extent, NONE, Role, TensorType, f32s};
-use crate::layout::WeightType;
-use crate::matrix::Matrix;
 
 /// A tensor, as the directory has it.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::kv::KvType;
+use crate::format::kv::KvType;
 
 /// Why tokens were not fed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,14 +1,14 @@
 //! Everything that a session keeps in the caller's slice.
 
-use crate::arena::Source;
-use crate::attention::AttentionShape;
+use super::sampler::Candidate;
+use crate::base::arena::Source;
+use crate::cache::Ring;
 use crate::cache::{CacheClass, CacheShape, Caches};
-use crate::layout::TILE_ROWS;
+use crate::format::layout::TILE_ROWS;
+use crate::forward::AttentionShape;
+use crate::forward::Buffers;
 use crate::model::Model;
-use crate::options::Options;
-use crate::ring::Ring;
-use crate::sampler::Candidate;
-use crate::work::Buffers;
+use crate::model::Options;
 
 /// Everything in the scratch slice.
 pub(super) struct Memory<'a> {
@@ -21,7 +21,7 @@ pub(super) struct Memory<'a> {
     /// (slots): the token in each slot of the cache
     pub(super) tokens: &'a mut [u32],
     /// (draft + 1): a token, and what may come after it
-    pub(super) guesses: &'a mut [u32],
+    pub(super) draft_tokens: &'a mut [u32],
     pub(super) caches: Caches<'a>,
 }
 
@@ -65,7 +65,7 @@ impl<'a> Memory<'a> {
             logits_stride,
             candidates: source.take(Some(config.vocab_size))?,
             tokens: source.take(Some(slots))?,
-            guesses: source.take(options.draft.checked_add(1))?,
+            draft_tokens: source.take(options.draft.checked_add(1))?,
             caches: Caches::carve(source, cache)?,
         })
     }

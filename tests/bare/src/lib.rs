@@ -74,7 +74,7 @@ fn run(
     tokenizer.encode(text, Special::All, scratch, &mut feed).ok()?;
     let mut sampler = Sampler::new(model.sampling(), 1);
     *sampled = session.sample(&machine, &mut sampler);
-    session.feed_ahead(&machine, *sampled, 3).ok()?;
+    session.feed_speculative(&machine, *sampled, 3).ok()?;
     session
         .feed_each(&machine, &[0, 1, 2], &mut |_, logits| *sampled ^= logits.len() as u32)
         .ok()?;

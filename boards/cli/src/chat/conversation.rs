@@ -4,9 +4,9 @@ use std::io::Read;
 use std::path::Path;
 
 use oarlock::chat::{Chat, Heard, Listener};
-use oarlock::sampler::{Sampler, Sampling};
 use oarlock::tokenizer::Special;
 use oarlock::{Machine, Session};
+use oarlock::{Sampler, Sampling};
 use oarlock_hosted::TextEncoder;
 
 use super::bar::bar;

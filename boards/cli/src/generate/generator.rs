@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
-use oarlock::sampler::Sampler;
+use oarlock::Sampler;
 use oarlock::tokenizer::Tokenizer;
 use oarlock::{Drafts, Machine, Session};
 
@@ -60,7 +60,7 @@ pub struct Answer {
     pub tokens: u64,
     /// Time from the first to the last of them.
     pub time: Duration,
-    /// What drafting has brought: [`Session::feed_ahead`].
+    /// What drafting has brought: [`Session::feed_speculative`].
     pub drafts: Drafts,
     /// Whether it was interrupted.
     pub interrupted: bool,
@@ -128,7 +128,7 @@ impl Generator<'_> {
     fn feed_last(&mut self, wanted: u64) -> Outcome {
         let [token] = self.unfed[..] else { return Ok(()) };
         let most = usize::try_from(wanted - 1).unwrap_or(usize::MAX);
-        self.session.feed_ahead(&self.machine, token, most)?;
+        self.session.feed_speculative(&self.machine, token, most)?;
         self.unfed.clear();
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use oarlock::Model;
-use oarlock::sampler::{Sampler, Sampling};
+use oarlock::{Sampler, Sampling};
 
 use crate::terminal::errors::{Outcome, fault};
 use crate::terminal::input;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use oarlock::model::Tensor;
+use oarlock::internal::model::Tensor;
 use oarlock::{Machine, Model, Options, Session};
 use serde_json::{Value, json};
 

@@ -1,8 +1,8 @@
 //! `oarlock inspect`: what is in a model, and exactly how much memory it needs.
 
-use oarlock::format::TensorType;
-use oarlock::kv::HEAD_ALIGN;
-use oarlock::model::{Layer, Tensor};
+use oarlock::internal::format::TensorType;
+use oarlock::internal::format::kv::HEAD_ALIGN;
+use oarlock::internal::model::{Layer, Tensor};
 use oarlock::{KvType, Model, Options};
 use serde_json::{Value, json};
 

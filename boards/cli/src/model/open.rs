@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 use oarlock::Model;
-use oarlock::format::OpenError;
+use oarlock::OpenError;
 use oarlock_hosted::{Error, ModelFile, TextEncoder};
 
 use super::carried;

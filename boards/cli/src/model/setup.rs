@@ -1,6 +1,6 @@
 //! A session as the command line asks for it: threads, instruction set, memory.
 
-use oarlock::model::Positions;
+use oarlock::internal::format::Positions;
 use oarlock::{KvType, Model, Options, OptionsError, Session};
 use oarlock_hosted::{Engine, Error, SessionMemory, physical_cores};
 

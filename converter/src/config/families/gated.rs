@@ -1,6 +1,6 @@
 //! Families with a gate: Llama and what came after it.
 
-use oarlock::format::{Config, Norm, Norms, QkNorm, Residual, Scale};
+use oarlock::internal::format::{Config, Norm, Norms, QkNorm, Residual, Scale};
 use serde_json::{Value, json};
 
 use super::super::hf::FILE;

@@ -1,6 +1,6 @@
 //! Families without a gate: GPT-2 and what came after it.
 
-use oarlock::format::{Config, Positions, Residual};
+use oarlock::internal::format::{Config, Positions, Residual};
 use serde_json::json;
 
 use super::super::hf::{FILE, HARMLESS};

@@ -1,6 +1,6 @@
 //! What several families read in the same words.
 
-use oarlock::format::{Config, Mlp, Norm, Positions, Scale};
+use oarlock::internal::format::{Config, Mlp, Norm, Positions, Scale};
 use serde_json::{Value, json};
 
 use super::super::hf::FILE;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use oarlock::format::{Clamped, Config, QkNorm, Routing};
+use oarlock::internal::format::{Clamped, Config, QkNorm, Routing};
 use serde_json::json;
 
 use super::super::Biases;

@@ -1,5 +1,41 @@
 //! What one decoder differs in from another, and a family from the next.
 
+/// The non-linearity of a feed-forward part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u32)]
+pub enum Activation {
+    /// x · sigmoid(x)
+    #[default]
+    Silu = 0,
+    /// x · sigmoid(2u) with u = sqrt(2 / π) · (x + 0.044715 · x³), which is
+    /// x / 2 · (1 + tanh(u)) (arXiv 1606.08415, section 2)
+    GeluTanh = 1,
+    /// x · Φ(x), Φ the distribution function of the normal distribution
+    GeluErf = 2,
+    /// max(x, 0)
+    Relu = 3,
+    /// max(x, 0)² (arXiv 2109.08668)
+    ReluSquared = 4,
+}
+
+impl Activation {
+    /// Every one, by its number in the file.
+    pub const ALL: [Self; 5] =
+        [Self::Silu, Self::GeluTanh, Self::GeluErf, Self::Relu, Self::ReluSquared];
+}
+
+/// A gate and what it is multiplied with, cut off before they meet: with g = min(gate, limit)
+/// and u = max(−limit, min(up, limit)), g · sigmoid(slope · g) · (u + 1).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Clamped {
+    /// What the gate is multiplied by inside of the sigmoid.
+    pub slope: f32,
+    /// What both are cut off at.
+    pub limit: f32,
+}
+
 /// How vectors are normalised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

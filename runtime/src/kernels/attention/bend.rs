@@ -4,11 +4,11 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::tile::{KEYS, Scores};
+use crate::format::kv::TILE_KEYS;
+use crate::format::layout::TILE_ROWS;
 use crate::kernels::activation::soft_capped;
 use crate::kernels::simd::Simd;
 use crate::kernels::vector::{load_wide, store_wide};
-use crate::kv::TILE_KEYS;
-use crate::layout::TILE_ROWS;
 
 /// How scores are bent.
 #[derive(Clone, Copy)]

@@ -1,14 +1,14 @@
 //! The cached keys and values of one kv head, and how a token's are written.
 #![allow(unsafe_code, clippy::indexing_slicing)]
 
+use crate::format::kv::{
+    HEAD_ALIGN, KvType, TILE_KEYS, int8_key_offset, int8_scale_offset, int8_value_offset,
+};
+use crate::format::layout::BLOCK_COLS;
 use crate::kernels::acts::quantize_run;
 use crate::kernels::isa::{Isa, Op};
 use crate::kernels::simd::Simd;
 use crate::kernels::vector::{WIDE, load_wide};
-use crate::kv::{
-    HEAD_ALIGN, KvType, TILE_KEYS, int8_key_offset, int8_scale_offset, int8_value_offset,
-};
-use crate::layout::BLOCK_COLS;
 
 /// Dimensions of a head as cached.
 pub(super) const fn padded(head_dim: usize) -> usize {
@@ -25,7 +25,7 @@ pub struct Kv<'a> {
     pub kind: KvType,
     /// Dimensions of the head, before padding.
     pub head_dim: usize,
-    /// `(tiles, 32 · padded dims)` values of the kind, laid out as [`crate::kv`] says
+    /// `(tiles, 32 · padded dims)` values of the kind, laid out as [`crate::format::kv`] says
     pub keys: &'a [u8],
     /// `(tiles, 32 · padded dims)` values of the kind, laid out likewise
     pub values: &'a [u8],

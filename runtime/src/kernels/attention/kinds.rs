@@ -4,9 +4,9 @@
 use super::scores::{of_floats, of_int8};
 use super::tile::{Rows, Scores, Seen, Tile};
 use super::values::{weigh_floats, weigh_int8};
+use crate::format::kv::KvType;
 use crate::kernels::simd::{MOST_PARTS, Simd};
 use crate::kernels::vector::{Wide, load_16};
-use crate::kv::KvType;
 
 /// A kind of cache, as the kernels see it.
 pub(super) trait Cache {

@@ -2,10 +2,10 @@
 #![allow(unsafe_code, clippy::indexing_slicing)]
 
 use super::cached::padded;
+use crate::format::layout::TILE_ROWS;
 use crate::kernels::isa::{Isa, Op};
 use crate::kernels::simd::Simd;
 use crate::kernels::vector::{WIDE, exp, load_wide, store_wide};
-use crate::layout::TILE_ROWS;
 
 /// The running softmax of several queries over the tiles they have met so far.
 #[derive(Debug)]

@@ -2,12 +2,12 @@
 #![allow(clippy::indexing_slicing)]
 
 use super::cached::{MOST_HEAD_DIM, padded};
+use crate::format::kv::KvType;
+use crate::format::layout::BLOCK_COLS;
 use crate::kernels::acts::quantize_run;
 use crate::kernels::isa::{Isa, Op};
 use crate::kernels::simd::Simd;
 use crate::kernels::vector::{WIDE, load_wide, scale_wide, store_wide};
-use crate::kv::KvType;
-use crate::layout::BLOCK_COLS;
 
 /// The queries of one kv head: those of its group's heads, for one token or several.
 #[derive(Clone, Copy, Debug)]

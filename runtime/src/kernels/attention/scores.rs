@@ -5,11 +5,11 @@
 
 use super::kinds::Floats;
 use super::tile::{Rows, Scores, Seen, Tile};
+use crate::format::kv::TILE_KEYS;
+use crate::format::layout::{BLOCK_COLS, GROUPS, LINE, TILE_ROWS};
 use crate::kernels::quants::{Int8, Quants, packed_line};
 use crate::kernels::simd::{MOST_PARTS, Simd};
 use crate::kernels::vector::Wide;
-use crate::kv::TILE_KEYS;
-use crate::layout::{BLOCK_COLS, GROUPS, LINE, TILE_ROWS};
 
 /// Dot products by 16 strided partial sums. The padding of a head is 0 on both sides. It
 /// can turn a partial sum of −0 into +0, where skipping would not, but the sign of a score

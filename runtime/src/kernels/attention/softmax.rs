@@ -4,10 +4,10 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::tile::{Scores, Seen};
+use crate::format::kv::TILE_KEYS;
+use crate::format::layout::TILE_ROWS;
 use crate::kernels::simd::{MOST_PARTS, Simd};
 use crate::kernels::vector::exp_limited;
-use crate::kv::TILE_KEYS;
-use crate::layout::TILE_ROWS;
 
 /// Turns a tile's scores into exponentials (of keys that are not seen, into anything), takes
 /// them into the largest scores and the sums, and gives the factors for what was summed

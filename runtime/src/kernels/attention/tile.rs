@@ -3,10 +3,10 @@
 
 use core::ops::Range;
 
+use crate::format::kv::TILE_KEYS;
+use crate::format::layout::BLOCK_COLS;
 use crate::kernels::quants::{Int8, Quants};
 use crate::kernels::simd::Simd;
-use crate::kv::TILE_KEYS;
-use crate::layout::BLOCK_COLS;
 
 /// The scores of a tile's keys, and then their weights, for queries that go together.
 pub(super) type Scores<const Q: usize> = [[f32; TILE_KEYS]; Q];

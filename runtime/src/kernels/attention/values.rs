@@ -6,10 +6,10 @@
 use super::TOGETHER_FOR_PRODUCTS;
 use super::kinds::Floats;
 use super::tile::{Scores, Seen, Tile};
+use crate::format::kv::TILE_KEYS;
+use crate::format::layout::{LINE, TILE_ROWS};
 use crate::kernels::acts::factors;
 use crate::kernels::simd::{MOST_PARTS, Simd};
-use crate::kv::TILE_KEYS;
-use crate::layout::{LINE, TILE_ROWS};
 
 /// The exponentials are the weights; keys that are not seen are skipped.
 ///

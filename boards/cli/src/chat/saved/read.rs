@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use oarlock::crc::Crc32;
+use oarlock::internal::crc::Crc32;
 use oarlock::{RestoreError, Sampling, Session};
 
 use super::super::transcript::{Transcript, Turn};

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use oarlock::crc::Crc32;
+use oarlock::internal::crc::Crc32;
 use oarlock::{Sampling, Session};
 
 use super::layout::{HEAD, MAGIC, NO_SYSTEM, SavedChat, VERSION};

@@ -1,0 +1,14 @@
+//! A model file, checked once and then read where it lies.
+
+mod check;
+mod experts;
+mod open;
+mod options;
+mod tensor;
+mod views;
+
+pub use experts::{Experts, Stacked};
+pub use open::Model;
+pub use options::{Options, OptionsError};
+pub use tensor::{Stack, Tensor, VerifyError};
+pub use views::{Frequencies, Gain, Layer};

@@ -1,0 +1,94 @@
+//! A session that drafts tokens and takes back those that were not fed.
+
+use core::mem::take;
+
+use super::error::FeedError;
+use super::lookup::{Text, copy, repeat};
+use super::speculative::{Drafts, Speculation};
+use super::stream::Session;
+use crate::kernels::Machine;
+
+impl Session<'_> {
+    /// As [`Session::feed`] of one token, which also drafts up to `most` of those that may
+    /// follow, at most [`Options::draft`](crate::Options::draft): where the text repeats
+    /// itself, feeding them then takes no time. Logits, and so every later choice, are the
+    /// same as without.
+    pub fn feed_speculative(
+        &mut self,
+        machine: &Machine<'_>,
+        token: u32,
+        most: usize,
+    ) -> Result<(), FeedError> {
+        self.check(&[token])?;
+        if self.accept(&[token]) == 0 {
+            let draft_tokens = take(&mut self.memory.draft_tokens);
+            let drafted = self.draft(token, most, draft_tokens);
+            let step = draft_tokens.get(..=drafted).unwrap_or_default();
+            self.forward(machine, step);
+            if drafted > 0 {
+                self.score(machine, 0, step.len());
+                self.roll_back(drafted);
+            }
+            self.speculation.tokens = drafted;
+            self.speculation.count.drafted += drafted as u64;
+            self.memory.draft_tokens = draft_tokens;
+        }
+        Ok(())
+    }
+
+    /// What drafting has come to since the session was made.
+    pub fn drafts(&self) -> Drafts {
+        self.speculation.count
+    }
+
+    /// Moves the end of the stream past those of `tokens` that are there already; returns how
+    /// many. The first that differs ends the drafts.
+    pub(super) fn accept(&mut self, tokens: &[u32]) -> usize {
+        let drafts = (self.len..).take(self.speculation.tokens).map(|i| self.rings.whole.slot(i));
+        let drafts = drafts.filter_map(|slot| self.memory.tokens.get(slot));
+        let known = drafts.zip(tokens).take_while(|(draft, token)| draft == token).count();
+        self.len += known as u64;
+        self.last = self.last.map(|row| row + known);
+        self.scored = self.scored.map(|row| row + known);
+        self.speculation.tokens -= known;
+        self.speculation.accepted += known;
+        self.speculation.count.accepted += known as u64;
+        if known < tokens.len() {
+            self.drop_drafts();
+        }
+        known
+    }
+
+    /// Forgets the drafts that were not accepted.
+    pub(super) fn drop_drafts(&mut self) {
+        let Speculation { tokens, accepted, pace, .. } = &mut self.speculation;
+        pace.learn(*accepted, *tokens);
+        (*tokens, *accepted) = (0, 0);
+    }
+
+    /// Puts `token` and what may follow it into `draft_tokens`; returns how many follow.
+    fn draft(&mut self, token: u32, most: usize, draft_tokens: &mut [u32]) -> usize {
+        let Some((first, rest)) = draft_tokens.split_first_mut() else { return 0 };
+        *first = token;
+        if let Some(slot) = self.memory.tokens.get_mut(self.rings.whole.slot(self.len)) {
+            *slot = token;
+        }
+        let text = Text(
+            self.rings
+                .whole
+                .slots_seen(self.len)
+                .map(|slots| self.memory.tokens.get(slots).unwrap_or_default()),
+        );
+        let Some(repeat) = repeat(text) else { return 0 };
+        let most = most.min(self.positions_left().saturating_sub(1));
+        let n = self.speculation.pace.drafts(repeat.len).min(most).min(rest.len());
+        copy(text, repeat, rest.get_mut(..n).unwrap_or_default());
+        n
+    }
+
+    /// The stream ends where it did before the drafts.
+    fn roll_back(&mut self, drafted: usize) {
+        self.len -= drafted as u64;
+        (self.last, self.scored) = (Some(0), Some(0));
+    }
+}

@@ -1,0 +1,15 @@
+//! A stream of tokens: fed, scored, sampled, drafted, taken back, saved.
+
+mod drafts;
+mod error;
+mod lookup;
+mod memory;
+pub mod sampler;
+mod save;
+mod speculative;
+mod stream;
+
+pub use error::{FeedError, RestoreError, TruncateError};
+pub use sampler::{Candidate, Sampler};
+pub use speculative::Drafts;
+pub use stream::Session;

@@ -1,0 +1,36 @@
+//! Tokens that went through the layers before anyone asked for them.
+//!
+//! Drafts lie in the cache behind the end of the stream, where no query sees them, with the
+//! logits after each. Feeding the token that was drafted moves the end past it and costs
+//! nothing; feeding another one overwrites them. So a stream with drafts is at every moment
+//! the stream without them: the sampler, the penalty and `truncate` need not know.
+
+use super::lookup::Pace;
+
+/// What drafting has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Drafts {
+    /// Tokens that were drafted and computed.
+    pub drafted: u64,
+    /// Those of them that then were fed.
+    pub accepted: u64,
+}
+
+/// Drafts behind the end of the stream.
+#[derive(Default)]
+pub(super) struct Speculation {
+    /// How many are there still.
+    pub(super) tokens: usize,
+    /// How many of the same step were accepted.
+    pub(super) accepted: usize,
+    pub(super) pace: Pace,
+    pub(super) count: Drafts,
+}
+
+impl Speculation {
+    /// Forgets the drafts and how they fared; what was counted stays.
+    pub(super) fn reset(&mut self) {
+        *self = Self { count: self.count, ..Self::default() };
+    }
+}

@@ -1,0 +1,259 @@
+//! The loop: feed tokens, get logits, choose the next token.
+
+use super::error::{FeedError, TruncateError};
+use super::lookup::Text;
+use super::memory::Memory;
+use super::sampler::Sampler;
+use super::speculative::Speculation;
+use crate::base::arena::{Arena, Measure};
+use crate::cache::CacheIndex;
+use crate::cache::{Ring, Rings};
+use crate::format::Positions;
+use crate::forward::Rope;
+use crate::forward::Rows;
+use crate::forward::Span;
+use crate::forward::block;
+use crate::forward::embed;
+use crate::forward::logits;
+use crate::forward::{Buffers, Step};
+use crate::kernels::Machine;
+use crate::model::{Frequencies, Model};
+use crate::model::{Options, OptionsError};
+
+/// A stream of tokens through a model, with its cache: all of it in the caller's slice.
+///
+/// Nothing is allocated and nothing grows, however long the stream. Past
+/// [`Options::context`] the newest tokens and the sinks stay visible and the stream goes on.
+pub struct Session<'a> {
+    pub(super) model: Model<'a>,
+    pub(super) options: Options,
+    pub(super) rings: Rings,
+    pub(super) memory: Memory<'a>,
+    /// Tokens in the stream.
+    pub(super) len: u64,
+    /// Tokens in the stream when it was longest: what lies further back than the storage
+    /// reaches from there has been overwritten, also if tokens were taken back since.
+    pub(super) longest: u64,
+    /// What was computed of tokens behind the end.
+    pub(super) speculation: Speculation,
+    /// Row of the residual stream that holds the last token, if it is still there.
+    pub(super) last: Option<usize>,
+    /// Row of the logits that belongs to the last token, if one does.
+    pub(super) scored: Option<usize>,
+}
+
+impl<'a> Session<'a> {
+    /// Bytes of scratch that a session needs, exactly, at any alignment and with any
+    /// number of sinks that [`Session::reset`] may set later.
+    pub fn bytes_needed(model: &Model<'_>, options: &Options) -> Result<usize, OptionsError> {
+        options.check(model)?;
+        let mut measure = Measure::default();
+        Memory::carve(&mut measure, model, options)
+            .and_then(|_| measure.bytes_needed())
+            .ok_or(OptionsError::TooLarge)
+    }
+
+    /// A session in `scratch`, which may hold anything: it is not zeroed, and cells of the
+    /// cache that no token reaches are never touched.
+    pub fn new(
+        model: Model<'a>,
+        options: Options,
+        scratch: &'a mut [u8],
+    ) -> Result<Self, OptionsError> {
+        let (needed, given) = (Self::bytes_needed(&model, &options)?, scratch.len());
+        let short = OptionsError::ScratchTooShort { needed, given };
+        if given < needed {
+            return Err(short);
+        }
+        let memory = Memory::carve(&mut Arena::new(scratch), &model, &options).ok_or(short)?;
+        let rings = options.rings(model.config().window)?;
+        let (speculation, last, scored) = (Speculation::default(), None, None);
+        Ok(Self { model, options, rings, memory, len: 0, longest: 0, speculation, last, scored })
+    }
+
+    /// Appends `tokens` to the stream, [`Options::chunk`] at a time. On an error nothing
+    /// was fed.
+    pub fn feed(&mut self, machine: &Machine<'_>, tokens: &[u32]) -> Result<(), FeedError> {
+        self.check(tokens)?;
+        let known = self.accept(tokens);
+        for chunk in tokens.get(known..).unwrap_or_default().chunks(self.options.chunk.max(1)) {
+            self.forward(machine, chunk);
+        }
+        Ok(())
+    }
+
+    /// As [`Session::feed`], and hands `each` the index in `tokens` and the logits
+    /// `(vocab_size)` of every token, computed [`Options::logit_rows`] at a time.
+    pub fn feed_each(
+        &mut self,
+        machine: &Machine<'_>,
+        tokens: &[u32],
+        each: &mut dyn FnMut(usize, &[f32]),
+    ) -> Result<(), FeedError> {
+        self.check(tokens)?;
+        self.drop_drafts();
+        let vocab_size = self.model.config().vocab_size;
+        let mut index = 0;
+        for chunk in tokens.chunks(self.options.chunk.max(1)) {
+            self.forward(machine, chunk);
+            for first in (0..chunk.len()).step_by(self.options.logit_rows.max(1)) {
+                let rows = self.options.logit_rows.min(chunk.len() - first);
+                self.score(machine, first, rows);
+                let stride = self.memory.logits_stride.max(1);
+                for logits in self.memory.logits.chunks(stride).take(rows) {
+                    each(index, logits.get(..vocab_size).unwrap_or_default());
+                    index += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Logits of the last token fed: `(vocab_size)`. Empty if none was fed since the
+    /// session began, was reset or was truncated.
+    pub fn logits(&mut self, machine: &Machine<'_>) -> &[f32] {
+        if let (Some(last), None) = (self.last, self.scored) {
+            self.score(machine, last, 1);
+        }
+        self.scored_logits()
+    }
+
+    /// Chooses a token by the logits of the last one fed, not yet feeding it. Where there
+    /// are none ([`Session::logits`]) the choice means nothing.
+    pub fn sample(&mut self, machine: &Machine<'_>, sampler: &mut Sampler) -> u32 {
+        self.logits(machine);
+        let Self { rings, memory, len, scored, model, .. } = self;
+        let Memory { logits, logits_stride, candidates, tokens, .. } = memory;
+        let logits = row(logits, *scored, *logits_stride, model.config().vocab_size);
+        sampler.sample(logits, visible(&rings.whole, tokens, *len).tokens(), candidates)
+    }
+
+    /// Tokens in the stream, those out of sight included.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the stream has no token.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Takes back the tokens from index `len` on, as if they had never been fed: possible
+    /// for the last `chunk − 1` tokens fed, and for more while nothing that the next token
+    /// must see has been overwritten.
+    pub fn truncate(&mut self, len: u64) -> Result<(), TruncateError> {
+        if len > self.len {
+            return Err(TruncateError::NotReached);
+        }
+        if !self.rings.remember(len, self.longest) {
+            return Err(TruncateError::Forgotten);
+        }
+        if len < self.len {
+            self.drop_drafts();
+            (self.len, self.last, self.scored) = (len, None, None);
+        }
+        Ok(())
+    }
+
+    /// Starts an empty stream, with this many sinks: at most half the context.
+    pub fn reset(&mut self, sinks: usize) -> Result<(), OptionsError> {
+        let options = Options { sinks, ..self.options };
+        options.check(&self.model)?;
+        self.rings = options.rings(self.model.config().window)?;
+        self.options = options;
+        self.speculation.reset();
+        (self.len, self.longest, self.last, self.scored) = (0, 0, None, None);
+        Ok(())
+    }
+
+    /// The tokens that the newest one sees, itself included: sinks, then the window.
+    pub fn visible(&self) -> impl Iterator<Item = u32> {
+        visible(&self.rings.whole, self.memory.tokens, self.len).tokens()
+    }
+
+    /// What the session was asked to be; `sinks` as last reset.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The model that the session runs.
+    pub fn model(&self) -> &Model<'a> {
+        &self.model
+    }
+
+    pub(super) fn check(&self, tokens: &[u32]) -> Result<(), FeedError> {
+        let vocab_size = self.model.config().vocab_size;
+        if let Some(index) = tokens.iter().position(|&id| id as usize >= vocab_size) {
+            let id = tokens.get(index).copied().unwrap_or_default();
+            return Err(FeedError::UnknownToken { id, index });
+        }
+        if tokens.len() > self.positions_left() {
+            return Err(FeedError::NoPositions { most: self.len + self.positions_left() as u64 });
+        }
+        Ok(())
+    }
+
+    /// Tokens that can still be fed.
+    pub(super) fn positions_left(&self) -> usize {
+        let config = self.model.config();
+        if config.positions != Positions::Learned {
+            return usize::MAX;
+        }
+        let next = self.options.base_position.saturating_add(self.len);
+        (config.context as u64).saturating_sub(next) as usize
+    }
+
+    /// Takes up to a chunk of tokens through the layers.
+    pub(super) fn forward(&mut self, machine: &Machine<'_>, tokens: &[u32]) {
+        let Self { model, options, rings, memory, .. } = self;
+        let Memory { work, caches, tokens: history, .. } = memory;
+        let span = Span { first: self.len, tokens: tokens.len() };
+        for (i, token) in span.indices().zip(tokens) {
+            if let Some(slot) = history.get_mut(rings.whole.slot(i)) {
+                *slot = *token;
+            }
+        }
+        let base = options.base_position;
+        let [whole, local] = [false, true].map(|local| {
+            let Frequencies { phases, factor } = model.rope(local, options.context);
+            Rope { phases, factor, base }
+        });
+        work.attention.begin(&whole, model.config().local_rope.then_some(&local), rings, span);
+        embed(machine.isa, model, base.wrapping_add(span.first), tokens, work.x, work.shape.dim);
+        let step = Step { machine, model, rings, span, kv: options.kv };
+        let mut index = CacheIndex::default();
+        for i in 0..model.config().n_layers {
+            block(&step, &model.layer(i), &mut index, caches, work);
+        }
+        self.len = span.indices().end;
+        self.longest = self.longest.max(self.len);
+        (self.last, self.scored) = (tokens.len().checked_sub(1), None);
+    }
+
+    /// Computes the logits of rows of the residual stream, at most `logit_rows` of them.
+    pub(super) fn score(&mut self, machine: &Machine<'_>, first: usize, rows: usize) {
+        let Memory { work, logits: out, logits_stride, .. } = &mut self.memory;
+        let Buffers { x, shape, input, .. } = work;
+        let data = x.get(first * shape.dim..).unwrap_or_default();
+        let x = Rows { n: rows, data, cols: self.model.config().dim, stride: shape.dim };
+        logits(machine, &self.model, x, input, out, *logits_stride);
+        self.scored = self.last.and_then(|last| last.checked_sub(first)).filter(|&row| row < rows);
+    }
+
+    fn scored_logits(&self) -> &[f32] {
+        let Memory { logits, logits_stride, .. } = &self.memory;
+        row(logits, self.scored, *logits_stride, self.model.config().vocab_size)
+    }
+}
+
+/// A row of the logits without its padding; empty if there is none.
+fn row(logits: &[f32], row: Option<usize>, stride: usize, vocab_size: usize) -> &[f32] {
+    let row = row.and_then(|row| logits.get(row * stride..row * stride + vocab_size));
+    row.unwrap_or_default()
+}
+
+/// The text that the last of `len` tokens sees.
+fn visible<'t>(ring: &Ring, tokens: &'t [u32], len: u64) -> Text<'t> {
+    let slots = len.checked_sub(1).map(|newest| ring.slots_seen(newest)).unwrap_or_default();
+    Text(slots.map(|slots| tokens.get(slots).unwrap_or_default()))
+}

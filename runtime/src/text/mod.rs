@@ -1,0 +1,5 @@
+//! Text: to tokens and back, and the turns of a conversation.
+
+pub mod chat;
+pub mod conversation;
+pub mod tokenizer;
