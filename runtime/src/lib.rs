@@ -36,7 +36,7 @@ pub use kernels::{Isa, Machine, set_control_word};
 pub use model::{Model, Options, OptionsError, VerifyError};
 pub use session::{Candidate, Sampler};
 pub use session::{Drafts, FeedError, RestoreError, Session, TruncateError};
-pub use text::{chat, conversation, tokenizer};
+pub use text::{chat, conversation, generator, tokenizer};
 
 /// Parts that the converter, the boards and the tests are built on, and nobody else: they may
 /// change in any release.

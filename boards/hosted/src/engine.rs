@@ -3,8 +3,12 @@
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 
+use oarlock::chat::{Chat, ChatUnavailable};
+use oarlock::conversation::{Conversation, Pin};
+use oarlock::generator::Generator;
 use oarlock::{Isa, Machine, Model, Options, Sampler, Session};
 
+use crate::chat_session::ChatSession;
 use crate::cores::physical_cores;
 use crate::error::Error;
 use crate::isa::best_isa;
@@ -13,6 +17,7 @@ use crate::model_file::ModelFile;
 use crate::pool::Pool;
 use crate::text_encoder::TextEncoder;
 use crate::text_generator::TextGenerator;
+use crate::transcript::Transcript;
 
 /// A mapped model, an instruction set and a pool of threads.
 ///
@@ -79,7 +84,27 @@ impl Engine {
         let ids = encoder.encode_prompt(prompt)?.ids;
         let sampler = Sampler::new(model.sampling(), random_seed());
         let session = memory.session(model)?;
-        TextGenerator::new(session, self.machine(), encoder.tokenizer(), sampler, &ids)
+        TextGenerator::new(session, self.machine(), *encoder.tokenizer(), sampler, ids)
+    }
+
+    /// Begins a conversation by the chat template of the model. The system prompt is never
+    /// forgotten, however long the conversation.
+    pub fn chat<'e>(
+        &'e self,
+        system: Option<&str>,
+        memory: &'e mut SessionMemory,
+    ) -> Result<ChatSession<'e>, Error> {
+        let model = self.model()?;
+        let encoder = TextEncoder::new(self.file.tokenizer(&model)?);
+        let chat = Chat::new(model.chat_section()).map_err(|why| self.no_chat(why))?;
+        let sampler = Sampler::new(model.sampling(), random_seed());
+        let generator = Generator::new(memory.session(model)?, Transcript::default());
+        let conversation = Conversation::new(generator, chat, encoder, Pin::System);
+        ChatSession::start(conversation, self.machine(), sampler, system)
+    }
+
+    fn no_chat(&self, why: ChatUnavailable<'_>) -> Error {
+        Error::NoChat { path: self.file.path().into(), reason: why.to_string() }
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use oarlock::OpenError;
-use oarlock::{FeedError, OptionsError};
+use oarlock::conversation::TurnError;
+use oarlock::{FeedError, OpenError, OptionsError};
 
 /// The reason why a model does not run.
 #[derive(Debug)]
@@ -55,6 +55,15 @@ pub enum Error {
     Options(OptionsError),
     /// The session did not take the tokens.
     Feed(FeedError),
+    /// The model cannot chat.
+    NoChat {
+        /// The file.
+        path: PathBuf,
+        /// The reason that the converter has found.
+        reason: String,
+    },
+    /// A turn of a conversation cannot be.
+    Turn(TurnError),
     /// A text has no tokens, so that nothing can follow it.
     NoTokens,
     /// A text is too long for the tokenizer.
@@ -106,6 +115,10 @@ impl fmt::Display for Error {
             Self::Memory { bytes, error } => write!(f, "{bytes} bytes for the session: {error}"),
             Self::Options(error) => error.fmt(f),
             Self::Feed(error) => error.fmt(f),
+            Self::NoChat { path, reason } => {
+                write!(f, "{}: this model cannot chat: {reason}", path.display())
+            }
+            Self::Turn(error) => error.fmt(f),
             Self::NoTokens => f.write_str("the text has no tokens"),
             Self::TextTooLong => f.write_str("the text is too long"),
         }
@@ -121,6 +134,7 @@ impl std::error::Error for Error {
             Self::Model { error, .. } => Some(error),
             Self::Options(error) => Some(error),
             Self::Feed(error) => Some(error),
+            Self::Turn(error) => Some(error),
             _ => None,
         }
     }
@@ -135,5 +149,11 @@ impl From<OptionsError> for Error {
 impl From<FeedError> for Error {
     fn from(error: FeedError) -> Self {
         Self::Feed(error)
+    }
+}
+
+impl From<TurnError> for Error {
+    fn from(error: TurnError) -> Self {
+        Self::Turn(error)
     }
 }

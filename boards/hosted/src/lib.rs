@@ -20,10 +20,12 @@
 //! parallel regions      pool              threads that spin, then sleep
 //! ```
 //!
-//! [`Engine`] puts them together and hands out a [`Session`](oarlock::Session), or the text
-//! that follows a prompt. [`TextEncoder`] and [`TextStream`] lie between text and tokens.
+//! [`Engine`] puts them together and hands out a [`Session`](oarlock::Session), the text that
+//! follows a prompt, or a conversation. [`TextEncoder`] and [`TextStream`] lie between text and
+//! tokens; [`Transcript`] and [`Snapshot`] are what a conversation can be taken back with.
 
 mod cgroup;
+mod chat_session;
 mod cores;
 mod engine;
 mod error;
@@ -33,15 +35,18 @@ mod memory;
 mod model_file;
 mod os;
 mod pool;
+mod snapshot;
 mod text_encoder;
 mod text_generator;
 mod text_stream;
+mod transcript;
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 compile_error!(
     "oarlock-hosted runs on Linux and macOS; elsewhere, build a board of its own over `oarlock`"
 );
 
+pub use chat_session::{ChatAnswer, ChatSession};
 pub use cores::{logical_cores, physical_cores};
 pub use engine::Engine;
 pub use error::{Error, ModelError};
@@ -50,6 +55,8 @@ pub use memory::SessionMemory;
 pub use model_file::ModelFile;
 pub use oarlock;
 pub use pool::Pool;
+pub use snapshot::{NoMemory, Snapshot};
 pub use text_encoder::{EncodedText, TextEncoder};
 pub use text_generator::TextGenerator;
 pub use text_stream::TextStream;
+pub use transcript::Transcript;

@@ -29,9 +29,9 @@ use oarlock::set_control_word;
 use crate::cores::logical_cores;
 use crate::error::Error;
 
-/// How long a worker spins for the next region, unless there are more threads than cores.
+/// Time that a worker spins for the next region, unless there are more threads than cores.
 const SPIN: Duration = Duration::from_micros(60);
-/// How long it then lets others run in its place before it sleeps.
+/// Time that it then lets others run in its place before it sleeps.
 const YIELD: Duration = Duration::from_micros(400);
 /// Looks at the ticket between two looks at the clock.
 const LOOKS: u32 = 32;
@@ -63,7 +63,7 @@ struct Shared {
     /// Workers that sleep or are about to.
     sleepers: AtomicUsize,
     quit: AtomicBool,
-    /// How long a worker spins.
+    /// Time that a worker spins.
     spin: Duration,
     bed: Mutex<()>,
     wake: Condvar,

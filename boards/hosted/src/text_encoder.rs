@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use oarlock::tokenizer::{Scratch, Special, Symbol, Tokenizer};
+use oarlock::chat::Piece;
+use oarlock::conversation::PieceEncoder;
+use oarlock::tokenizer::{EncodeError, Encoded, Scratch, Special, Symbol, Tokenizer};
 
 use crate::error::Error;
 
@@ -28,8 +30,8 @@ impl<'m> TextEncoder<'m> {
     }
 
     /// The tokenizer itself.
-    pub fn tokenizer(&self) -> Tokenizer<'m> {
-        self.tokenizer
+    pub fn tokenizer(&self) -> &Tokenizer<'m> {
+        &self.tokenizer
     }
 
     /// Encodes a text, with nothing put around it.
@@ -51,17 +53,15 @@ impl<'m> TextEncoder<'m> {
         Ok(encoded)
     }
 
-    /// Encodes pieces that are one text, each with whether special tokens in it are meant.
-    pub fn encode_pieces<'p>(
-        &self,
-        pieces: impl IntoIterator<Item = (&'p str, bool)>,
-    ) -> Result<EncodedText, Error> {
+    /// Encodes pieces that are one text, in those of which that are trusted special tokens are
+    /// meant.
+    pub fn encode_pieces(&self, pieces: &[Piece<'_>]) -> Result<EncodedText, Error> {
         let (mut text, mut trusted) = (String::new(), Vec::<Range<usize>>::new());
-        for (piece, is_trusted) in pieces {
+        for piece in pieces {
             let start = text.len();
-            text.push_str(piece);
+            text.push_str(piece.text);
             match trusted.last_mut() {
-                _ if !is_trusted || piece.is_empty() => {}
+                _ if !piece.trusted || piece.text.is_empty() => {}
                 // Ranges must not touch: neighbours are one.
                 Some(last) if last.end == start => last.end = text.len(),
                 _ => trusted.push(start..text.len()),
@@ -73,5 +73,21 @@ impl<'m> TextEncoder<'m> {
     /// Puts BOS before `ids` and EOS behind them, if the tokenizer adds them.
     pub fn with_ends(&self, ids: Vec<u32>) -> Vec<u32> {
         self.tokenizer.prefix().chain(ids).chain(self.tokenizer.suffix()).collect()
+    }
+}
+
+impl PieceEncoder for TextEncoder<'_> {
+    fn tokenizer(&self) -> &Tokenizer<'_> {
+        &self.tokenizer
+    }
+
+    fn encode(
+        &mut self,
+        pieces: &[Piece<'_>],
+        out: &mut dyn FnMut(u32),
+    ) -> Result<Encoded, EncodeError> {
+        let encoded = self.encode_pieces(pieces).map_err(|_| EncodeError::ScratchTooSmall)?;
+        encoded.ids.into_iter().for_each(out);
+        Ok(Encoded { dropped_bytes: encoded.dropped_bytes })
     }
 }

@@ -1,40 +1,41 @@
 //! Text that follows a prompt, piece by piece.
 
+use oarlock::generator::Generator;
 use oarlock::tokenizer::Tokenizer;
 use oarlock::{Machine, Sampler, Session};
 
 use crate::error::Error;
 use crate::text_stream::TextStream;
+use crate::transcript::Transcript;
 
 /// An iterator over text as the model writes it, until the model ends it.
 ///
 /// Each item is a token's characters, or more, if several tokens make one. `take` limits it.
 pub struct TextGenerator<'e> {
-    session: Session<'e>,
+    generator: Generator<'e, Transcript>,
     machine: Machine<'e>,
     tokenizer: Tokenizer<'e>,
     sampler: Sampler,
     text: TextStream<'static>,
-    /// The token that was shown last, which is fed once the next is wanted.
-    last: Option<u32>,
     ended: bool,
 }
 
 impl<'e> TextGenerator<'e> {
     /// Feeds the prompt's ids, at least one, to an empty session.
     pub fn new(
-        mut session: Session<'e>,
+        session: Session<'e>,
         machine: Machine<'e>,
         tokenizer: Tokenizer<'e>,
         sampler: Sampler,
-        ids: &[u32],
+        ids: Vec<u32>,
     ) -> Result<Self, Error> {
         if ids.is_empty() {
             return Err(Error::NoTokens);
         }
-        session.feed(&machine, ids)?;
-        let text = TextStream::new(&[]);
-        Ok(Self { session, machine, tokenizer, sampler, text, last: None, ended: false })
+        let tokens = Transcript { ids, ..Transcript::default() };
+        let (mut generator, text) = (Generator::new(session, tokens), TextStream::new(&[]));
+        while !generator.feed(&machine)? {}
+        Ok(Self { generator, machine, tokenizer, sampler, text, ended: false })
     }
 
     /// Chooses tokens by another sampler from here on.
@@ -44,16 +45,14 @@ impl<'e> TextGenerator<'e> {
 
     /// The text that the next token completes, which may be none yet.
     fn step(&mut self) -> Result<String, Error> {
-        if let Some(last) = self.last.take() {
-            self.session.feed_speculative(&self.machine, last, usize::MAX)?;
+        let Self { generator, machine, tokenizer, sampler, text, ended } = self;
+        match generator.next(machine, sampler, u64::MAX, &|id| tokenizer.is_end(id))? {
+            Some(id) => Ok(text.push(tokenizer.bytes(id))),
+            None => {
+                *ended = true;
+                Ok(text.finish())
+            }
         }
-        let id = self.session.sample(&self.machine, &mut self.sampler);
-        if self.tokenizer.is_end(id) {
-            self.ended = true;
-            return Ok(self.text.finish());
-        }
-        self.last = Some(id);
-        Ok(self.text.push(self.tokenizer.bytes(id)))
     }
 }
 

@@ -68,7 +68,7 @@ impl<'s> TextStream<'s> {
 mod tests {
     use super::*;
 
-    /// What is shown after each piece, and in the end.
+    /// Texts that are shown after each piece, and in the end.
     fn shown(stops: &[&str], pieces: &[&str]) -> (Vec<String>, bool) {
         let stops: Vec<_> = stops.iter().map(ToString::to_string).collect();
         let mut stream = TextStream::new(&stops);

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use oarlock::conversation::Pin;
 
 use super::date;
 
@@ -12,7 +13,7 @@ use super::date;
 #[command(name = "oarlock", version, args_conflicts_with_subcommands = true)]
 #[command(after_help = "Without a command: chat. Without -m: SmolLM2-135M-Instruct, fetched once.")]
 pub struct Cli {
-    /// What to do; a chat if nothing is said.
+    /// The command; a chat if none is given.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// The options of that chat.
@@ -33,13 +34,13 @@ pub enum Command {
     Detokenize(Detokenize),
     /// The logits after every token, as a NumPy array
     Logits(Logits),
-    /// How well the model predicts a text
+    /// Score how well the model predicts a text
     Perplexity(Perplexity),
-    /// How well the model predicts a text of any length in fixed memory
+    /// Score how well the model predicts a text of any length in fixed memory
     Stream(Stream),
-    /// How fast this machine runs the model
+    /// Measure how fast this machine runs the model
     Bench(Bench),
-    /// What is in a model and how much memory it needs
+    /// Show what is in a model and how much memory it needs
     Inspect(Inspect),
     /// Check every checksum of a model
     Verify(Verify),
@@ -74,7 +75,7 @@ pub struct Chat {
     pub run: Run,
 }
 
-/// What chat templates are told of the day.
+/// Options on the day that chat templates are told.
 #[derive(Args, Debug)]
 pub struct Day {
     /// Date for templates that write one [default: today, in UTC]
@@ -90,15 +91,6 @@ fn day(text: &str) -> Result<String, String> {
     known
         .then(|| text.to_owned())
         .ok_or_else(|| "it takes a day like 2026-01-31, or none".to_owned())
-}
-
-/// What of a conversation is kept for ever, if the sinks are fewer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pin {
-    /// The system turn.
-    System,
-    /// This many tokens.
-    First(usize),
 }
 
 fn pin(text: &str) -> Result<Pin, String> {
@@ -195,7 +187,7 @@ pub struct Logits {
     /// Text, tokenized as `tokenize` does
     #[arg(short, long, allow_hyphen_values = true, group = "input")]
     pub prompt: Option<OsString>,
-    /// Where the array goes: f32 [tokens, vocabulary]
+    /// File for the array: f32 [tokens, vocabulary]
     #[arg(short, long, value_name = "OUT.npy")]
     pub output: PathBuf,
     /// Position of the first token in its stream
@@ -214,7 +206,7 @@ pub struct Perplexity {
     /// Windows at most [default: the whole text]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
     pub windows: Option<u64>,
-    /// Where every token's negative log likelihood goes: f32 [windows, context - 1]
+    /// File for every token's negative log likelihood: f32 [windows, context - 1]
     #[arg(long, value_name = "OUT.npy")]
     pub per_token: Option<PathBuf>,
     /// One JSON object
@@ -233,10 +225,10 @@ pub struct Stream {
     /// Position of the first token in its stream
     #[arg(long, default_value_t = 0)]
     pub position: u64,
-    /// Where every token's negative log likelihood goes: f32 [tokens - 1]
+    /// File for every token's negative log likelihood: f32 [tokens - 1]
     #[arg(long, value_name = "OUT.npy")]
     pub per_token: Option<PathBuf>,
-    /// Where a picture of the running perplexity goes
+    /// File for a picture of the running perplexity
     #[arg(long, value_name = "OUT.svg")]
     pub plot: Option<PathBuf>,
     /// One JSON object
@@ -311,7 +303,7 @@ pub struct Model {
     pub path: Option<PathBuf>,
 }
 
-/// How to run it.
+/// Options on how to run the model.
 #[derive(Args, Debug)]
 pub struct Run {
     #[command(flatten)]
@@ -336,7 +328,7 @@ pub struct Run {
     pub chunk: Option<usize>,
 }
 
-/// How to pick tokens. What is not given comes from the model.
+/// Options on how to pick tokens; those that are not given come from the model.
 #[derive(Args, Debug)]
 pub struct Sampling {
     /// Temperature; 0 always takes the likeliest token

@@ -5,7 +5,7 @@ use oarlock::Session;
 /// Columns of the bar.
 const WIDTH: usize = 60;
 
-/// What is kept and what is in the window, with counts; `sinks` of the kept are sinks.
+/// Draws what is kept and what is in the window, with counts; `sinks` of the kept are sinks.
 pub fn bar(session: &Session<'_>, sinks: usize) -> String {
     let options = session.options();
     let (context, kept) = (options.context, options.sinks);

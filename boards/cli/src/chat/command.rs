@@ -5,15 +5,17 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use oarlock::Options;
+use oarlock::conversation::Rewound;
 
-use super::conversation::{ChatConfig, Conversation, TakenBack};
+use super::dialogue::{ChatConfig, Dialogue};
 use super::saved::fingerprint;
 use crate::generate::{Answer, sampling, template};
+use crate::terminal::console::note;
 use crate::terminal::errors::{Outcome, Stop, fault};
 use crate::terminal::lines::Lines;
 use crate::terminal::signals::Answering;
 use crate::terminal::{console, input};
-use crate::{args, model, note};
+use crate::{args, model};
 
 const HELP: &str = "\
 /help           this list
@@ -46,15 +48,14 @@ pub fn run(args: &args::Chat) -> Outcome {
     let limit = args.limit.unwrap_or(if interactive { u64::MAX } else { args::DEFAULT_LIMIT });
     let (fingerprint, chosen) = (fingerprint(file, &model), &args.sampling);
     let (pin, goes_on) = (args.pin, message.is_none() || args.session.is_some());
-    let config =
-        ChatConfig { chat, encoder, limit, pin, sampling: chosen, model: fingerprint, goes_on };
+    let config = ChatConfig { limit, pin, sampling: chosen, model: fingerprint, goes_on };
     let sampling = sampling::merge(chosen, model.sampling());
-    let mut conversation = Conversation::new(config, session, machine, sampling, stops);
+    let mut dialogue = Dialogue::new(config, (chat, encoder), (session, machine), sampling, stops);
     let kept = args.session.as_deref();
-    begin(&mut conversation, kept, system)?;
+    begin(&mut dialogue, kept, system)?;
     if let Some(message) = message {
-        answer_once(&mut conversation, &message)?;
-        return kept.map_or(Ok(()), |path| conversation.save(path));
+        answer_once(&mut dialogue, &message)?;
+        return kept.map_or(Ok(()), |path| dialogue.save(path));
     }
     if interactive {
         let (isa, threads) = (machine.isa.name(), machine.exec.threads());
@@ -62,7 +63,7 @@ pub fn run(args: &args::Chat) -> Outcome {
         note!("Type a message. /help lists the commands, Ctrl-D leaves.");
     }
     let lines = Lines::new(interactive);
-    Chat { conversation, lines, session: args.session.clone() }.converse()
+    ChatLoop { dialogue, lines, session: args.session.clone() }.converse()
 }
 
 fn text(name: &str, given: Option<&OsStr>) -> Outcome<Option<String>> {
@@ -70,42 +71,38 @@ fn text(name: &str, given: Option<&OsStr>) -> Outcome<Option<String>> {
 }
 
 /// A new conversation, or the one that the session's file holds.
-fn begin(
-    conversation: &mut Conversation<'_>,
-    kept: Option<&Path>,
-    system: Option<String>,
-) -> Outcome {
-    let Some(path) = kept else { return conversation.begin(system) };
-    if !conversation.load(path)? {
-        conversation.begin(system)?;
+fn begin(dialogue: &mut Dialogue<'_>, kept: Option<&Path>, system: Option<String>) -> Outcome {
+    let Some(path) = kept else { return dialogue.begin(system) };
+    if !dialogue.load(path)? {
+        dialogue.begin(system)?;
         // That it cannot be kept is better said before anything else is.
-        return conversation.save(path);
+        return dialogue.save(path);
     }
-    if system.as_deref().is_some_and(|system| conversation.system() != Some(system)) {
+    if system.as_deref().is_some_and(|system| dialogue.system() != Some(system)) {
         let what = format!("{} has another system prompt", path.display());
         return Err(fault("--system", what, "leave --system out, or name another file"));
     }
-    note!("{} messages so far in {}.", conversation.turns(), path.display());
+    note!("{} messages so far in {}.", dialogue.turns(), path.display());
     Ok(())
 }
 
 /// `-p`: an interrupted answer is then an interrupted program.
-fn answer_once(conversation: &mut Conversation<'_>, message: &str) -> Outcome {
-    let answer = conversation.say(message, &|| false)?;
+fn answer_once(dialogue: &mut Dialogue<'_>, message: &str) -> Outcome {
+    let answer = dialogue.say(message, &|| false)?;
     console::put(b"\n")?;
     note!("{answer}");
     Ok(())
 }
 
 /// A conversation and where it comes from and goes to.
-struct Chat<'a> {
-    conversation: Conversation<'a>,
+struct ChatLoop<'a> {
+    dialogue: Dialogue<'a>,
     lines: Lines,
     /// The file that is kept up to date.
     session: Option<PathBuf>,
 }
 
-impl<'a> Chat<'a> {
+impl<'a> ChatLoop<'a> {
     fn converse(mut self) -> Outcome {
         while let Some(line) = self.lines.next()? {
             let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((&line, ""));
@@ -120,21 +117,21 @@ impl<'a> Chat<'a> {
     }
 
     fn obey(&mut self, line: &str, command: &str, rest: &str) -> Outcome {
-        let conversation = &mut self.conversation;
+        let dialogue = &mut self.dialogue;
         let changed = match command {
             "/help" => return said(HELP),
-            "/stats" => return said(&conversation.stats()),
-            "/context" => return said(&conversation.sight()),
+            "/stats" => return said(&dialogue.stats()),
+            "/context" => return said(&dialogue.sight()),
             "/save" => return self.save(rest),
             "/load" => self.load(rest),
-            "/clear" => conversation.start_anew(None),
-            "/system" => conversation.start_anew(Some(rest)),
-            "/undo" => conversation.undo().map(|how| note!("{}", undone(how))),
+            "/clear" => dialogue.reset(None),
+            "/system" => dialogue.reset(Some(rest)),
+            "/undo" => dialogue.undo().map(|how| note!("{}", undone(how))),
             "/regen" => {
-                let how = conversation.take_answer_back();
+                let how = dialogue.take_answer_back();
                 let how = how.map(|how| note!("{}", regenerating(how)));
                 return self.survive(how).and_then(|there| match there {
-                    true => self.answer(Conversation::answer_again),
+                    true => self.answer(Dialogue::answer),
                     false => Ok(()),
                 });
             }
@@ -159,16 +156,14 @@ impl<'a> Chat<'a> {
     /// Brings the session's file up to date.
     fn keep(&mut self) -> Outcome {
         let Some(path) = &self.session else { return Ok(()) };
-        let done = self.conversation.save(path);
+        let done = self.dialogue.save(path);
         self.survive(done).map(drop)
     }
 
     fn save(&mut self, name: &str) -> Outcome {
         let named = Some(PathBuf::from(name)).filter(|_| !name.is_empty());
         let done = match named.as_ref().or(self.session.as_ref()) {
-            Some(path) => {
-                self.conversation.save(path).map(|()| note!("Kept in {}.", path.display()))
-            }
+            Some(path) => self.dialogue.save(path).map(|()| note!("Kept in {}.", path.display())),
             None => Err(fault("/save", "there is no --session to save", "name a file")),
         };
         self.survive(done).map(drop)
@@ -178,20 +173,20 @@ impl<'a> Chat<'a> {
         if name.is_empty() {
             return Err(fault("/load", "no file is named", "name one"));
         }
-        if !self.conversation.load(Path::new(name))? {
+        if !self.dialogue.load(Path::new(name))? {
             return Err(fault(name, "no such file or directory", "check the path"));
         }
-        note!("{} messages so far in {name}.", self.conversation.turns());
+        note!("{} messages so far in {name}.", self.dialogue.turns());
         Ok(())
     }
 
     /// One answer, which the first Ctrl-C stops.
     fn answer(
         &mut self,
-        act: impl FnOnce(&mut Conversation<'a>, &dyn Fn() -> bool) -> Outcome<Answer>,
+        act: impl FnOnce(&mut Dialogue<'a>, &dyn Fn() -> bool) -> Outcome<Answer>,
     ) -> Outcome {
         let answering = Answering::start();
-        let answer = act(&mut self.conversation, &|| answering.stopped())?;
+        let answer = act(&mut self.dialogue, &|| answering.stopped())?;
         drop(answering);
         console::put(b"\n")?;
         note!("{answer}");
@@ -204,20 +199,20 @@ fn said(text: &str) -> Outcome {
     Ok(())
 }
 
-fn undone(how: TakenBack) -> String {
+fn undone(how: Rewound) -> String {
     match how {
-        TakenBack::AtOnce => "Taken back, at once.".to_owned(),
-        TakenBack::ByReplay(tokens) => format!(
+        Rewound::AtOnce => "Taken back, at once.".to_owned(),
+        Rewound::ByReplay(tokens) => format!(
             "Taken back. The ring has let go of what came before, so {tokens} tokens are read \
              again with the next message."
         ),
     }
 }
 
-fn regenerating(how: TakenBack) -> String {
+fn regenerating(how: Rewound) -> String {
     match how {
-        TakenBack::AtOnce => "(taken back, at once)".to_owned(),
-        TakenBack::ByReplay(tokens) => {
+        Rewound::AtOnce => "(taken back, at once)".to_owned(),
+        Rewound::ByReplay(tokens) => {
             format!("(the ring has let go of what came before: {tokens} tokens are read again)")
         }
     }

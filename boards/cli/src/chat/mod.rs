@@ -2,9 +2,8 @@
 
 mod bar;
 mod command;
-mod conversation;
-mod pin;
+mod dialogue;
+mod faults;
 mod saved;
-mod transcript;
 
 pub use command::run;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crate::aside;
+use crate::terminal::console::aside;
 use crate::terminal::errors::{Outcome, Stop, fault, reason};
 use crate::terminal::signals::Leftover;
 

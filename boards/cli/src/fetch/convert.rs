@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use oarlock_convert::{ConvertOptions, Error, Weights};
 
 use super::progress::Progress;
+use crate::terminal::console::aside;
 
 /// Converts `gguf` to `out`.
 pub fn convert(gguf: &Path, out: &Path) -> Result<(), Error> {
@@ -30,6 +31,6 @@ impl oarlock_convert::Progress for Watch {
     }
 
     fn warn(&self, message: &str) {
-        crate::aside!("warning: {message}");
+        aside!("warning: {message}");
     }
 }

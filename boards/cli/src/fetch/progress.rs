@@ -1,4 +1,4 @@
-//! How far it is: a bar for people, nothing for pipes.
+//! Progress of the work: a bar for people, nothing for pipes.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// So many bytes of so many.
+    /// A bar of so many bytes.
     pub fn bytes(what: &'static str, total: u64) -> Self {
         Self::new(what, Some(total), "{msg:>12} {bar:30} {decimal_bytes}/{decimal_total_bytes}")
     }
 
-    /// No knowing how far.
+    /// A spinner, where nobody knows how far it is.
     pub fn spinner(what: &'static str) -> Self {
         Self::new(what, None, "{msg:>12} {spinner}")
     }
@@ -29,7 +29,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// How many bytes there are, now that it is known.
+    /// Sets the number of bytes, now that it is known.
     pub fn total(&self, bytes: u64) {
         self.0.set_length(bytes);
     }
@@ -41,14 +41,14 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub fn done(&self) {
+    pub fn finish(&self) {
         self.0.finish_and_clear();
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.done();
+        self.finish();
     }
 }
 

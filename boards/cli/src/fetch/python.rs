@@ -1,6 +1,7 @@
 //! Runs pip, and Python to unpack what it brings.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
@@ -12,13 +13,13 @@ use crate::terminal::signals::Running;
 
 /// Names that Python has, the likelier one first.
 const NAMES: [&str; 2] = ["python3", "python"];
-/// What shells and version managers exit with if they do not find the program.
+/// Exit code of shells and version managers that do not find the program.
 const NOT_FOUND: i32 = 127;
 
 /// A Python that has pip.
 pub struct Python(&'static str);
 
-/// Why it did not work.
+/// The reason why it did not work.
 #[derive(Debug)]
 pub enum Trouble {
     /// None of the names is a program.
@@ -31,14 +32,29 @@ pub enum Trouble {
     DiskFull,
     /// Anything else: offline, mostly.
     Failed {
-        /// What was being done.
+        /// The step that failed.
         step: &'static str,
-        /// What it said last.
+        /// The last line of its output.
         last_line: String,
     },
     /// The program could not be started or waited for.
     Io(io::Error),
 }
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPython => f.write_str("neither python3 nor python was found"),
+            Self::NoPip => f.write_str("Python has no pip"),
+            Self::WrongHash => f.write_str("what pip downloaded has the wrong hash"),
+            Self::DiskFull => f.write_str("the disk is full"),
+            Self::Failed { step, last_line } => write!(f, "{step} failed: {last_line}"),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Trouble {}
 
 impl Python {
     /// Downloads what `requirements` names into the staging folder, with the first Python
@@ -103,7 +119,7 @@ fn read(pipe: Option<ChildStderr>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What happened, from the exit code and from what Python and pip are known to say.
+/// Tells what happened by the exit code and by what Python and pip are known to say.
 fn judge(step: &'static str, status: ExitStatus, said: &str) -> Result<(), Trouble> {
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if status.success() {

@@ -1,12 +1,15 @@
 //! `oarlock generate`: continues a text.
 
 use oarlock::Options;
+use oarlock::generator::Generator;
+use oarlock_hosted::Transcript;
 
-use super::generator::{Generator, Limits};
+use super::answer::{Answerer, Limits};
 use super::{sampling, template};
+use crate::terminal::console::note;
 use crate::terminal::errors::{Outcome, fault};
 use crate::terminal::{console, input};
-use crate::{args, model, note};
+use crate::{args, model};
 
 /// Writes the continuation and one newline to stdout.
 pub fn run(args: &args::Generate) -> Outcome {
@@ -30,17 +33,17 @@ pub fn run(args: &args::Generate) -> Outcome {
     let mut memory = model::memory(&model, Options { draft, ..model::options(&args.run, &model) })?;
     let (session, machine) = (model::session(model, &mut memory)?, engine.machine());
     let sampler = sampling::sampler(&args.sampling, &model);
-    let tokenizer = encoder.tokenizer();
-    let (unfed, heard, before) = (Vec::new(), None, None);
-    let mut generator =
-        Generator { session, machine, sampler, tokenizer, stops, unfed, heard, mark, before };
+    let tokenizer = *encoder.tokenizer();
+    let tokens = Transcript { ids, ..Transcript::default() };
+    let mut generator = Generator::new(session, tokens);
+    let mut answerer = Answerer { machine, sampler, tokenizer, stops, mark };
     let limits = Limits {
         tokens: args.limit,
         ignore_end: args.ignore_eos,
         is_text: args.chat,
         interrupted: &|| false,
     };
-    let answer = generator.answer(&ids, &limits)?;
+    let answer = answerer.answer(&mut generator, &limits, &mut |_| ())?;
     console::put(b"\n")?;
     note!("{answer}");
     Ok(())

@@ -12,7 +12,7 @@ pub fn run(args: &args::Detokenize) -> Outcome {
     };
     let file = model::open(args.model.path.as_deref())?;
     let model = model::model(&file)?;
-    let tokenizer = model::encoder(&file, &model)?.tokenizer();
+    let tokenizer = *model::encoder(&file, &model)?.tokenizer();
     let ids = input::ids("ids", &text, model.config().vocab_size)?;
     let (first, rest) = ids.split_at(ids.len().min(1));
     let first = first.iter().flat_map(|&id| tokenizer.first_bytes(id));

@@ -1,12 +1,14 @@
 //! `oarlock generate`, and the ways between text and tokens that it shares with chat.
 
+mod answer;
 mod command;
 pub mod detokenize;
-mod generator;
+mod figures;
 mod printer;
 pub mod sampling;
 pub mod template;
 pub mod tokenize;
 
+pub use answer::{Answerer, Limits};
 pub use command::run;
-pub use generator::{Answer, Generator, Limits, per_second};
+pub use figures::{Answer, per_second};

@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use oarlock::chat::{Heard, Listener};
+use oarlock::chat::{AnswerFilter, AnswerPart};
 use oarlock::tokenizer::{Tokenizer, Utf8Stream};
 use oarlock_hosted::TextStream;
 
@@ -12,7 +12,7 @@ use crate::terminal::errors::Outcome;
 
 /// An answer that is being shown.
 pub struct AnswerPrinter<'a> {
-    listener: Listener<'a>,
+    filter: AnswerFilter<'a>,
     thoughts: Thoughts,
     text: TextStream<'a>,
     /// Whether anything of the answer has come.
@@ -22,25 +22,25 @@ pub struct AnswerPrinter<'a> {
 impl<'a> AnswerPrinter<'a> {
     /// An answer behind this mark, which ends before the first of `stops`.
     pub fn new(mark: Option<&'a str>, stops: &'a [String]) -> Self {
-        let (listener, text) = (Listener::new(mark), TextStream::new(stops));
-        Self { listener, thoughts: Thoughts::new(), text, answers: mark.is_none() }
+        let (filter, text) = (AnswerFilter::new(mark), TextStream::new(stops));
+        Self { filter, thoughts: Thoughts::new(), text, answers: mark.is_none() }
     }
 
     /// Shows a token, or keeps it to itself; `begins_text` if it begins a text of its own.
     pub fn push(&mut self, tokenizer: &Tokenizer<'_>, id: u32, begins_text: bool) -> Outcome {
         let bytes = tokenizer.bytes(id);
-        match self.listener.hear(bytes, tokenizer.is_special(id)) {
-            Heard::Answer => {
+        match self.filter.push(tokenizer, id) {
+            AnswerPart::Answer => {
                 self.thoughts.end();
                 self.answers = true;
                 let bytes = if begins_text { tokenizer.first_bytes(id) } else { bytes };
                 show(&self.text.push(bytes))
             }
-            Heard::Thought => {
+            AnswerPart::Thought => {
                 self.thoughts.push(bytes);
                 Ok(())
             }
-            Heard::Markup => {
+            AnswerPart::Markup => {
                 self.thoughts.end(); // Another message of them is another line.
                 Ok(())
             }

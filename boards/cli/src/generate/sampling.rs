@@ -1,13 +1,14 @@
-//! How to choose tokens: the model's recommendation, and what the command line says instead.
+//! Choice of tokens: the model's recommendation, and what the command line says instead.
 
 use std::hash::{BuildHasher, RandomState};
 
 use oarlock::Model;
 use oarlock::{Sampler, Sampling};
 
+use crate::args;
+use crate::terminal::console::aside;
 use crate::terminal::errors::{Outcome, fault};
 use crate::terminal::input;
-use crate::{args, aside};
 
 /// The sampler, whose seed is said if nobody chose it.
 pub fn sampler(args: &args::Sampling, model: &Model<'_>) -> Sampler {
@@ -34,7 +35,7 @@ pub fn stops(args: &args::Sampling) -> Outcome<Vec<String>> {
     Ok(stops)
 }
 
-/// What was recommended, or chosen earlier, and what the command line says instead.
+/// Puts what the command line says in the place of what was recommended, or chosen earlier.
 pub fn merge(args: &args::Sampling, model: Sampling) -> Sampling {
     Sampling {
         temp: args.temp.unwrap_or(model.temp),

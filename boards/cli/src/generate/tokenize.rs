@@ -25,9 +25,9 @@ pub fn run(args: &args::Tokenize) -> Outcome {
         let last = if args.no_generation_prompt { Step::End } else { Step::Generation };
         let (messages, mut pieces) = (messages(&text)?, Vec::new());
         let messages = messages.iter().map(|message| (message.role, message.content.as_str()));
-        chat.conversation(messages, last, &mut |piece| pieces.push((piece.text, piece.trusted)))
+        chat.conversation(messages, last, &mut |piece| pieces.push(piece))
             .map_err(template::no_such_turn)?;
-        model::told(encoder.encode_pieces(pieces))?
+        model::told(encoder.encode_pieces(&pieces))?
     } else {
         let special = if args.plain { Special::None } else { Special::All };
         let ids = model::told(encoder.encode(&text, special))?;

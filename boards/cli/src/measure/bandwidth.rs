@@ -1,4 +1,4 @@
-//! How fast this machine reads memory: the limit that decoding runs against.
+//! Bandwidth of this machine's memory: the limit that decoding runs against.
 //!
 //! Hardware fetches ahead along a few streams at a time; a core that walks one reaches half
 //! of what it can. So each thread walks several, asking for what comes next as the kernels
@@ -12,7 +12,7 @@ use oarlock::Executor;
 
 /// Streams of one thread that are tried.
 const STREAMS: [usize; 3] = [2, 4, 8];
-/// How far ahead of each stream memory is asked for.
+/// Bytes ahead of each stream that memory is asked for.
 const AHEAD: usize = 2048;
 /// A line of the cache.
 const LINE: usize = 64;

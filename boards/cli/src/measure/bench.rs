@@ -41,11 +41,11 @@ pub fn run(args: &args::Bench) -> Outcome {
         threads: machine.exec.threads(),
         options,
         cache: !args.no_cache,
-        prefill_tok_s: Spread::of(prefill),
-        decode_tok_s: Spread::of(decoded.iter().map(|run| run.tok_s).collect()),
-        first_token_s: Spread::of(first),
-        weight_gb_s: Spread::of(decoded.iter().map(|run| run.passes_s * weight_gb).collect()),
-        read_gb_s: Spread::of(read),
+        prefill_tok_s: Spread::new(prefill),
+        decode_tok_s: Spread::new(decoded.iter().map(|run| run.tok_s).collect()),
+        first_token_s: Spread::new(first),
+        weight_gb_s: Spread::new(decoded.iter().map(|run| run.passes_s * weight_gb).collect()),
+        read_gb_s: Spread::new(read),
     };
     console::put_line(&if args.json { report.json().to_string() } else { report.text() })
 }
@@ -54,7 +54,7 @@ fn count(name: &str, value: u64) -> Outcome<usize> {
     usize::try_from(value).map_err(|_| fault(name, "is too much", "give less"))
 }
 
-/// How fast a run of decoding was.
+/// Speed of a run of decoding.
 struct Decoded {
     tok_s: f64,
     /// Times in a second that the weights were read.

@@ -4,9 +4,10 @@ use oarlock::tokenizer::Special;
 use oarlock::{Machine, Options, Session};
 
 use super::npy::Npy;
+use crate::terminal::console::aside;
 use crate::terminal::errors::{Outcome, fault};
 use crate::terminal::input;
-use crate::{args, aside, model};
+use crate::{args, model};
 
 /// Tokens whose logits are computed together: they share one reading of the output matrix.
 pub const ROWS_AT_ONCE: usize = 16;

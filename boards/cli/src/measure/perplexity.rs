@@ -75,9 +75,9 @@ fn too_short(tokens: usize, context: usize) -> Stop {
 struct Scorer<'a> {
     session: Session<'a>,
     machine: Machine<'a>,
-    /// Of all negative log likelihoods so far.
+    /// The sum of all negative log likelihoods so far.
     sum: f64,
-    /// How many those are.
+    /// The number of them.
     tokens: u64,
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// A line with its name.
 pub struct Line {
-    /// What it shows.
+    /// The name in the legend.
     pub name: String,
     /// Its points, by rising x; y is above 0.
     pub points: Vec<(f64, f64)>,

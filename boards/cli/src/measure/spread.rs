@@ -13,8 +13,8 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of these values.
-    pub fn of(mut values: Vec<f64>) -> Self {
+    /// Sorts these values.
+    pub fn new(mut values: Vec<f64>) -> Self {
         values.sort_unstable_by(f64::total_cmp);
         let at = |i: usize| values.get(i).copied().unwrap_or(0.0);
         let (low, high) = (values.len().saturating_sub(1) / 2, values.len() / 2);
@@ -39,8 +39,8 @@ mod tests {
 
     #[test]
     fn the_median_of_an_even_number_lies_between() {
-        let odd = Spread::of(vec![3.0, 1.0, 2.0]);
+        let odd = Spread::new(vec![3.0, 1.0, 2.0]);
         assert_eq!((odd.min, odd.median, odd.max), (1.0, 2.0, 3.0));
-        assert_eq!(Spread::of(vec![4.0, 1.0]).median, 2.5);
+        assert_eq!(Spread::new(vec![4.0, 1.0]).median, 2.5);
     }
 }

@@ -16,7 +16,7 @@ use crate::terminal::{console, input, os, replace};
 use crate::{args, model};
 
 /// Tokens scored between two reports.
-const STEP: usize = 1000;
+const INTERVAL: usize = 1000;
 
 /// Feeds the whole text through the ring, once for each number of sinks, and reports in steps.
 pub fn run(args: &args::Stream) -> Outcome {
@@ -68,7 +68,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Feeds the whole text with this many sinks.
-    fn stream(&mut self, args: &args::Stream, sinks: usize) -> Outcome<Vec<Step>> {
+    fn stream(&mut self, args: &args::Stream, sinks: usize) -> Outcome<Vec<Interval>> {
         self.session.reset(sinks).map_err(|error| fault("--sinks", error, "give fewer"))?;
         let scored = self.ids.len() - 1;
         let mut npy = match &args.per_token {
@@ -76,9 +76,9 @@ impl Reader<'_> {
             None => None,
         };
         // Written to before the first step, so that it takes all of its memory at once.
-        let mut steps = vec![Step::NONE; scored.div_ceil(STEP)];
+        let mut steps = vec![Interval::NONE; scored.div_ceil(INTERVAL)];
         for (i, step) in steps.iter_mut().enumerate() {
-            *step = self.read(i * STEP..scored.min((i + 1) * STEP), &mut npy)?;
+            *step = self.read(i * INTERVAL..scored.min((i + 1) * INTERVAL), &mut npy)?;
             if !args.json {
                 console::put_line(&step.text())?;
             }
@@ -89,7 +89,7 @@ impl Reader<'_> {
     }
 
     /// Feeds some tokens, each of which predicts the one behind it.
-    fn read(&mut self, fed: Range<usize>, npy: &mut Option<Npy>) -> Outcome<Step> {
+    fn read(&mut self, fed: Range<usize>, npy: &mut Option<Npy>) -> Outcome<Interval> {
         let (mut sum, begin) = (0.0, Instant::now());
         let (tokens, next) = (&self.ids[fed.clone()], &self.ids[fed.start + 1..]);
         feed_each(&mut self.session, &self.machine, tokens, &mut |i, logits| {
@@ -98,28 +98,28 @@ impl Reader<'_> {
             npy.as_mut().map_or(Ok(()), |npy| npy.row(&[nll as f32]))
         })?;
         let tok_s = per_second(fed.len() as f64, begin.elapsed());
-        Ok(Step { end: fed.end, tokens: fed.len(), nll: sum, tok_s, rss: os::peak_memory() })
+        Ok(Interval { end: fed.end, tokens: fed.len(), nll: sum, tok_s, rss: os::peak_memory() })
     }
 }
 
 /// The text through a ring with some number of sinks.
 struct Stream {
     sinks: usize,
-    steps: Vec<Step>,
+    steps: Vec<Interval>,
 }
 
 impl Stream {
     fn json(&self) -> Value {
         let tokens: usize = self.steps.iter().map(|step| step.tokens).sum();
         let nll = self.steps.iter().map(|step| step.nll).sum::<f64>() / tokens as f64;
-        let steps: Vec<Value> = self.steps.iter().map(Step::json).collect();
+        let steps: Vec<Value> = self.steps.iter().map(Interval::json).collect();
         json!({ "tokens": tokens, "nll": nll, "ppl": nll.exp(), "steps": steps })
     }
 
     /// The perplexity of all until each step.
     fn line(&self) -> Line {
         let mut sum = 0.0;
-        let point = |step: &Step| {
+        let point = |step: &Interval| {
             sum += step.nll;
             (step.end as f64, (sum / step.end as f64).exp())
         };
@@ -148,21 +148,21 @@ fn picture(streams: &[Stream], context: usize) -> String {
     plot::svg(&title, "tokens", &lines)
 }
 
-/// What one step of the text showed.
+/// Figures of one step through the text.
 #[derive(Clone)]
-struct Step {
+struct Interval {
     /// Tokens scored until here.
     end: usize,
-    /// Of them, in this step.
+    /// Tokens scored in this step.
     tokens: usize,
-    /// The sum over them.
+    /// The sum of their negative log likelihoods.
     nll: f64,
     tok_s: f64,
     /// The most memory resident so far, bytes.
     rss: u64,
 }
 
-impl Step {
+impl Interval {
     const NONE: Self = Self { end: 0, tokens: 0, nll: 0.0, tok_s: f64::NAN, rss: 1 };
 
     fn ppl(&self) -> f64 {

@@ -9,7 +9,7 @@ use oarlock_hosted::ModelFile;
 
 use crate::terminal::errors::{Outcome, fault, file_fault};
 
-/// What `oarlock-convert image` writes over.
+/// A mark that `oarlock-convert image` writes over.
 #[used]
 static MARK: [u8; MARK_BYTES] = mark::NOTHING;
 

@@ -72,10 +72,32 @@ fn tensor_json(tensor: &Tensor<'_>) -> Value {
 }
 
 fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usize) -> String {
-    let config = model.config();
     let mut text = String::new();
     let mut line = |key: &str, value: String| text.push_str(&format!("{key:<20} {value}\n"));
     line("model", name.to_owned());
+    shape_lines(model, &mut line);
+    extra_lines(model, &mut line);
+    line("tied embedding", if model.config().tied { "yes" } else { "no" }.to_owned());
+    let Options { context, sinks, chunk, kv, .. } = options;
+    let what = format!("context {context}, sinks {sinks}, chunk {chunk}, kv {}", kv.name());
+    line("session", format!("{session_bytes} bytes for {what}"));
+    line("cache of a token", format!("{} bytes", kv_bytes_per_token(model, options)));
+    for from in model.provenance().lines() {
+        line("made from", from.to_owned());
+    }
+    text.push('\n');
+    for tensor in model.tensors() {
+        let experts = tensor.experts.map_or(String::new(), |n| format!("{n} × "));
+        let shape = format!("{experts}{} × {}", tensor.rows, tensor.cols);
+        let (name, kind, bytes) = (tensor.name, tensor.kind.name(), tensor.extent.len);
+        text.push_str(&format!("{name:<44} {kind:<6} {shape:>16} {bytes:>12} bytes\n"));
+    }
+    text.trim_end().to_owned()
+}
+
+/// Lines that every model has.
+fn shape_lines(model: &Model<'_>, line: &mut dyn FnMut(&str, String)) {
+    let config = model.config();
     line("architecture", model.arch().to_owned());
     line("file", format!("{} bytes", model.file_len()));
     let all = weights(model, Experts::All);
@@ -88,6 +110,11 @@ fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usiz
     line("head_dim", config.head_dim.to_string());
     line("ffn_dim", config.ffn_dim.to_string());
     line("context", config.context.to_string());
+}
+
+/// Lines on windows, outliers and experts, of models that have them.
+fn extra_lines(model: &Model<'_>, line: &mut dyn FnMut(&str, String)) {
+    let config = model.config();
     if config.window > 0 {
         let n = windows(model);
         line("window", format!("{} tokens in {n} of {} layers", config.window, config.n_layers));
@@ -106,22 +133,6 @@ fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usiz
         }
         line("weights of a token", weights(model, Experts::Used).to_string());
     }
-    line("tied embedding", if config.tied { "yes" } else { "no" }.to_owned());
-    let Options { context, sinks, chunk, kv, .. } = options;
-    let what = format!("context {context}, sinks {sinks}, chunk {chunk}, kv {}", kv.name());
-    line("session", format!("{session_bytes} bytes for {what}"));
-    line("cache of a token", format!("{} bytes", kv_bytes_per_token(model, options)));
-    for from in model.provenance().lines() {
-        line("made from", from.to_owned());
-    }
-    text.push('\n');
-    for tensor in model.tensors() {
-        let experts = tensor.experts.map_or(String::new(), |n| format!("{n} × "));
-        let shape = format!("{experts}{} × {}", tensor.rows, tensor.cols);
-        let (name, kind, bytes) = (tensor.name, tensor.kind.name(), tensor.extent.len);
-        text.push_str(&format!("{name:<44} {kind:<6} {shape:>16} {bytes:>12} bytes\n"));
-    }
-    text.trim_end().to_owned()
 }
 
 /// Layers with a window of their own.
@@ -154,7 +165,7 @@ fn bits_per_weight(model: &Model<'_>) -> f64 {
     8.0 * bytes as f64 / weights(model, Experts::All).max(1) as f64
 }
 
-/// Which experts count.
+/// Experts that count.
 #[derive(Clone, Copy, PartialEq)]
 enum Experts {
     /// All that there are.

@@ -9,6 +9,6 @@ mod setup;
 pub mod inspect;
 pub mod verify;
 
-pub use encoded::told;
+pub use encoded::{TellingEncoder, told};
 pub use open::{encoder, model, model_fault, open};
 pub use setup::{bytes_needed, engine, memory, options, session};

@@ -5,8 +5,9 @@ use oarlock::{KvType, Model, Options, OptionsError, Session};
 use oarlock_hosted::{Engine, Error, SessionMemory, physical_cores};
 
 use super::{isa, open};
+use crate::args;
+use crate::terminal::console::aside;
 use crate::terminal::errors::{Outcome, Stop, fault};
-use crate::{args, aside};
 
 /// Opens the model, to run by the instructions and on the threads that were asked for.
 pub fn engine(run: &args::Run) -> Outcome<Engine> {

@@ -10,28 +10,28 @@ use std::sync::{Mutex, PoisonError};
 use super::errors::{Outcome, Stop, fault, reason, remedy};
 
 /// Writes a line to stderr, like `eprintln!`, but cannot fail.
-#[macro_export]
 macro_rules! note {
     ($($arg:tt)*) => { $crate::terminal::console::stderr_line(&format!($($arg)*)) };
 }
+pub(crate) use note;
 
 /// As [`note!`], for what accompanies the work. If nobody watches, it waits until the work
 /// has brought something forth, so that a script finds an error on the first line.
-#[macro_export]
 macro_rules! aside {
     ($($arg:tt)*) => { $crate::terminal::console::stderr_aside(format!($($arg)*)) };
 }
+pub(crate) use aside;
 
 /// Asides that are waiting.
 static WAITING: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// What [`note!`] calls.
+/// Writes a line to stderr: [`note!`].
 pub fn stderr_line(text: &str) {
     // One write, so that lines of several threads or processes do not mix.
     let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
-/// What [`aside!`] calls.
+/// Writes a line to stderr, or lets it wait: [`aside!`].
 pub fn stderr_aside(text: String) {
     if io::stderr().is_terminal() {
         stderr_line(&text);

@@ -1,13 +1,13 @@
-//! How the program ends when it does not end well: one line, one exit code.
+//! Failures that end the program: one line, one exit code.
 //!
 //! Every failure reads `error: <thing>: <what> (<what to do>)`. Nothing in this
 //! program may end by a panic, so there is no other way out of a command.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::{self, Display, Write as _};
 use std::io;
 use std::path::Path;
 
-/// Why a command stopped early.
+/// The reason why a command stopped early.
 #[derive(Debug)]
 pub enum Stop {
     /// Something the user can mend: exit code 2.
@@ -20,7 +20,19 @@ pub enum Stop {
     Unheard,
 }
 
-/// What a command returns.
+impl Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(line) | Self::Refused(line) => f.write_str(line),
+            Self::Interrupted => f.write_str("interrupted"),
+            Self::Unheard => f.write_str("nobody reads the output any more"),
+        }
+    }
+}
+
+impl std::error::Error for Stop {}
+
+/// The result of a command.
 pub type Outcome<T = ()> = Result<T, Stop>;
 
 /// A failure that the user can mend, in the one form that all of them have.
@@ -38,7 +50,7 @@ pub fn file_fault(path: &Path, error: &io::Error) -> Stop {
     fault(path.display(), reason(error), remedy(error))
 }
 
-/// What the system says, without the number, which helps nobody who has the words.
+/// Takes the number from what the system says, which helps nobody who has the words.
 pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
@@ -46,7 +58,7 @@ pub fn reason(error: &io::Error) -> String {
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
-/// What to do about it.
+/// Advises what to do about it.
 pub fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "check the path",

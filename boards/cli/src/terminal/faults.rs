@@ -37,6 +37,11 @@ impl From<Error> for Stop {
             }
             Error::Options(error) => fault("options", error, "change them"),
             Error::Feed(error) => error.into(),
+            Error::NoChat { path, reason } => {
+                let what = format!("this model cannot chat: {reason}");
+                fault(path.display(), what, "use oarlock generate")
+            }
+            Error::Turn(error) => fault("message", error, "say it in other words"),
             Error::NoTokens => fault("prompt", "has no tokens", "give a text to continue"),
             Error::TextTooLong => fault("tokenizer", "the text is too long", "give less at once"),
         }

@@ -1,4 +1,4 @@
-//! Where messages come from: a line editor, or the lines of a pipe.
+//! Sources of messages: a line editor, or the lines of a pipe.
 
 use std::io::{self, BufRead};
 use std::path::PathBuf;
@@ -8,9 +8,9 @@ use rustyline::config::{Behavior, Config};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 
+use super::console::note;
 use super::errors::{Outcome, fault, reason, remedy};
 use super::{home, input, os};
-use crate::note;
 
 /// In the cache folder.
 const HISTORY: &str = "history.txt";

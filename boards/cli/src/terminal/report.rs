@@ -3,17 +3,18 @@
 use std::process::ExitCode;
 
 use super::console::flush_asides;
+use super::console::note;
 use super::errors::Stop;
 
 /// Says on stderr what has to be said and gives the exit code.
 pub fn report(stop: &Stop) -> ExitCode {
     let code = match stop {
         Stop::Fault(line) => {
-            crate::note!("error: {line}");
+            note!("error: {line}");
             ExitCode::from(2)
         }
         Stop::Refused(line) => {
-            crate::note!("error: {line}");
+            note!("error: {line}");
             ExitCode::from(1)
         }
         Stop::Interrupted => ExitCode::from(130),

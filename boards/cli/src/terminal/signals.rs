@@ -20,7 +20,7 @@ use super::os;
 const IDLE: u8 = 0;
 /// An answer is running: the first SIGINT stops it.
 const ANSWERING: u8 = 1;
-/// It was told to stop; if it does not, the next SIGINT ends the program.
+/// An answer was told to stop; if it does not, the next SIGINT ends the program.
 const STOPPED: u8 = 2;
 
 static ANSWER: AtomicU8 = AtomicU8::new(IDLE);
@@ -119,7 +119,7 @@ impl Leftover {
         Self { id, path }
     }
 
-    /// Where it is.
+    /// Its place.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -166,7 +166,7 @@ impl Running {
         Ok((Self(id), stderr))
     }
 
-    /// How it ended, once it has.
+    /// Its exit status, once it has ended.
     pub fn ended(&self) -> io::Result<Option<ExitStatus>> {
         let mut leftovers = registry();
         match leftovers.iter_mut().find(|(id, _)| *id == self.0) {

@@ -19,8 +19,7 @@
 //! Little-endian.
 
 use oarlock::Sampling;
-
-use super::super::transcript::Transcript;
+use oarlock_hosted::Transcript;
 
 /// First bytes of the file.
 pub const MAGIC: [u8; 8] = *b"OARTALK\n";
@@ -31,21 +30,21 @@ pub const HEAD: usize = 24;
 /// Length of a system prompt that there is not.
 pub const NO_SYSTEM: u64 = u64::MAX;
 
-/// What is kept beside the session.
+/// Everything that is kept beside the session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedChat {
     /// The model's fingerprint.
     pub model: [u8; 32],
-    /// How tokens were chosen last.
+    /// The sampling of the last answer.
     pub sampling: Sampling,
-    /// What the random numbers began with.
+    /// The seed of the random numbers.
     pub seed: u64,
-    /// Where they stand.
+    /// Their state.
     pub random: [u64; 4],
     /// Tokens kept for ever.
     pub pinned: usize,
     /// The system prompt.
     pub system: Option<String>,
-    /// What was said.
+    /// All that was said.
     pub transcript: Transcript,
 }

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use oarlock::conversation::Turn;
 use oarlock::internal::crc::Crc32;
 use oarlock::{RestoreError, Sampling, Session};
+use oarlock_hosted::Transcript;
 
-use super::super::transcript::{Transcript, Turn};
 use super::layout::{HEAD, MAGIC, NO_SYSTEM, SavedChat, VERSION};
 use crate::terminal::errors::{Outcome, Stop, fault, file_fault};
 
@@ -16,7 +17,7 @@ pub struct Saved {
     path: PathBuf,
     /// Stands where the session begins.
     file: BufReader<File>,
-    /// What was read.
+    /// The conversation that was read.
     pub chat: SavedChat,
 }
 
@@ -41,7 +42,12 @@ impl Saved {
             RestoreError::Source(error) => file_fault(&self.path, &error),
             RestoreError::Damaged => damaged(&self.path, "its session does not fit together"),
             other => fault(self.path.display(), &other, remedy(&other)),
-        })
+        })?;
+        if session.len() > self.chat.transcript.ids.len() as u64 {
+            let _ = session.reset(session.options().sinks);
+            return Err(damaged(&self.path, "its session does not fit together"));
+        }
+        Ok(())
     }
 }
 
@@ -105,7 +111,7 @@ fn checksums(file: &mut BufReader<File>, head: &[u8], len: u64) -> io::Result<(u
     Ok((crc.finish(), u32::from_le_bytes(found)))
 }
 
-/// What is kept beside the session; `None` if it does not fit together.
+/// Reads what is kept beside the session; `None` if it does not fit together.
 fn chat(file: &mut impl Read, len: u64) -> io::Result<Option<SavedChat>> {
     let mut model = [0; 32];
     file.read_exact(&mut model)?;
@@ -122,7 +128,7 @@ fn chat(file: &mut impl Read, len: u64) -> io::Result<Option<SavedChat>> {
     };
     let [turns] = numbers(file)?;
     let turns = bytes(file, turns, 16, len)?;
-    let place = |bytes: [u8; 8]| u64::from_le_bytes(bytes) as usize;
+    let place = |bytes: [u8; 8]| u64::from_le_bytes(bytes);
     let turns = turns.as_chunks().0.as_chunks().0.iter();
     let turns = turns.map(|&[start, answer]| Turn { start: place(start), answer: place(answer) });
     let turns = turns.collect();

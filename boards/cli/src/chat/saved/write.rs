@@ -52,10 +52,10 @@ fn body(chat: &SavedChat) -> Vec<u8> {
         .for_each(&mut put);
     put(chat.system.as_ref().map_or(NO_SYSTEM, |text| text.len() as u64));
     body.extend_from_slice(chat.system.as_deref().unwrap_or_default().as_bytes());
-    let mut put = |number: usize| body.extend_from_slice(&(number as u64).to_le_bytes());
-    put(chat.transcript.turns.len());
+    let mut put = |number: u64| body.extend_from_slice(&number.to_le_bytes());
+    put(chat.transcript.turns.len() as u64);
     chat.transcript.turns.iter().flat_map(|turn| [turn.start, turn.answer]).for_each(&mut put);
-    put(chat.transcript.ids.len());
+    put(chat.transcript.ids.len() as u64);
     body.extend(chat.transcript.ids.iter().flat_map(|id| id.to_le_bytes()));
     body
 }

@@ -1,13 +1,15 @@
-//! What of an answer is meant to be read: some models think aloud first.
+//! Telling what of an answer is meant to be read: some models think aloud first.
 
-/// What a token of an answer belongs to.
+use crate::text::tokenizer::Tokenizer;
+
+/// A part of an answer, to which a token belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum AnswerPart {
     /// The text that is meant to be read.
     Answer,
-    /// What the model thinks before.
+    /// Thoughts of the model before it.
     Thought,
-    /// Neither: a special token, or a word between two of them.
+    /// Neither of them: a special token, or a word between two of them.
     Markup,
 }
 
@@ -23,43 +25,47 @@ pub enum Heard {
 ///
 /// Without a mark everything is the answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Listener<'m> {
+pub struct AnswerFilter<'m> {
     /// The mark up to its last special token.
     stem: &'m [u8],
-    /// That token, which begins any message.
+    /// Its last special token, which begins any message.
     opening: &'m [u8],
-    /// How much of the stem has come; one more than all of it once other words follow.
+    /// Bytes of the stem that have come; one more than all of it once other words follow.
     come: usize,
-    now: Heard,
+    now: AnswerPart,
 }
 
 /// The special token that may stand within what names a message.
 const WITHIN: &[u8] = b"<|constrain|>";
 
-impl<'m> Listener<'m> {
-    /// Somebody who waits for this mark ([`Chat::mark`](super::Chat::mark)).
+impl<'m> AnswerFilter<'m> {
+    /// A filter that waits for this mark ([`Chat::mark`](super::Chat::mark)).
     pub fn new(mark: Option<&'m str>) -> Self {
         let mark = mark.unwrap_or_default().as_bytes();
         let last = mark.iter().rposition(|&byte| byte == b'<');
         let (stem, opening) = last.and_then(|at| mark.split_at_checked(at)).unwrap_or_default();
-        let now = if mark.is_empty() { Heard::Answer } else { Heard::Thought };
+        let now = if mark.is_empty() { AnswerPart::Answer } else { AnswerPart::Thought };
         Self { stem, opening, come: 0, now }
     }
 
-    /// Takes the next token: its bytes, and whether it is special.
-    pub fn hear(&mut self, bytes: &[u8], is_special: bool) -> Heard {
+    /// Takes the next token of an answer and tells its part.
+    pub fn push(&mut self, tokenizer: &Tokenizer<'_>, id: u32) -> AnswerPart {
+        self.push_bytes(tokenizer.bytes(id), tokenizer.is_special(id))
+    }
+
+    fn push_bytes(&mut self, bytes: &[u8], is_special: bool) -> AnswerPart {
         if !is_special {
             self.come = self.named(bytes);
             return self.now;
         }
         if self.opening.is_empty() {
-            return Heard::Markup;
+            return AnswerPart::Markup;
         }
         let named = self.come >= self.stem.len();
         self.now = match () {
-            () if bytes != self.opening => Heard::Markup,
-            () if named => Heard::Answer,
-            () => Heard::Thought,
+            () if bytes != self.opening => AnswerPart::Markup,
+            () if named => AnswerPart::Answer,
+            () => AnswerPart::Thought,
         };
         self.come = match self.rest() {
             Some(rest) if rest.starts_with(bytes) => self.come + bytes.len(),
@@ -67,15 +73,15 @@ impl<'m> Listener<'m> {
             _ if named && bytes == WITHIN => self.stem.len() + 1,
             _ => 0,
         };
-        Heard::Markup
+        AnswerPart::Markup
     }
 
-    /// What of the stem has not come; `None` once other words follow it.
+    /// The part of the stem that has not come; `None` once other words follow it.
     fn rest(&self) -> Option<&'m [u8]> {
         self.stem.get(self.come..)
     }
 
-    /// How much of the stem has come with this ordinary token, with which none begins.
+    /// Bytes of the stem that have come with this ordinary token, with which none begins.
     fn named(&self, bytes: &[u8]) -> usize {
         let Some(rest) = self.rest() else { return self.come };
         let more = bytes.strip_prefix(rest).and_then(<[u8]>::first);
@@ -91,17 +97,17 @@ impl<'m> Listener<'m> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Heard, Listener};
+    use super::{AnswerFilter, AnswerPart};
 
-    /// What is heard in the tokens between `|`, of which special ones begin with `<`.
-    fn heard(mark: Option<&str>, tokens: &[&str]) -> [std::string::String; 2] {
-        let mut listener = Listener::new(mark);
+    /// Texts of the answer and the thoughts in the tokens between `|`, of which special ones begin with `<`.
+    fn texts(mark: Option<&str>, tokens: &[&str]) -> [std::string::String; 2] {
+        let mut filter = AnswerFilter::new(mark);
         let mut texts = [const { std::string::String::new() }; 2];
         for token in tokens {
-            match listener.hear(token.as_bytes(), token.starts_with('<')) {
-                Heard::Answer => texts[0].push_str(token),
-                Heard::Thought => texts[1].push_str(token),
-                Heard::Markup => {}
+            match filter.push_bytes(token.as_bytes(), token.starts_with('<')) {
+                AnswerPart::Answer => texts[0].push_str(token),
+                AnswerPart::Thought => texts[1].push_str(token),
+                AnswerPart::Markup => {}
             }
         }
         texts
@@ -116,20 +122,20 @@ mod tests {
         let answer =
             ["<|start|>", "assistant", "<|channel|>", "fin", "al", "<|message|>", "Hi", "!"];
         let all = [&tokens[..], &answer, &["<|end|>", "<|start|>", "x"]].concat();
-        assert_eq!(heard(MARK, &all), ["Hi!", "They greet"]);
-        assert_eq!(heard(MARK, &answer), ["Hi!", ""]);
-        assert_eq!(heard(None, &["<s>", "a", "<|channel|>", "final", "b"]), ["afinalb", ""]);
+        assert_eq!(texts(MARK, &all), ["Hi!", "They greet"]);
+        assert_eq!(texts(MARK, &answer), ["Hi!", ""]);
+        assert_eq!(texts(None, &["<s>", "a", "<|channel|>", "final", "b"]), ["afinalb", ""]);
     }
 
     #[test]
     fn what_only_looks_like_the_mark_is_none() {
         let tokens =
             ["final", "<|message|>", "a", "<|channel|>", "final", "ly", "<|message|>", "b"];
-        assert_eq!(heard(MARK, &tokens), ["", "finalab"]);
+        assert_eq!(texts(MARK, &tokens), ["", "finalab"]);
         // A word behind a special token says what comes, and is not shown itself.
-        assert_eq!(heard(MARK, &["<|channel|>", "commentary", "<|message|>", "c"]), ["", "c"]);
+        assert_eq!(texts(MARK, &["<|channel|>", "commentary", "<|message|>", "c"]), ["", "c"]);
         assert_eq!(
-            heard(MARK, &["<|channel|>", "<|channel|>", "final", "<|message|>", "d"]),
+            texts(MARK, &["<|channel|>", "<|channel|>", "final", "<|message|>", "d"]),
             ["d", ""]
         );
     }
@@ -144,7 +150,7 @@ mod tests {
             &["final json"],
         ] {
             let tokens = [&["<|channel|>"], words, &["<|message|>", "{", "}"]].concat();
-            assert_eq!(heard(MARK, &tokens), ["{}", ""], "{words:?}");
+            assert_eq!(texts(MARK, &tokens), ["{}", ""], "{words:?}");
         }
         // Words of another name, and a name of another message.
         for words in [
@@ -156,10 +162,10 @@ mod tests {
             &["final", "<|channel|>", "analysis", "<|constrain|>", "json"],
         ] {
             let tokens = [&["<|channel|>"], words, &["<|message|>", "x"]].concat();
-            assert_eq!(heard(MARK, &tokens), ["", "x"], "{words:?}");
+            assert_eq!(texts(MARK, &tokens), ["", "x"], "{words:?}");
         }
         // A mark is over with the message that it begins.
         let tokens = ["<|channel|>", "final", "<|message|>", "a", "<|message|>", "b"];
-        assert_eq!(heard(MARK, &tokens), ["a", "b"]);
+        assert_eq!(texts(MARK, &tokens), ["a", "b"]);
     }
 }
