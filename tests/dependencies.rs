@@ -1,4 +1,4 @@
-//! `docs/dependencies.md` is the list of what each crate may depend on: this holds it to
+//! `docs/reference/dependencies.md` is the list of what each crate may depend on: this holds it to
 //! what cargo resolves.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,8 @@ use oarlock_tests::{cargo, root};
 
 /// The document's sections, `## name`, and their items, ``- `dependency`: why``.
 fn documented() -> BTreeMap<String, Vec<String>> {
-    let text = std::fs::read_to_string(root().join("docs/dependencies.md")).expect("the document");
+    let text = std::fs::read_to_string(root().join("docs/reference/dependencies.md"))
+        .expect("the document");
     let quoted = |line: &str| line.split('`').nth(1).map(str::to_owned);
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut current = None;
@@ -46,6 +47,6 @@ fn every_dependency_is_written_down() {
     let all = ["oarlock", "oarlock-cli", "oarlock-convert", "oarlock-hosted", "oarlock-raspi"];
     assert_eq!(packages, all);
     for (package, list) in &documented {
-        assert_eq!(&resolved(package), list, "{package}: docs/dependencies.md against cargo tree");
+        assert_eq!(&resolved(package), list, "{package}: the document against cargo tree");
     }
 }

@@ -1,7 +1,7 @@
 //! What int8 costs each family: its tiny models against their own selves in f32.
 //!
 //! `cargo test -p oarlock-tests --test families -- --nocapture` prints the table of
-//! `docs/accuracy.md`.
+//! `docs/lab/families.md`.
 
 use std::process::Command;
 

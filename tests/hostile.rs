@@ -9,7 +9,7 @@ use oarlock::tokenizer::{Special, Tokenizer};
 use oarlock::{KvType, Machine, Model, Options, Sampler, Sampling, Serial, Session};
 use oarlock_tests::{Aligned, Random, Room, TempDir, bin, isas, run, tiny};
 
-/// Where the header keeps the checksum of all metadata (`docs/format.md`).
+/// Where the header keeps the checksum of all metadata (`docs/reference/format.md`).
 const CRC: Range<usize> = 12..16;
 
 /// Scratch that a hostile file may ask for before the test loses interest.
@@ -102,7 +102,7 @@ fn no_word_of_later_options_can_do_harm() {
 fn with_key_outliers() -> Aligned {
     let mut file = tiny("gemma3", "int8");
     let metadata = metadata_len(&file);
-    // Where `docs/format.md` has them: an entry of the section table, and from there the flags.
+    // Where `docs/reference/format.md` has them: an entry of the section table, then the flags.
     let section = |file: &[u8], i: usize| {
         let at = 64 + 24 * i + 8;
         u64::from_le_bytes(file[at..at + 8].try_into().expect("8 bytes")) as usize

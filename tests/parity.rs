@@ -122,7 +122,7 @@ fn the_default_model_has_the_logits_of_transformers_nearly() {
 }
 
 /// Every token of this answer leads by 0.96 or more in f32, which 8-bit activations cannot
-/// turn. (That of France leads by 0.08, and they do: see `docs/decisions.md`.)
+/// turn. (That of France leads by 0.08, and they do: see `docs/internals/decisions.md`.)
 #[test]
 fn the_default_model_knows_the_capital_of_japan() {
     let Some(model) = real_model() else { return };

@@ -1,5 +1,5 @@
 //! A session against the definition: a plain transformer over the whole stream, which keeps
-//! every key and computes each query from `docs/numerics.md`, one after the other.
+//! every key and computes each query from `docs/reference/numerics.md`, one after the other.
 
 use std::ops::Range;
 

@@ -2,7 +2,7 @@
 //!
 //! Rounding a weight by e moves a product by e · x, so what a column may lose is weighed by the mean
 //! square of its input. The weights tell something of it on the way that values take, not on that of
-//! queries, keys and gates (docs/decisions.md has the figures):
+//! queries, keys and gates (docs/internals/decisions.md has the figures):
 //!
 //! - what `o` reads are means of values, and how large a channel of values is follows from its row of
 //!   `v` and its bias, taking what enters `v` as independent numbers of size 1;

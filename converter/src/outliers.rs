@@ -12,7 +12,7 @@ use oarlock::internal::format::{Config, QkNorm, Role};
 use crate::plan::Planned;
 
 /// The most that such an error may be: a score off by an eighth changes a probability by an eighth.
-/// (docs/decisions.md has what came of it on a real model.)
+/// (docs/internals/decisions.md has what came of it on a real model.)
 const MOST_ERROR: f64 = 0.125;
 
 /// Variance of a uniform rounding error, in squares of its step.

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Logits are bit-for-bit the same for every [`Isa`], every number of threads and
-//! every prefill chunk: see `docs/numerics.md`.
+//! every prefill chunk: see `docs/reference/numerics.md`.
 #![no_std]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

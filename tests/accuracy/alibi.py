@@ -1,4 +1,4 @@
-"""Trains a small model with linear biases of positions, for the streams of docs/accuracy.md.
+"""Trains a small model with linear biases of positions, for the streams of docs/lab/streams.md.
 
     python tests/accuracy/alibi.py --text TEXT --out DIR [--minutes 8]
 

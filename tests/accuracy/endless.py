@@ -1,4 +1,4 @@
-"""Measures the table of streams in docs/accuracy.md: sinks and rings over a long text.
+"""Measures the table of streams in docs/lab/streams.md: sinks and rings over a long text.
 
     python3 tests/accuracy/endless.py --scratch DIR --text TEXT [--bin target/release] [--model M.oar] \\
         [--tokens 100000] [--contexts 256,1024] [--sinks 0,1,2,4,8] [--threads 1]

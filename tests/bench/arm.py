@@ -3,7 +3,7 @@
 usage: arm.py --scratch FOLDER --emulator QEMU-AARCH64 --plugin LIBINSN.SO --oarlock PROGRAM
               --convert OARLOCK-CONVERT
 
-Needs no ARM machine and says nothing about time. docs/performance.md says how the emulator and
+Needs no ARM machine and says nothing about time. docs/lab/arm.md says how the emulator and
 the program are built; llama.cpp is fetched and cross-built in FOLDER, for the instruction sets
 of a Pi 4, a Pi 5 and a Mac M2, and the models are made there. A decoded token is a fourth of
 what 6 tokens take more than 2, a prefilled one a 32nd of what a prompt of 64 takes more than

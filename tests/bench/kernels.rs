@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use oarlock::KvType;
-use oarlock::internal::format::kv::SEGMENT_KEYS;
+use oarlock::internal::format::kv::KV_SPLIT_KEYS;
 use oarlock::internal::format::layout::{WeightType, blocks, matrix_bytes};
 use oarlock::internal::format::matrix::{Linear, Matrix};
 use oarlock::internal::kernels::{
@@ -93,7 +93,7 @@ fn products(machine: &Machine<'_>, kind: WeightType, rows: usize, cols: usize, n
 /// one head one after the other, and then through those of the next.
 fn attention(isa: Isa, kind: KvType, n: usize, blocks: usize) -> f64 {
     const DIMS: usize = 64;
-    const KEYS: usize = 8 * SEGMENT_KEYS;
+    const KEYS: usize = 8 * KV_SPLIT_KEYS;
     let heads = CACHE_BYTES / (2 * KEYS * DIMS * kind.bytes());
     let mut random = Random::new(2);
     let bytes = |seed| (0..heads * KEYS * DIMS * kind.bytes()).map(move |i| (i % seed) as u8);
@@ -102,7 +102,7 @@ fn attention(isa: Isa, kind: KvType, n: usize, blocks: usize) -> f64 {
     let (each_key, each_value) = (kind.key_scales(DIMS), kind.value_scales());
     let (key_scales, value_scales) = (scales(each_key), scales(each_value));
     let kv = |segment: usize| {
-        let part = segment * SEGMENT_KEYS..(segment + 1) * SEGMENT_KEYS;
+        let part = segment * KV_SPLIT_KEYS..(segment + 1) * KV_SPLIT_KEYS;
         let part = |each| part.start * each..part.end * each;
         Kv {
             kind,
@@ -125,11 +125,11 @@ fn attention(isa: Isa, kind: KvType, n: usize, blocks: usize) -> f64 {
     let mut head = 0;
     best(|| {
         for _ in 0..blocks {
-            for segment in 0..KEYS / SEGMENT_KEYS {
+            for segment in 0..KEYS / KV_SPLIT_KEYS {
                 let mut partial =
                     Partial::new(DIMS, n, &mut max, &mut total, &mut acc).expect("large enough");
-                let kv = kv(head * (KEYS / SEGMENT_KEYS) + segment);
-                attend(isa, &queries.view(), &kv, |_| 0..SEGMENT_KEYS, None, &mut partial);
+                let kv = kv(head * (KEYS / KV_SPLIT_KEYS) + segment);
+                attend(isa, &queries.view(), &kv, |_| 0..KV_SPLIT_KEYS, None, &mut partial);
             }
         }
         head = (head + 1) % heads;

@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PASSAGE = (ROOT / "docs/decisions.md").read_text()[:3000]
+PASSAGE = (ROOT / "docs/internals/decisions.md").read_text()[:3000]
 CODE = (ROOT / "tests/bench/chart.py").read_text()
 PROMPTS = {
     "summary": f"Summarize the following text in a few sentences, quoting its own words:\n\n{PASSAGE}",

@@ -1,4 +1,4 @@
-//! What every kernel must compute, written from docs/numerics.md alone: one value at a
+//! What every kernel must compute, written from docs/reference/numerics.md alone: one value at a
 //! time, with the standard library's fma and square root, and none of the runtime's code.
 
 use oarlock::internal::format::Activation;

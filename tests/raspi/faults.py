@@ -11,7 +11,7 @@ from board import Board, Failed, PROMPT
 from session import check
 
 FLAGS = "oarlock.temp=0 oarlock.n=8"
-# The first tensor begins where the header says that the metadata ends (docs/format.md).
+# The first tensor begins where the header says that the metadata ends (docs/reference/format.md).
 METADATA_LEN = slice(24, 32)
 
 

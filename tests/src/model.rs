@@ -36,7 +36,7 @@ fn fetch() -> PathBuf {
     path
 }
 
-/// Where `oarlock` keeps the default model (`docs/cli.md`).
+/// Where `oarlock` keeps the default model (`docs/reference/cli.md`).
 fn cache() -> PathBuf {
     let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let home = || var("HOME").expect("HOME is set");

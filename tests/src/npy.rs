@@ -11,7 +11,7 @@ pub struct Npy {
 }
 
 impl Npy {
-    /// Reads `path`, insisting on exactly the dialect that `docs/cli.md` promises.
+    /// Reads `path`, insisting on exactly the dialect that `docs/reference/cli.md` promises.
     pub fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         Self::parse(&bytes).unwrap_or_else(|what| panic!("{}: {what}", path.display()))

@@ -1,4 +1,4 @@
-//! The command line of Oarlock, described in `docs/cli.md`.
+//! The command line of Oarlock, described in `docs/reference/cli.md`.
 //!
 //! One folder for each thing that a person does, and what they stand on; imports run upwards
 //! in this list, never down:

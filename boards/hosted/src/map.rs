@@ -44,7 +44,7 @@ pub fn model(path: &Path, part: Option<&Range<u64>>) -> Result<Mmap, Error> {
         options.offset(part.start).len((part.end - part.start) as usize);
     }
     // SAFETY: the map is read-only and private to this value; that nobody else changes the
-    // file meanwhile cannot be had from the system, and is said above and in docs/cli.md.
+    // file meanwhile cannot be had from the system, and is said above and in docs/reference/cli.md.
     let map = unsafe { options.map(&file) }.map_err(Error::file(path))?;
     if os::memory().is_none_or(|memory| map.len() as u64 <= memory) {
         // Advice is only that: a system that does not take it still runs.

@@ -53,10 +53,10 @@ impl fmt::Display for FlagError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(name) => {
-                write!(f, "oarlock.{name}: there is no such flag (see docs/boards.md)")
+                write!(f, "oarlock.{name}: there is no such flag (see docs/guide)")
             }
             Self::Value(name, value) => {
-                write!(f, "oarlock.{name}: it does not take {value} (see docs/boards.md)")
+                write!(f, "oarlock.{name}: it does not take {value} (see docs/guide)")
             }
         }
     }

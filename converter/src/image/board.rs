@@ -56,11 +56,11 @@ impl Board {
         found.ok_or_else(|| {
             let target = self.triple();
             let bare = "build it with (cd boards/raspi && cargo build --release), see \
-                 docs/boards.md, and give it with \
+                 docs/guide/raspberry-pi.md, and give it with \
                  --kernel boards/raspi/target/aarch64-unknown-none/release/kernel8";
             let todo = format!(
                 "build it with cargo build --release -p oarlock-cli --target {target}, see \
-                 docs/boards.md, and give it with --program target/{target}/release/oarlock"
+                 docs/guide, and give it with --program target/{target}/release/oarlock"
             );
             let todo = if self == Self::RaspberryPi { bare } else { &todo };
             Error::new(format!("--board {}", self.name()), "its program is not at hand", todo)

@@ -2,7 +2,7 @@
 //!
 //! Every `oarlock` holds one that says no; making an image writes over it. So a program knows
 //! what it was made to carry even where its end is missing. Whoever makes an image and the
-//! program itself both use this; `docs/format.md` describes it.
+//! program itself both use this; `docs/reference/format.md` describes it.
 
 use std::ops::Range;
 

@@ -112,7 +112,8 @@ fn files(options: &ImageOptions, program: &Path) -> Result<Files> {
 /// The firmware's files in a folder, by their names.
 fn firmware_files(folder: &Path) -> Result<Files> {
     let wrong = |what: &str| {
-        let todo = "give the folder boot of github.com/raspberrypi/firmware, see docs/boards.md";
+        let todo = "give the folder boot of github.com/raspberrypi/firmware, \
+             see docs/guide/raspberry-pi.md";
         Error::new(folder.display(), what, todo)
     };
     let mut files = Files::new();

@@ -6,14 +6,14 @@ use crate::base::carry::Carrier;
 use crate::format::kv::{HEAD_ALIGN, KvType};
 use crate::kernels::{Kv, KvMut};
 
-/// What decides how large a cache is.
+/// Dimensions that decide how large a cache is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CacheShape {
     pub(crate) kv: KvType,
     pub(crate) n_layers: usize,
     pub(crate) n_kv_heads: usize,
     pub(crate) head_dim: usize,
-    /// Slots of storage: see [`Ring::most_slots`].
+    /// Slots of storage: see [`Ring::max_slots`].
     pub(crate) slots: usize,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Caches<'a> {
     }
 
     /// The cache of a class.
-    pub(crate) fn of(&mut self, class: CacheClass) -> &mut Cache<'a> {
+    pub(crate) fn get_mut(&mut self, class: CacheClass) -> &mut Cache<'a> {
         let [whole, whole_wide, local, local_wide] = &mut self.0;
         match class.index() {
             0 => whole,

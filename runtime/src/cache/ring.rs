@@ -1,20 +1,21 @@
-//! Which slot a token lies in, and which tokens a query sees: a ring with sinks.
+//! A ring buffer with attention sinks (arXiv 2309.17453): the slot that each token lies in, and
+//! the tokens that each query sees.
 //!
 //! The visible window and the storage are two things. A query sees the first
 //! `sinks` tokens and the newest `window`; the storage holds more, so that a whole
 //! chunk can be written before its first query looks, and drafts be taken back.
 //!
 //! Tokens after the sinks are counted from the first of them: `r = i − sinks`. Tiles
-//! and segments are aligned in `r`, and the storage is a whole number of tiles, so no
+//! and KV splits are aligned in `r`, and the storage is a whole number of tiles, so no
 //! tile straddles the wrap and nothing depends on where in the ring it lies.
 
 use core::num::NonZeroU64;
 use core::ops::Range;
 
-use crate::format::kv::{SEGMENT_KEYS, TILE_KEYS};
+use crate::format::kv::{KV_SPLIT_KEYS, TILE_KEYS};
 
 const TILE: u64 = TILE_KEYS as u64;
-const SEGMENT: u64 = SEGMENT_KEYS as u64;
+const KV_SPLIT: u64 = KV_SPLIT_KEYS as u64;
 
 /// The geometry of a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +35,9 @@ pub(crate) struct Ring {
 /// The rings of a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rings {
-    /// Of layers that see the whole context.
+    /// The ring of layers that see the whole context.
     pub(crate) whole: Ring,
-    /// Of layers with a window of their own.
+    /// The ring of layers with a window of their own.
     pub(crate) local: Ring,
 }
 
@@ -52,7 +53,7 @@ impl Rings {
 pub(crate) struct Run {
     /// Slot of the first key of the first tile.
     pub(crate) slot: usize,
-    /// How many slots, whole tiles.
+    /// Number of slots, whole tiles.
     pub(crate) slots: usize,
     /// `r` of the first key of the first tile.
     pub(crate) first: u64,
@@ -83,14 +84,14 @@ impl Ring {
 
     /// Slots of the largest ring of a layer that sees `window` tokens, whatever its session's
     /// sinks, which take at most half the context.
-    pub(crate) fn most_local_slots(context: usize, slack: usize, window: usize) -> Option<usize> {
+    pub(crate) fn max_local_slots(context: usize, slack: usize, window: usize) -> Option<usize> {
         if window <= context - context / 2 {
             return window.checked_add(slack)?.checked_next_multiple_of(TILE_KEYS);
         }
-        Self::most_slots(context, slack)
+        Self::max_slots(context, slack)
     }
 
-    /// Where query `i` stands as the sinks see it: no further from them than a stream reaches
+    /// Position of query `i` as the sinks see it: no further from them than a stream reaches
     /// that never grows past the context.
     pub(crate) fn place(&self, i: u64) -> u64 {
         i.min((self.sinks + self.window) as u64 - 1)
@@ -104,7 +105,7 @@ impl Ring {
 
     /// Slots of the largest ring of this context, whatever its sinks: a reset may
     /// change them. Each of the two regions rounds up by at most a tile less one.
-    pub(crate) fn most_slots(context: usize, slack: usize) -> Option<usize> {
+    pub(crate) fn max_slots(context: usize, slack: usize) -> Option<usize> {
         let most = context.checked_add(slack)?.checked_add(2 * (TILE_KEYS - 1))?;
         Some(most - most % TILE_KEYS)
     }
@@ -113,7 +114,7 @@ impl Ring {
         self.stored.get() as usize
     }
 
-    /// Where token `i` lies.
+    /// Slot of token `i`.
     pub(crate) fn slot(&self, i: u64) -> usize {
         match i.checked_sub(self.sinks as u64) {
             None => i as usize,
@@ -121,7 +122,7 @@ impl Ring {
         }
     }
 
-    /// How many slots, from the first on, hold all that a stream has left which was once
+    /// Number of slots, from the first on, that hold everything left of a stream which was once
     /// `longest` tokens long: whole tiles.
     pub(crate) fn slots_reached(&self, longest: u64) -> usize {
         let reached = match longest.checked_sub(self.sinks as u64) {
@@ -175,31 +176,31 @@ impl Ring {
     }
 
     /// Segments of the window that the queries `tokens` see between them.
-    pub(crate) fn segments(&self, tokens: Range<u64>) -> usize {
+    pub(crate) fn kv_splits(&self, tokens: Range<u64>) -> usize {
         let seen = self.seen_by(tokens);
         if seen.is_empty() {
             0
         } else {
-            (segment_of(seen.end - 1) - segment_of(seen.start)) as usize + 1
+            (kv_split_of(seen.end - 1) - kv_split_of(seen.start)) as usize + 1
         }
     }
 
-    /// The most segments that one query can see, that of the sinks included.
-    pub(crate) fn most_segments(context: usize) -> usize {
+    /// The most KV splits that one query can see, that of the sinks included.
+    pub(crate) fn max_kv_splits(context: usize) -> usize {
         // A window that is not aligned touches one more than it fills.
-        context.div_ceil(SEGMENT_KEYS) + 2
+        context.div_ceil(KV_SPLIT_KEYS) + 2
     }
 
-    /// The tiles of the sinks, which are a segment of their own.
+    /// The tiles of the sinks, which are a KV split of their own.
     pub(crate) fn sink_run(&self) -> Run {
         Run { slot: 0, slots: self.sink_slots, first: 0 }
     }
 
-    /// The runs of tiles of the `n`th of the segments that `tokens` see.
+    /// The runs of tiles of the `n`th of the KV splits that `tokens` see.
     pub(crate) fn runs(&self, tokens: Range<u64>, n: usize) -> [Option<Run>; 2] {
         let seen = self.seen_by(tokens);
-        let segment = (segment_of(seen.start) + n as u64) * SEGMENT;
-        let (start, end) = (seen.start.max(segment), seen.end.min(segment + SEGMENT));
+        let kv_split = (kv_split_of(seen.start) + n as u64) * KV_SPLIT;
+        let (start, end) = (seen.start.max(kv_split), seen.end.min(kv_split + KV_SPLIT));
         if start >= end {
             return [None, None];
         }
@@ -217,8 +218,8 @@ impl Ring {
     }
 }
 
-fn segment_of(r: u64) -> u64 {
-    r / SEGMENT
+fn kv_split_of(r: u64) -> u64 {
+    r / KV_SPLIT
 }
 
 #[cfg(test)]
@@ -255,7 +256,7 @@ mod tests {
     fn slots_stay_within_the_most_whatever_the_sinks() {
         for context in 2..200 {
             for (sinks, slack) in (0..=context / 2).flat_map(|s| [0, 1, 31, 63].map(|k| (s, k))) {
-                let most = Ring::most_slots(context, slack).unwrap_or(0);
+                let most = Ring::max_slots(context, slack).unwrap_or(0);
                 assert!(
                     Ring::new(context, sinks, slack)
                         .is_some_and(|ring| ring.sink_slots + ring.stored() <= most)
@@ -294,14 +295,14 @@ mod tests {
                 for span in [first..first + 1, first..first + slack as u64 + 1] {
                     let seen = ring.seen_by(span.clone());
                     let mut next = seen.start / TILE * TILE;
-                    for n in 0..ring.segments(span.clone()) {
+                    for n in 0..ring.kv_splits(span.clone()) {
                         for run in ring.runs(span.clone(), n).into_iter().flatten() {
                             assert_eq!(run.first, next);
                             assert_eq!(run.slot, ring.slot(run.first + ring.sinks as u64));
                             assert!(run.slot + run.slots <= ring.sink_slots + ring.stored());
                             assert_eq!(
-                                run.first / SEGMENT,
-                                (run.first + run.slots as u64 - 1) / SEGMENT
+                                run.first / KV_SPLIT,
+                                (run.first + run.slots as u64 - 1) / KV_SPLIT
                             );
                             next += run.slots as u64;
                         }

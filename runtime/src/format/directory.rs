@@ -30,7 +30,7 @@ mod field {
 /// which is the order of use; there is room between them for the families to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[expect(missing_docs, reason = "the variants are the roles of `docs/format.md`, by their names")]
+#[expect(missing_docs, reason = "the roles of `docs/reference/format.md`, by their names")]
 #[repr(u32)]
 pub enum Role {
     Embedding = 0,

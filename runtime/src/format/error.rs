@@ -48,7 +48,7 @@ pub enum OpenError {
 /// A field of the file, for error messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[expect(missing_docs, reason = "the variants are the fields of `docs/format.md`, by their names")]
+#[expect(missing_docs, reason = "the fields of `docs/reference/format.md`, by their names")]
 pub enum Field {
     Version,
     SectionCount,
@@ -107,7 +107,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// The field's name in `docs/format.md`.
+    /// The field's name in `docs/reference/format.md`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Version => "header version",

@@ -17,8 +17,8 @@ use crate::format::layout::BLOCK_COLS;
 
 /// Keys in a tile.
 pub const TILE_KEYS: usize = 32;
-/// Indices in a segment, which has a softmax of its own until the merge.
-pub const SEGMENT_KEYS: usize = 512;
+/// Indices in a KV split, which has a softmax of its own until the merge.
+pub const KV_SPLIT_KEYS: usize = 512;
 /// A head's dimensions are padded to a multiple of this.
 pub const HEAD_ALIGN: usize = 32;
 

@@ -1,4 +1,4 @@
-//! The bytes of an `.oar` file; `docs/format.md` has every one of them in words.
+//! The bytes of an `.oar` file; `docs/reference/format.md` has every one of them in words.
 //!
 //! Little-endian throughout. Metadata comes first, all of it under the header's CRC;
 //! tensors follow in the order of use, each under a CRC of its own that also covers the

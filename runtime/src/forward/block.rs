@@ -2,101 +2,116 @@
 
 use crate::cache::{CacheClass, CacheIndex, Caches};
 use crate::format::{QkNorm, Residual};
-use crate::forward::attention::{Place, Projected};
-use crate::forward::diff_attention::difference;
-use crate::forward::ffn::{down, inner, inner_task, mlp};
+use crate::forward::attention::{AttentionLayer, Projected};
+use crate::forward::diff_attention::diff_attention;
+use crate::forward::ffn::{add_ffn_down, ffn, ffn_hidden, hidden_task};
 use crate::forward::input::Rows;
-use crate::forward::moe::mixture;
-use crate::forward::qk_norm::{limit, qk_norm};
+use crate::forward::moe::moe;
+use crate::forward::norms::{clip_qkv, qk_norm};
 use crate::forward::residual::add_part;
-use crate::forward::workspace::{Buffers, Step};
+use crate::forward::workspace::{ForwardContext, Workspace};
 use crate::kernels::{Job, Task, matmul};
 use crate::model::Layer;
 
-/// Takes the residual stream through a layer, the next in the model.
+/// Takes the residual stream `x` through the next layer of the model:
+///
+/// ```text
+/// q, k, v = W · norm(x)       clipped, normalized and rotated, where the model does so
+/// x = x + o · attention(q, k, v)
+/// x = x + down · (activation(gate · norm(x)) · (up · norm(x)))      or of experts
+/// ```
+///
+/// Where the two parts are parallel (arXiv 2204.02311), both read the same x.
 pub(crate) fn block(
-    step: &Step<'_>,
+    ctx: &ForwardContext<'_>,
     layer: &Layer<'_>,
     index: &mut CacheIndex,
     caches: &mut Caches<'_>,
-    work: &mut Buffers<'_>,
+    workspace: &mut Workspace<'_>,
 ) {
-    let config = step.model.config();
-    project(step, layer, work);
+    let config = ctx.model.config();
+    project_qkv(ctx, layer, workspace);
     if config.residual == Residual::ParallelTwoNorms {
-        inner(step, layer, work);
+        ffn_hidden(ctx, layer, workspace);
     }
     if config.qk_norm != QkNorm::None {
-        qk_norm(step, layer, work);
+        qk_norm(ctx, layer, workspace);
     }
-    if let Some(most) = config.qkv_limit {
-        limit(step, most, work);
+    if let Some(limit) = config.qkv_limit {
+        clip_qkv(ctx, limit, workspace);
     }
-    attend(step, index, layer, caches, work);
+    attention(ctx, index, layer, caches, workspace);
     if config.differential {
-        difference(step, layer, work);
+        diff_attention(ctx, layer, workspace);
     }
-    let Buffers { shape, x, branch, q, attended, input, .. } = work;
-    let cols = config.n_heads * config.head_dim;
-    let (data, stride) = if config.differential { (q, shape.q) } else { (attended, cols) };
-    let attended = Rows { n: step.span.tokens, data, cols, stride };
-    let input = input.rows(step.machine, attended, [&layer.o]);
-    add_part(step, layer.o, layer.attn_after_norm, input, [x, branch], shape.dim);
+    add_attention(ctx, layer, workspace);
     match config.residual {
-        Residual::Sequential if layer.sparse => mixture(step, layer, work),
-        Residual::Sequential => mlp(step, layer, work),
-        Residual::Parallel | Residual::ParallelTwoNorms => down(step, layer, work),
+        Residual::Sequential if layer.sparse => moe(ctx, layer, workspace),
+        Residual::Sequential => ffn(ctx, layer, workspace),
+        Residual::Parallel | Residual::ParallelTwoNorms => add_ffn_down(ctx, layer, workspace),
     }
 }
 
-/// `q, k, v = W · norm(x)`; where the feed-forward part is of the same norm, its first half too.
-fn project(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
-    let Buffers { shape, x, q, k, v, inner, input, .. } = work;
-    let config = step.model.config();
-    let x = Rows { n: step.span.tokens, data: x, cols: config.dim, stride: shape.dim };
+/// `q, k, v = W · norm(x)`; where the feed-forward part reads the same norm, `ffn_hidden` too,
+/// so that threads meet once for all four.
+fn project_qkv(ctx: &ForwardContext<'_>, layer: &Layer<'_>, workspace: &mut Workspace<'_>) {
+    let Workspace { shape, x, q, k, v, ffn_hidden, input, .. } = workspace;
+    let config = ctx.model.config();
+    let x = Rows { n: ctx.span.tokens, data: x, cols: config.dim, stride: shape.dim };
     let matrices = [&layer.q, &layer.k, &layer.v, &layer.gate, &layer.up];
     let input = if config.norms.before() {
-        input.norm(step.machine, config, layer.attn_norm, x, matrices)
+        input.norm(ctx.machine, config, layer.attn_norm, x, matrices)
     } else {
-        input.rows(step.machine, x, matrices)
+        input.rows(ctx.machine, x, matrices)
     };
-    let feed_forward = inner_task(config, layer.gate, layer.up);
+    let hidden = hidden_task(config, layer.gate, layer.up);
     let mut jobs = [
         Job { input, task: Task::Store(layer.q), out: q, stride: shape.q },
         Job { input, task: Task::Store(layer.k), out: k, stride: shape.kv },
         Job { input, task: Task::Store(layer.v), out: v, stride: shape.kv },
-        Job { input, task: feed_forward, out: inner, stride: shape.ffn },
+        Job { input, task: hidden, out: ffn_hidden, stride: shape.ffn },
     ];
     let jobs = match (config.residual, &mut jobs) {
         (Residual::Parallel, all) => all.as_mut_slice(),
         (_, [attention @ .., _]) => attention,
     };
-    matmul(step.machine, jobs);
+    matmul(ctx.machine, jobs);
 }
 
-/// Keys and values into the cache; what the queries find there into `attended`.
-fn attend(
-    step: &Step<'_>,
+/// Writes keys and values into the cache, and to `attended` the values that queries find there.
+fn attention(
+    ctx: &ForwardContext<'_>,
     index: &mut CacheIndex,
     layer: &Layer<'_>,
     caches: &mut Caches<'_>,
-    work: &mut Buffers<'_>,
+    workspace: &mut Workspace<'_>,
 ) {
-    let Buffers { shape, q, k, v, attended, attention, .. } = work;
-    let config = step.model.config();
-    let class = CacheClass::new(layer.local, layer.key_outliers, step.kv);
-    let cache = caches.of(class);
-    let at = Place {
-        ring: if layer.local { &step.rings.local } else { &step.rings.whole },
+    let Workspace { shape, q, k, v, attended, attention, .. } = workspace;
+    let config = ctx.model.config();
+    let class = CacheClass::new(layer.local, layer.key_outliers, ctx.kv);
+    let cache = caches.get_mut(class);
+    let at = AttentionLayer {
+        ring: if layer.local { &ctx.rings.local } else { &ctx.rings.whole },
         layer: index.next(class),
-        span: step.span,
-        rotated: !layer.no_rope,
+        span: ctx.span,
+        rope: !layer.no_rope,
         local_rope: layer.local && config.local_rope,
-        cap: config.score_cap,
-        slopes: step.model.slopes(),
+        soft_cap: config.score_cap,
+        alibi_slopes: ctx.model.slopes(),
         sink_logits: layer.sink_logits,
     };
     let projected = Projected { q, k, v, q_stride: shape.q, kv_stride: shape.kv };
-    attention.prepare(step.machine, cache, at, config.score_scale, projected);
-    attention.attend(step.machine, cache, at, attended);
+    attention.prepare(ctx.machine, cache, at, config.score_scale, projected);
+    attention.attend(ctx.machine, cache, at, attended);
+}
+
+/// `x = x + o · attended`; differential attention has left its result where the queries were.
+fn add_attention(ctx: &ForwardContext<'_>, layer: &Layer<'_>, workspace: &mut Workspace<'_>) {
+    let Workspace { shape, x, residual_tmp, q, attended, input, .. } = workspace;
+    let config = ctx.model.config();
+    let cols = config.n_heads * config.head_dim;
+    let (data, stride) = if config.differential { (q, shape.q) } else { (attended, cols) };
+    let attended = Rows { n: ctx.span.tokens, data, cols, stride };
+    let input = input.rows(ctx.machine, attended, [&layer.o]);
+    add_part(ctx, layer.o, layer.attn_after_norm, input, [x, residual_tmp], shape.dim);
 }

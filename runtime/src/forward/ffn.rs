@@ -1,37 +1,42 @@
-//! The feed-forward part of a normalised y: `down(activation(gate(y)) · up(y))`, or
+//! The feed-forward part of a normalized y (arXiv 2002.05202): `down(activation(gate(y)) · up(y))`, or
 //! `down(activation(up(y)))`.
 
 use crate::format::matrix::Linear;
 use crate::format::{Config, Mlp};
 use crate::forward::input::Rows;
 use crate::forward::residual::add_part;
-use crate::forward::workspace::{Buffers, Step};
+use crate::forward::workspace::{ForwardContext, Workspace};
 use crate::kernels::{Job, Task, matmul};
 use crate::model::Layer;
 
 /// Adds the feed-forward part of `layer`, which has a norm of its own, to the residual stream.
-pub(crate) fn mlp(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
-    inner(step, layer, work);
-    down(step, layer, work);
+pub(crate) fn ffn(ctx: &ForwardContext<'_>, layer: &Layer<'_>, workspace: &mut Workspace<'_>) {
+    ffn_hidden(ctx, layer, workspace);
+    add_ffn_down(ctx, layer, workspace);
 }
 
-/// What `down` is to be multiplied with, of a norm of its own of the residual stream.
-pub(crate) fn inner(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
-    let Buffers { shape, x, inner, input, .. } = work;
-    let (config, n) = (step.model.config(), step.span.tokens);
+/// `ffn_hidden = activation(gate · norm(x)) · (up · norm(x))`, of the part's own norm:
+/// (tokens, ffn_dim).
+pub(crate) fn ffn_hidden(
+    ctx: &ForwardContext<'_>,
+    layer: &Layer<'_>,
+    workspace: &mut Workspace<'_>,
+) {
+    let Workspace { shape, x, ffn_hidden, input, .. } = workspace;
+    let (config, n) = (ctx.model.config(), ctx.span.tokens);
     let x = Rows { n, data: x, cols: config.dim, stride: shape.dim };
     let matrices = [&layer.gate, &layer.up];
     let input = if config.norms.before() {
-        input.norm(step.machine, config, layer.ffn_norm, x, matrices)
+        input.norm(ctx.machine, config, layer.ffn_norm, x, matrices)
     } else {
-        input.rows(step.machine, x, matrices)
+        input.rows(ctx.machine, x, matrices)
     };
-    let task = inner_task(config, layer.gate, layer.up);
-    matmul(step.machine, &mut [Job { input, task, out: inner, stride: shape.ffn }]);
+    let task = hidden_task(config, layer.gate, layer.up);
+    matmul(ctx.machine, &mut [Job { input, task, out: ffn_hidden, stride: shape.ffn }]);
 }
 
-/// What gives what `down` takes.
-pub(crate) fn inner_task<'a>(config: &Config, gate: Linear<'a>, up: Linear<'a>) -> Task<'a> {
+/// The products that `down` is multiplied with, as a task of the matrix kernels.
+pub(crate) fn hidden_task<'a>(config: &Config, gate: Linear<'a>, up: Linear<'a>) -> Task<'a> {
     let Config { activation, clamped, .. } = *config;
     match config.mlp {
         Mlp::Gated => Task::Gated { gate, up, activation, clamped },
@@ -39,11 +44,15 @@ pub(crate) fn inner_task<'a>(config: &Config, gate: Linear<'a>, up: Linear<'a>) 
     }
 }
 
-/// Adds `down` of what is there for it to the residual stream.
-pub(crate) fn down(step: &Step<'_>, layer: &Layer<'_>, work: &mut Buffers<'_>) {
-    let Buffers { shape, x, branch, inner, input, .. } = work;
-    let (n, cols) = (step.span.tokens, step.model.config().ffn_dim);
-    let inner = Rows { n, data: inner, cols, stride: shape.ffn };
-    let input = input.rows(step.machine, inner, [&layer.down]);
-    add_part(step, layer.down, layer.ffn_after_norm, input, [x, branch], shape.dim);
+/// `x = x + down · ffn_hidden`.
+pub(crate) fn add_ffn_down(
+    ctx: &ForwardContext<'_>,
+    layer: &Layer<'_>,
+    workspace: &mut Workspace<'_>,
+) {
+    let Workspace { shape, x, residual_tmp, ffn_hidden, input, .. } = workspace;
+    let (n, cols) = (ctx.span.tokens, ctx.model.config().ffn_dim);
+    let ffn_hidden = Rows { n, data: ffn_hidden, cols, stride: shape.ffn };
+    let input = input.rows(ctx.machine, ffn_hidden, [&layer.down]);
+    add_part(ctx, layer.down, layer.ffn_after_norm, input, [x, residual_tmp], shape.dim);
 }

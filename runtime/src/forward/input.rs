@@ -1,4 +1,4 @@
-//! What a region of matrices reads: f32 for f32 matrices, quantized for the others.
+//! The input of a region of matrices: f32 for f32 matrices, quantized for the others.
 
 use crate::base::arena::Source;
 use crate::base::disjoint::for_each;
@@ -30,7 +30,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Buffers for the input of one region at a time.
+/// Workspace for the input of one region at a time.
 pub(crate) struct InputBuffers<'a> {
     /// (tokens, dim)
     normed: &'a mut [f32],
@@ -166,7 +166,7 @@ fn parts<'p>(
 }
 
 /// Elements that take no longer than opening a region does.
-const MOST_ALONE: usize = 8192;
+const MAX_ALONE: usize = 8192;
 
 /// One token is not worth a region, nor are a few short ones: what is done takes `n` tokens of
 /// `cols` elements.
@@ -176,6 +176,6 @@ pub(crate) fn run<P: Send>(
     parts: impl Iterator<Item = P>,
     f: impl Fn(P) + Sync,
 ) {
-    let few = n == 1 || n * cols <= MOST_ALONE;
+    let few = n == 1 || n * cols <= MAX_ALONE;
     if few { parts.for_each(f) } else { for_each(machine.exec, parts, f) }
 }

@@ -1,11 +1,11 @@
-//! The residual stream → a score for every token of the vocabulary.
+//! The residual stream → logits, one for every token of the vocabulary.
 
 use crate::forward::input::{InputBuffers, Rows};
 use crate::kernels::Machine;
 use crate::kernels::{Job, Task, matmul, scale, soft_cap};
 use crate::model::Model;
 
-/// Scores of the rows of `x`. `out`: (rows, vocab_size), rows `stride` apart.
+/// Logits of the rows of `x`. `out`: (rows, vocab_size), rows `stride` apart.
 pub(crate) fn logits(
     machine: &Machine<'_>,
     model: &Model<'_>,

@@ -1,4 +1,4 @@
-//! Which experts each token of a chunk goes through, and how much of each it gets.
+//! The router: selects the experts of each token of a chunk, and their weights.
 
 use crate::base::arena::Source;
 use crate::base::disjoint::Block;
@@ -12,45 +12,45 @@ use crate::model::Experts;
 /// No expert: there are fewer of them.
 const NONE: u32 = u32::MAX;
 /// Experts that run together: more than a token of most models has, few enough for the stack.
-pub(crate) const MOST_EXPERTS: usize = 16;
+pub(crate) const MAX_EXPERTS: usize = 16;
 
 /// Tokens that experts which run together have in all: those of a chunk, which may all go through
 /// one, or one token of each of its experts.
-pub(crate) fn most_rows(config: &Config, chunk: usize) -> usize {
-    chunk.max(config.n_experts_used.min(MOST_EXPERTS))
+pub(crate) fn max_rows(config: &Config, chunk: usize) -> usize {
+    chunk.max(config.n_experts_used.min(MAX_EXPERTS))
 }
 
-/// What the router has chosen for a chunk of tokens.
-pub(crate) struct Choice<'a> {
+/// The experts selected for a chunk of tokens, and the buffers to select them in.
+pub(crate) struct Router<'a> {
     /// Tokens.
     n: usize,
     /// Experts of a token.
     used: usize,
-    /// (chunk, n_experts): what the router says of each, rows a stride apart
+    /// (chunk, n_experts): logits of the router, rows a stride apart
     scores: &'a mut [f32],
     stride: usize,
     /// (chunk, 1): the same of the shared expert, rows a tile apart
     shared: &'a mut [f32],
     /// (chunk, used): experts, the best first
     ids: &'a mut [u32],
-    /// (chunk, used): what each of them is weighed by
+    /// (chunk, used): their weights
     weights: &'a mut [f32],
-    /// (rows): the tokens of each of some experts, and what it is weighed by for each
+    /// (rows): the tokens of each expert of a group
     tokens: &'a mut [u32],
-    /// (rows)
+    /// (rows): the expert's weight for each of those tokens
     factors: &'a mut [f32],
 }
 
 /// Experts that run together, and the tokens of each one after the other.
-pub(crate) struct Group<'a> {
+pub(crate) struct ExpertGroup<'a> {
     /// An expert and how many tokens it has, ascending.
-    pub(crate) experts: heapless::Vec<(u32, usize), MOST_EXPERTS>,
+    pub(crate) experts: heapless::Vec<(u32, usize), MAX_EXPERTS>,
     pub(crate) tokens: &'a [u32],
-    /// What the expert is weighed by for each of them.
+    /// The expert's weight for each of them.
     pub(crate) weights: &'a [f32],
 }
 
-impl<'a> Choice<'a> {
+impl<'a> Router<'a> {
     /// For chunks of up to `chunk` tokens; nothing for none.
     pub(crate) fn carve(
         source: &mut impl Source<'a>,
@@ -60,7 +60,7 @@ impl<'a> Choice<'a> {
         let stride = config.n_experts.checked_next_multiple_of(TILE_ROWS)?;
         let shared = if config.shared_ffn_dim > 0 { TILE_ROWS } else { 0 };
         let chosen = chunk.checked_mul(config.n_experts_used);
-        let rows = if chunk > 0 { most_rows(config, chunk) } else { 0 };
+        let rows = if chunk > 0 { max_rows(config, chunk) } else { 0 };
         Some(Self {
             n: 0,
             used: config.n_experts_used,
@@ -74,8 +74,8 @@ impl<'a> Choice<'a> {
         })
     }
 
-    /// Asks the router about each token of `input`, which has the numbers in f32.
-    pub(crate) fn make(
+    /// Selects the experts of each token of `input`, which has its numbers in f32.
+    pub(crate) fn select(
         &mut self,
         machine: &Machine<'_>,
         config: &Config,
@@ -112,7 +112,7 @@ impl<'a> Choice<'a> {
 
     /// The first experts from this one on that tokens go through, as many as there is room for
     /// with all of their tokens; `None` if there are no more.
-    pub(crate) fn group(&mut self, mut from: u32) -> Option<Group<'_>> {
+    pub(crate) fn next_group(&mut self, mut from: u32) -> Option<ExpertGroup<'_>> {
         let (mut experts, mut rows) = (heapless::Vec::new(), 0);
         while let Some(expert) = self.next(from) {
             let Some(count) = self.collect(expert, rows) else { break };
@@ -122,7 +122,7 @@ impl<'a> Choice<'a> {
             (from, rows) = (expert + 1, rows + count);
         }
         let (tokens, weights) = (self.tokens.get(..rows)?, self.factors.get(..rows)?);
-        (rows > 0).then_some(Group { experts, tokens, weights })
+        (rows > 0).then_some(ExpertGroup { experts, tokens, weights })
     }
 
     /// The first expert from this one on that a token goes through.
@@ -131,8 +131,8 @@ impl<'a> Choice<'a> {
         chosen.iter().copied().filter(|&expert| expert >= from).min()
     }
 
-    /// Writes the tokens that go through this expert, in ascending order, and what it is weighed
-    /// by for each, from this row on; gives how many, if there is room for all.
+    /// Writes the tokens that go through this expert, in ascending order, and its weight for
+    /// each, from this row on; gives their number, if there is room for all.
     fn collect(&mut self, expert: u32, row: usize) -> Option<usize> {
         let Self { n, used, ids, weights, tokens, factors, .. } = self;
         let chosen = ids.chunks((*used).max(1)).zip(weights.chunks((*used).max(1)));
@@ -149,7 +149,7 @@ impl<'a> Choice<'a> {
         Some(count)
     }
 
-    /// The tokens of the shared expert, which are all, and what it is weighed by for each.
+    /// The tokens of the shared expert, which are all, and its weight for each.
     pub(crate) fn tokens_of_shared(&mut self) -> (&[u32], &[f32]) {
         let Self { n, shared, tokens, factors, .. } = self;
         let scores = shared.chunks(TILE_ROWS).map(|row| row.first().copied().unwrap_or_default());
@@ -162,7 +162,7 @@ impl<'a> Choice<'a> {
 }
 
 /// Fills `ids` with the experts of the highest scores, the best first and of equal ones that of
-/// the lower number, and `weights` with what they are weighed by.
+/// the lower number, and `weights` with their softmax.
 fn choose(routing: Routing, scores: &[f32], ids: &mut [u32], weights: &mut [f32]) {
     ids.fill(NONE);
     for (id, &score) in (0..).zip(scores) {

@@ -1,4 +1,4 @@
-//! What a layer works on and in, shared by its two halves.
+//! Buffers of the forward pass, each layer over again, and the context that all stages share.
 
 use crate::base::arena::Source;
 use crate::cache::Rings;
@@ -7,12 +7,12 @@ use crate::format::kv::KvType;
 use crate::format::layout::TILE_ROWS;
 use crate::forward::attention::{AttentionBuffers, AttentionShape, Span};
 use crate::forward::input::InputBuffers;
-use crate::forward::router::{Choice, most_rows};
+use crate::forward::router::{Router, max_rows};
 use crate::kernels::Machine;
 use crate::model::Model;
 
-/// What goes through the layers: which tokens of the stream, on which machine.
-pub(crate) struct Step<'s> {
+/// The context of a forward pass: the machine, the model, and the tokens of the stream.
+pub(crate) struct ForwardContext<'s> {
     pub(crate) machine: &'s Machine<'s>,
     pub(crate) model: &'s Model<'s>,
     pub(crate) rings: &'s Rings,
@@ -24,22 +24,23 @@ pub(crate) struct Step<'s> {
 /// Elements from one token's row to the next: matrices write whole tiles.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strides {
-    /// Of the residual stream.
+    /// Rows of the residual stream.
     pub(crate) dim: usize,
+    /// Rows of queries.
     pub(crate) q: usize,
-    /// Of keys and of values.
+    /// Rows of keys, and of values.
     pub(crate) kv: usize,
-    /// Of what lies between the matrices of a feed-forward part, of any layer.
+    /// Rows of `ffn_hidden`, in any layer.
     pub(crate) ffn: usize,
 }
 
-/// What the layers work in, each layer over again.
-pub(crate) struct Buffers<'a> {
+/// Buffers of a layer, used by each one over again.
+pub(crate) struct Workspace<'a> {
     pub(crate) shape: Strides,
     /// (chunk, dim): the residual stream
     pub(crate) x: &'a mut [f32],
-    /// (rows, dim): what is normalised or weighed before it joins the stream; else empty
-    pub(crate) branch: &'a mut [f32],
+    /// (rows, dim): a part that is normalized or weighed before it joins the stream; else empty
+    pub(crate) residual_tmp: &'a mut [f32],
     /// (chunk, n_heads · head_dim); where attention is differential, its result as well
     pub(crate) q: &'a mut [f32],
     /// (chunk, n_kv_heads · head_dim)
@@ -49,24 +50,25 @@ pub(crate) struct Buffers<'a> {
     /// (chunk, n_heads · head_dim); where attention is differential, (chunk, 2, …)
     pub(crate) attended: &'a mut [f32],
     /// (rows, the widest ffn_dim): rows of a chunk, or of experts that run together
-    pub(crate) inner: &'a mut [f32],
+    pub(crate) ffn_hidden: &'a mut [f32],
     pub(crate) input: InputBuffers<'a>,
     pub(crate) attention: AttentionBuffers<'a>,
-    /// In a model with experts; else empty.
-    pub(crate) routed: Routed<'a>,
+    /// Buffers of experts; empty in a model without.
+    pub(crate) moe: MoeWorkspace<'a>,
 }
 
-/// What a layer with experts works in.
-pub(crate) struct Routed<'a> {
-    pub(crate) choice: Choice<'a>,
-    /// (chunk, dim): what experts give, summed up
+/// Buffers of a layer with experts.
+pub(crate) struct MoeWorkspace<'a> {
+    pub(crate) router: Router<'a>,
+    /// (chunk, dim): the weighed sum of the experts
     pub(crate) sum: &'a mut [f32],
-    /// (rows): what experts read: tokens that go through them, then what their last matrices take.
+    /// (rows): inputs of a group of experts, then of their down matrices
     pub(crate) input: InputBuffers<'a>,
 }
 
-impl<'a> Buffers<'a> {
-    /// For chunks as `attention` says, and logits of up to `logit_rows` tokens.
+impl<'a> Workspace<'a> {
+    /// Takes the buffers for chunks as `attention` says, and logits of up to `logit_rows` tokens;
+    /// `None` if they are more than the source has, or than can be counted.
     pub(crate) fn carve(
         source: &mut impl Source<'a>,
         model: &Model<'_>,
@@ -86,24 +88,24 @@ impl<'a> Buffers<'a> {
         let values = if config.differential { 2 } else { 1 };
         let widest = config.dim.max(q_cols).max(widest_ffn(model));
         let after = config.norms.after() || config.n_experts > 0;
-        let rows = if config.n_experts > 0 { most_rows(config, chunk) } else { chunk };
+        let rows = if config.n_experts > 0 { max_rows(config, chunk) } else { chunk };
         Some(Self {
             shape,
             x: source.take(chunk.checked_mul(shape.dim))?,
-            branch: source.take(if after { rows.checked_mul(shape.dim) } else { Some(0) })?,
+            residual_tmp: source.take(if after { rows.checked_mul(shape.dim) } else { Some(0) })?,
             q: source.take(chunk.checked_mul(shape.q))?,
             k: source.take(chunk.checked_mul(shape.kv))?,
             v: source.take(chunk.checked_mul(shape.kv))?,
             attended: source.take(chunk.checked_mul(q_cols.checked_mul(values)?))?,
-            inner: source.take(rows.checked_mul(shape.ffn))?,
+            ffn_hidden: source.take(rows.checked_mul(shape.ffn))?,
             input: InputBuffers::carve(source, chunk.max(logit_rows), config.dim, widest)?,
             attention: AttentionBuffers::carve(source, attention)?,
-            routed: Routed::carve(source, config, chunk, shape.dim)?,
+            moe: MoeWorkspace::carve(source, config, chunk, shape.dim)?,
         })
     }
 }
 
-/// What lies between the matrices of a feed-forward part, where that is most.
+/// The width of `ffn_hidden` in the layer where it is widest.
 fn widest_ffn(model: &Model<'_>) -> usize {
     let config = model.config();
     let dense = (0..config.n_layers).any(|i| !model.is_sparse(i));
@@ -111,7 +113,7 @@ fn widest_ffn(model: &Model<'_>) -> usize {
     ffn_dim.max(config.expert_ffn_dim).max(config.shared_ffn_dim)
 }
 
-impl<'a> Routed<'a> {
+impl<'a> MoeWorkspace<'a> {
     fn carve(
         source: &mut impl Source<'a>,
         config: &Config,
@@ -119,10 +121,10 @@ impl<'a> Routed<'a> {
         stride: usize,
     ) -> Option<Self> {
         let any = config.n_experts > 0;
-        let (chunk, rows) = if any { (chunk, most_rows(config, chunk)) } else { (0, 0) };
+        let (chunk, rows) = if any { (chunk, max_rows(config, chunk)) } else { (0, 0) };
         let widest = config.dim.max(config.expert_ffn_dim).max(config.shared_ffn_dim);
         Some(Self {
-            choice: Choice::carve(source, config, chunk)?,
+            router: Router::carve(source, config, chunk)?,
             sum: source.take(chunk.checked_mul(stride))?,
             input: InputBuffers::carve(source, rows, config.dim, widest)?,
         })

@@ -5,7 +5,7 @@
 //! not: two products of 255 · 127 overflow. So int8 weights and their activations are
 //! widened to 16 bits, once for many tokens and many tiles, and multiplied by `vpmaddwd`.
 //! Every way around that takes as many instructions for 32 weights, two multiplications and
-//! two additions (`docs/performance.md`), and then has to put sums together again.
+//! two additions (`docs/lab/x86.md`), and then has to put sums together again.
 #![allow(unsafe_code)]
 
 use core::arch::asm;

@@ -22,7 +22,7 @@ pub(crate) const MOST_PARTS: usize = 4;
 ///
 /// # Safety
 ///
-/// An implementation must compute exactly what `docs/numerics.md` says, and may
+/// An implementation must compute exactly what `docs/reference/numerics.md` says, and may
 /// use only instructions whose presence its construction guarantees. Methods that
 /// take pointers need them valid for the stated number of elements; none needs
 /// alignment.

@@ -11,7 +11,7 @@ use crate::kernels::Machine;
 impl Session<'_> {
     /// As [`Session::feed`] of one token, which also drafts up to `most` of those that may
     /// follow, at most [`Options::draft`](crate::Options::draft): where the text repeats
-    /// itself, feeding them then takes no time. Logits, and so every later choice, are the
+    /// itself, feeding them then takes no time. Logits, and so every later router, are the
     /// same as without.
     pub fn feed_speculative(
         &mut self,
@@ -36,7 +36,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// What drafting has come to since the session was made.
+    /// Drafted and accepted tokens since the session was made.
     pub fn drafts(&self) -> Drafts {
         self.speculation.count
     }
@@ -86,7 +86,7 @@ impl Session<'_> {
         n
     }
 
-    /// The stream ends where it did before the drafts.
+    /// Moves the end of the stream back to where it was before the drafts.
     fn roll_back(&mut self, drafted: usize) {
         self.len -= drafted as u64;
         (self.last, self.scored) = (Some(0), Some(0));

@@ -43,7 +43,7 @@ impl core::error::Error for FeedError {}
 pub enum TruncateError {
     /// The stream is shorter than that.
     NotReached,
-    /// What the next token would have to see has been overwritten.
+    /// Keys that the next token would have to see have been overwritten.
     Forgotten,
 }
 
@@ -62,22 +62,22 @@ impl core::error::Error for TruncateError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum RestoreError<E> {
-    /// Where it comes from failed.
+    /// The source of its bytes failed.
     Source(E),
-    /// It is of a session with this context.
+    /// The saved session has this context.
     Context(u64),
-    /// It is of a session with this type of cache.
+    /// The saved session has this type of cache.
     Kv(KvType),
-    /// It is of a session whose storage reaches further beyond its context, or less far.
+    /// The saved session's storage reaches further beyond its context, or less far.
     Slack {
         /// Tokens of its chunk.
         chunk: u64,
         /// Tokens that it could draft.
         draft: u64,
     },
-    /// It is of a session whose first token has this position.
+    /// The saved session's first token has this position.
     BasePosition(u64),
-    /// It cannot have been handed out so.
+    /// The bytes contradict themselves: no session has handed them out.
     Damaged,
 }
 

@@ -1,4 +1,4 @@
-//! What may come next, looked up in what came before.
+//! Draft tokens, looked up in the text that came before.
 //!
 //! Summaries, edits and quotations repeat their source. Where the last tokens of a text stood
 //! before, what followed them there is drafted, all of it is fed in one step, and the part
@@ -28,7 +28,7 @@ impl<'t> Text<'t> {
         self.0.into_iter().flatten().copied()
     }
 
-    /// How many tokens before index `a` are also those before `b`, up to `most`.
+    /// Number of tokens before index `a` that are also those before `b`, up to `most`.
     fn common(&self, a: usize, b: usize, most: usize) -> usize {
         let same = |back: &usize| {
             let at = |end: usize| end.checked_sub(*back).and_then(|i| self.get(i));
@@ -43,7 +43,7 @@ impl<'t> Text<'t> {
 pub(crate) struct Repeat {
     /// Index of what followed there.
     pub(crate) next: usize,
-    /// How many tokens before it are the same.
+    /// Number of tokens before it that are the same.
     pub(crate) len: usize,
 }
 
@@ -83,13 +83,13 @@ pub(crate) fn copy(text: Text<'_>, repeat: Repeat, draft: &mut [u32]) {
     }
 }
 
-/// How far to draft: a wrong draft costs a good part of what a right one saves.
+/// The number of tokens to draft: a wrong draft costs a good part of what a right one saves.
 ///
 /// The longer the repeat, the more is drafted, and the more the last drafts have failed, the
-/// longer a repeat must be. `docs/decisions.md` has the measurements.
+/// longer a repeat must be. `docs/internals/decisions.md` has the measurements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
-    /// How much longer than [`LEAST`] a repeat must be: grows with failure.
+    /// Tokens by which a repeat must be longer than [`LEAST`]: grows with failure.
     caution: usize,
     /// Drafts at most: grows with success.
     reach: usize,
@@ -98,7 +98,7 @@ pub(crate) struct Pace {
 /// Tokens that must agree for a draft at the best of times.
 const LEAST: usize = 2;
 /// Caution beyond this would not find its way back.
-const MOST_CAUTION: usize = 6;
+const MAX_CAUTION: usize = 6;
 
 impl Default for Pace {
     fn default() -> Self {
@@ -107,7 +107,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// How many tokens to draft behind a repeat of `len`.
+    /// The number of tokens to draft behind a repeat of `len`.
     pub(crate) fn drafts(&self, len: usize) -> usize {
         match len.checked_sub(LEAST + self.caution) {
             None => 0,
@@ -125,7 +125,7 @@ impl Pace {
                 self.reach = self.reach.saturating_mul(2).saturating_add(1);
             }
             _ => {
-                self.caution = MOST_CAUTION.min(self.caution + usize::from(accepted == 0));
+                self.caution = MAX_CAUTION.min(self.caution + usize::from(accepted == 0));
                 self.reach = 1;
             }
         }

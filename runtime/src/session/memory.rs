@@ -6,13 +6,13 @@ use crate::cache::Ring;
 use crate::cache::{CacheClass, CacheShape, Caches};
 use crate::format::layout::TILE_ROWS;
 use crate::forward::AttentionShape;
-use crate::forward::Buffers;
+use crate::forward::Workspace;
 use crate::model::Model;
 use crate::model::Options;
 
 /// Everything in the scratch slice.
 pub(super) struct Memory<'a> {
-    pub(super) work: Buffers<'a>,
+    pub(super) workspace: Workspace<'a>,
     /// (rows scored together, vocab_size), rows a stride apart
     pub(super) logits: &'a mut [f32],
     pub(super) logits_stride: usize,
@@ -34,8 +34,8 @@ impl<'a> Memory<'a> {
     ) -> Option<Self> {
         let config = model.config();
         let slack = options.slack()?;
-        let slots = Ring::most_slots(options.context, slack)?;
-        let local_slots = Ring::most_local_slots(options.context, slack, config.window)?;
+        let slots = Ring::max_slots(options.context, slack)?;
+        let local_slots = Ring::max_local_slots(options.context, slack, config.window)?;
         let attention = AttentionShape {
             kv: options.kv,
             key_outliers: config.key_outliers,
@@ -46,7 +46,7 @@ impl<'a> Memory<'a> {
             pairs: config.rot_dim / 2,
             local_pairs: if config.local_rope { config.rot_dim / 2 } else { 0 },
             chunk: options.step()?,
-            segments: Ring::most_segments(options.context),
+            kv_splits: Ring::max_kv_splits(options.context),
         };
         let class_of =
             |i| CacheClass::new(model.is_local(i), model.has_key_outliers(i), options.kv);
@@ -60,7 +60,7 @@ impl<'a> Memory<'a> {
         let scored = options.scored()?;
         let logits_stride = config.vocab_size.checked_next_multiple_of(TILE_ROWS)?;
         Some(Self {
-            work: Buffers::carve(source, model, attention, scored)?,
+            workspace: Workspace::carve(source, model, attention, scored)?,
             logits: source.take(scored.checked_mul(logits_stride))?,
             logits_stride,
             candidates: source.take(Some(config.vocab_size))?,

@@ -40,12 +40,12 @@ impl Sampler {
         Self { sampling, random: Random::from_state(state) }
     }
 
-    /// Where it stands in its random numbers.
+    /// State of the random numbers, to resume from.
     pub fn state(&self) -> [u64; 4] {
         self.random.state()
     }
 
-    /// How it chooses.
+    /// Parameters of the choice.
     pub fn sampling(&self) -> &Sampling {
         &self.sampling
     }
@@ -200,9 +200,9 @@ const POSSIBLE: f64 = f64::MIN;
 struct Top<'c> {
     slots: &'c mut [Candidate],
     k: usize,
-    /// How many slots are taken.
+    /// Slots that are taken.
     len: usize,
-    /// Where the next cut is due.
+    /// Length at which the next cut is due.
     limit: usize,
     /// The k-th largest when last cut.
     floor: f64,

@@ -1,4 +1,4 @@
-//! What of a session outlives it: the ring, as far as it is filled, and the positions.
+//! The state of a session that outlives it: the ring, as far as it is filled, and the positions.
 //!
 //! ```text
 //! u64 × 8   context, type of the cache (0 int8, 1 f16, 2 f32), chunk, draft, base position,
@@ -19,11 +19,11 @@ use crate::cache::Rings;
 use crate::format::kv::KvType;
 use crate::model::Options;
 
-/// What the state begins with.
+/// Numbers that the state begins with.
 const HEADER: usize = 8;
 
-/// Longer streams there are not; positions must not overflow.
-const MOST_TOKENS: u64 = 1 << 62;
+/// The longest stream, in tokens: positions must not overflow.
+const MAX_TOKENS: u64 = 1 << 62;
 
 impl Session<'_> {
     /// Hands the state of the session to `out`, in pieces, until that fails. What comes of
@@ -67,7 +67,7 @@ impl Session<'_> {
         if base_position != ours.base_position {
             return Err(RestoreError::BasePosition(base_position));
         }
-        if len > longest || longest > MOST_TOKENS || sinks > context / 2 {
+        if len > longest || longest > MAX_TOKENS || sinks > context / 2 {
             return Err(RestoreError::Damaged);
         }
         let sinks = usize::try_from(sinks).map_err(|_| RestoreError::Damaged)?;
@@ -86,7 +86,7 @@ impl Session<'_> {
         done.map_err(RestoreError::Source)
     }
 
-    /// The one list of what there is.
+    /// The one list of the state's parts.
     fn carry<C: Carrier>(&mut self, carrier: &mut C) -> Result<(), C::Error> {
         let Rings { whole, local } = self.rings;
         let slots = whole.slots_reached(self.longest);
@@ -94,7 +94,7 @@ impl Session<'_> {
         let local_slots = local.slots_reached(self.longest);
         for class in CacheClass::ALL {
             let slots = if class.local { local_slots } else { slots };
-            self.memory.caches.of(class).carry(slots, carrier)?;
+            self.memory.caches.get_mut(class).carry(slots, carrier)?;
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! Tokens that went through the layers before anyone asked for them.
+//! Speculative decoding (arXiv 2211.17192) with drafts from the text itself: tokens that went
+//! through the layers before anyone asked for them.
 //!
 //! Drafts lie in the cache behind the end of the stream, where no query sees them, with the
 //! logits after each. Feeding the token that was drafted moves the end past it and costs
@@ -7,7 +8,7 @@
 
 use super::lookup::Pace;
 
-/// What drafting has come to.
+/// Counts of drafted and of accepted tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Drafts {
@@ -20,9 +21,9 @@ pub struct Drafts {
 /// Drafts behind the end of the stream.
 #[derive(Default)]
 pub(super) struct Speculation {
-    /// How many are there still.
+    /// Drafts that are still there.
     pub(super) tokens: usize,
-    /// How many of the same step were accepted.
+    /// Drafts of the same pass that were accepted.
     pub(super) accepted: usize,
     pub(super) pace: Pace,
     pub(super) count: Drafts,

@@ -15,7 +15,7 @@ use crate::forward::Span;
 use crate::forward::block;
 use crate::forward::embed;
 use crate::forward::logits;
-use crate::forward::{Buffers, Step};
+use crate::forward::{ForwardContext, Workspace};
 use crate::kernels::Machine;
 use crate::model::{Frequencies, Model};
 use crate::model::{Options, OptionsError};
@@ -34,7 +34,7 @@ pub struct Session<'a> {
     /// Tokens in the stream when it was longest: what lies further back than the storage
     /// reaches from there has been overwritten, also if tokens were taken back since.
     pub(super) longest: u64,
-    /// What was computed of tokens behind the end.
+    /// Drafts behind the end.
     pub(super) speculation: Speculation,
     /// Row of the residual stream that holds the last token, if it is still there.
     pub(super) last: Option<usize>,
@@ -119,7 +119,7 @@ impl<'a> Session<'a> {
     }
 
     /// Chooses a token by the logits of the last one fed, not yet feeding it. Where there
-    /// are none ([`Session::logits`]) the choice means nothing.
+    /// are none ([`Session::logits`]) the router means nothing.
     pub fn sample(&mut self, machine: &Machine<'_>, sampler: &mut Sampler) -> u32 {
         self.logits(machine);
         let Self { rings, memory, len, scored, model, .. } = self;
@@ -171,7 +171,7 @@ impl<'a> Session<'a> {
         visible(&self.rings.whole, self.memory.tokens, self.len).tokens()
     }
 
-    /// What the session was asked to be; `sinks` as last reset.
+    /// Options of the session; `sinks` as last reset.
     pub fn options(&self) -> &Options {
         &self.options
     }
@@ -206,7 +206,7 @@ impl<'a> Session<'a> {
     /// Takes up to a chunk of tokens through the layers.
     pub(super) fn forward(&mut self, machine: &Machine<'_>, tokens: &[u32]) {
         let Self { model, options, rings, memory, .. } = self;
-        let Memory { work, caches, tokens: history, .. } = memory;
+        let Memory { workspace, caches, tokens: history, .. } = memory;
         let span = Span { first: self.len, tokens: tokens.len() };
         for (i, token) in span.indices().zip(tokens) {
             if let Some(slot) = history.get_mut(rings.whole.slot(i)) {
@@ -218,12 +218,24 @@ impl<'a> Session<'a> {
             let Frequencies { phases, factor } = model.rope(local, options.context);
             Rope { phases, factor, base }
         });
-        work.attention.begin(&whole, model.config().local_rope.then_some(&local), rings, span);
-        embed(machine.isa, model, base.wrapping_add(span.first), tokens, work.x, work.shape.dim);
-        let step = Step { machine, model, rings, span, kv: options.kv };
+        workspace.attention.compute_angles(
+            &whole,
+            model.config().local_rope.then_some(&local),
+            rings,
+            span,
+        );
+        embed(
+            machine.isa,
+            model,
+            base.wrapping_add(span.first),
+            tokens,
+            workspace.x,
+            workspace.shape.dim,
+        );
+        let ctx = ForwardContext { machine, model, rings, span, kv: options.kv };
         let mut index = CacheIndex::default();
         for i in 0..model.config().n_layers {
-            block(&step, &model.layer(i), &mut index, caches, work);
+            block(&ctx, &model.layer(i), &mut index, caches, workspace);
         }
         self.len = span.indices().end;
         self.longest = self.longest.max(self.len);
@@ -232,8 +244,8 @@ impl<'a> Session<'a> {
 
     /// Computes the logits of rows of the residual stream, at most `logit_rows` of them.
     pub(super) fn score(&mut self, machine: &Machine<'_>, first: usize, rows: usize) {
-        let Memory { work, logits: out, logits_stride, .. } = &mut self.memory;
-        let Buffers { x, shape, input, .. } = work;
+        let Memory { workspace, logits: out, logits_stride, .. } = &mut self.memory;
+        let Workspace { x, shape, input, .. } = workspace;
         let data = x.get(first * shape.dim..).unwrap_or_default();
         let x = Rows { n: rows, data, cols: self.model.config().dim, stride: shape.dim };
         logits(machine, &self.model, x, input, out, *logits_stride);

@@ -1,4 +1,4 @@
-//! The command line, as `docs/cli.md` describes it. Scripts rely on every name here.
+//! The command line, as `docs/reference/cli.md` describes it. Scripts rely on every name here.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

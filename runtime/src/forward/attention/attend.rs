@@ -8,8 +8,8 @@ use crate::cache::{Ring, Run};
 use crate::kernels::Machine;
 use crate::kernels::{Bend, Isa, Partial, Queries, Slopes, attend, finish, merge};
 
-use super::buffers::{AttentionBuffers, AttentionShape, Heads, Partials, QueryBuffers};
-use super::place::{Place, Span};
+use super::buffers::{AttentionBuffers, AttentionShape, Heads, QueryBuffers, SoftmaxStates};
+use super::place::{AttentionLayer, Span};
 
 impl AttentionBuffers<'_> {
     /// Attends for queries that [`AttentionBuffers::prepare`] has made ready.
@@ -18,7 +18,7 @@ impl AttentionBuffers<'_> {
         &mut self,
         machine: &Machine<'_>,
         cache: &Cache<'_>,
-        at: Place<'_>,
+        at: AttentionLayer<'_>,
         out: &mut [f32],
     ) {
         let shape = self.shape.cached_as(cache.kv());
@@ -30,25 +30,25 @@ impl AttentionBuffers<'_> {
         }
     }
 
-    /// One token: parts are runs of (pass, segment), merged afterwards.
+    /// One token: parts are runs of (pass, KV split), merged afterwards.
     fn one_token(&mut self, machine: &Machine<'_>, view: &View<'_>, out: &mut [f32]) {
-        let (Self { queries, segment, .. }, shape) = (self, &view.shape);
-        let segments = view.segments(view.at.span);
-        let items = shape.passes() * segments;
+        let (Self { queries, kv_split, .. }, shape) = (self, &view.shape);
+        let kv_splits = view.kv_splits(view.at.span);
+        let items = shape.passes() * kv_splits;
         let each = items.div_ceil(MOST_PIECES).max(1);
-        let pieces = segment.chunks_mut(shape, items, each).zip((0..items).step_by(each));
-        for_each(machine.exec, pieces, |(partials, first): (Partials<'_>, usize)| {
+        let pieces = kv_split.chunks_mut(shape, items, each).zip((0..items).step_by(each));
+        for_each(machine.exec, pieces, |(partials, first): (SoftmaxStates<'_>, usize)| {
             for (item, mut partial) in (first..).zip(partials.into_chunks(shape, 1)) {
                 // It is one at least; said here too, or the division below could panic.
-                let segments = segments.max(1);
-                let (heads, segment) = (shape.heads(item / segments), item % segments);
+                let kv_splits = kv_splits.max(1);
+                let (heads, kv_split) = (shape.heads(item / kv_splits), item % kv_splits);
                 let queries = queries.head(shape, heads.keys, 0, 1);
                 if let Some(mut partial) = partial.kernel(shape) {
-                    view.segment(heads, view.at.span, segment, queries, &mut partial);
+                    view.kv_split(heads, view.at.span, kv_split, queries, &mut partial);
                 }
             }
         });
-        let passes = segment.chunks_mut(shape, items, segments);
+        let passes = kv_split.chunks_mut(shape, items, kv_splits);
         for (pass, (partials, out)) in passes.zip(out.chunks_mut(shape.width())).enumerate() {
             let mut rest = partials.into_chunks(shape, 1);
             let Some(mut total) = rest.next() else { return };
@@ -64,27 +64,27 @@ impl AttentionBuffers<'_> {
 
     /// A chunk: parts are (pass, block of tokens), each merging as it goes.
     fn chunk(&mut self, machine: &Machine<'_>, view: &View<'_>, out: &mut [f32]) {
-        let (Self { queries, segment, total, .. }, shape) = (self, &view.shape);
+        let (Self { queries, kv_split, total, .. }, shape) = (self, &view.shape);
         let tokens = view.at.span.tokens;
         let (block, width) = (block_tokens(machine, tokens, shape.passes()), shape.width());
         let items = shape.passes() * tokens;
         let out = Block::new(out, tokens, shape.passes() * width).columns(width);
         let passes =
-            total.chunks_mut(shape, items, tokens).zip(segment.chunks_mut(shape, items, tokens));
-        let pieces = passes.zip(out).enumerate().flat_map(|(pass, ((total, segment), out))| {
-            let partials = total.into_chunks(shape, block).zip(segment.into_chunks(shape, block));
+            total.chunks_mut(shape, items, tokens).zip(kv_split.chunks_mut(shape, items, tokens));
+        let pieces = passes.zip(out).enumerate().flat_map(|(pass, ((total, kv_split), out))| {
+            let partials = total.into_chunks(shape, block).zip(kv_split.into_chunks(shape, block));
             let parts = partials.zip(out.strips(block)).enumerate();
-            parts.map(move |(i, ((total, segment), out))| Part {
+            parts.map(move |(i, ((total, kv_split), out))| Part {
                 pass,
                 start: i * block,
                 total,
-                segment,
+                kv_split,
                 out,
             })
         });
         for_each(machine.exec, pieces, |mut part: Part<'_>| {
             let (n, heads) = (part.out.rows(), shape.heads(part.pass));
-            view.all_segments(heads, queries, part.start..part.start + n, &mut part);
+            view.all_kv_splits(heads, queries, part.start..part.start + n, &mut part);
             let Some(total) = part.total.kernel(shape) else { return };
             for token in 0..n {
                 view.finish(&total, heads, token, part.out.row(token));
@@ -93,38 +93,38 @@ impl AttentionBuffers<'_> {
     }
 }
 
-/// What one part of a chunk's region writes.
+/// Outputs of one part of a chunk.
 struct Part<'a> {
     pass: usize,
     /// First token of the block, in the span.
     start: usize,
-    total: Partials<'a>,
-    segment: Partials<'a>,
+    total: SoftmaxStates<'a>,
+    kv_split: SoftmaxStates<'a>,
     /// (tokens of the block, group · head_dim)
     out: Block<'a, f32>,
 }
 
 /// Tokens to a block: so few that each thread finds four pieces or more, of equal number, and else
-/// many, as a segment is then fetched for all of them at once.
+/// many, as a KV split is then fetched for all of them at once.
 fn block_tokens(machine: &Machine<'_>, tokens: usize, passes: usize) -> usize {
     let (passes, threads) = (passes.max(1), machine.exec.threads());
     let blocks = if threads == 1 { 1 } else { threads * 4_usize.div_ceil(passes) };
     tokens.div_ceil(blocks.min(MOST_PIECES / passes).max(1)).max(8)
 }
 
-/// Tokens that meet a segment together: as many as have about 24 queries, whose sums stay in the
+/// Tokens that meet a KV split together: as many as have about 24 queries, whose sums stay in the
 /// first cache beside a tile.
 fn tokens_together(group: usize) -> usize {
     // One at least as it is; said again, or a step of it could panic.
     24_usize.div_ceil(group.max(1)).max(1)
 }
 
-/// What every part looks at.
+/// Inputs that all parts share.
 struct View<'v> {
     isa: Isa,
     cache: &'v Cache<'v>,
     shape: AttentionShape,
-    at: Place<'v>,
+    at: AttentionLayer<'v>,
 }
 
 /// The queries of a part for the window, and for the sinks.
@@ -135,16 +135,16 @@ impl View<'_> {
         self.at.ring
     }
 
-    /// How many segments the queries of `span` see: that of the sinks, then the window's. At
-    /// least one, as every query sees itself.
-    fn segments(&self, span: Span) -> usize {
-        let window = self.ring().segments(span.indices());
+    /// Number of KV splits that the queries of `span` see: that of the sinks, then the window's.
+    /// At least one, as every query sees itself.
+    fn kv_splits(&self, span: Span) -> usize {
+        let window = self.ring().kv_splits(span.indices());
         (usize::from(self.ring().sinks > 0) + window).max(1)
     }
 
-    /// Goes through all segments for the tokens of a part, `within` the span: for some of them at a
-    /// time, but each segment for all before the next, as long as it is in the second cache.
-    fn all_segments(
+    /// Goes through all KV splits for the tokens of a part, `within` the span: for some of them at a
+    /// time, but each KV split for all before the next, as long as it is in the second cache.
+    fn all_kv_splits(
         &self,
         heads: Heads,
         queries: &QueryBuffers<'_>,
@@ -153,31 +153,31 @@ impl View<'_> {
     ) {
         let (shape, tokens) = (&self.shape, within.len());
         let each = tokens_together(shape.group);
-        for n in 0..self.segments(self.at.span.part(within.start, tokens)) {
+        for n in 0..self.kv_splits(self.at.span.part(within.start, tokens)) {
             let partials = part.total.chunks_mut(shape, tokens, each);
-            let partials = partials.zip(part.segment.chunks_mut(shape, tokens, each));
+            let partials = partials.zip(part.kv_split.chunks_mut(shape, tokens, each));
             let starts = within.clone().step_by(each);
-            for ((mut total, mut segment), start) in partials.zip(starts) {
+            for ((mut total, mut kv_split), start) in partials.zip(starts) {
                 let len = each.min(within.end - start);
-                let (Some(mut total), Some(mut segment)) =
-                    (total.kernel(shape), segment.kernel(shape))
+                let (Some(mut total), Some(mut kv_split)) =
+                    (total.kernel(shape), kv_split.kernel(shape))
                 else {
                     return;
                 };
                 let queries = queries.head(shape, heads.keys, start, len);
                 let span = self.at.span.part(start, len);
                 if n == 0 {
-                    self.segment(heads, span, 0, queries, &mut total);
-                } else if n < self.segments(span) {
-                    self.segment(heads, span, n, queries, &mut segment);
-                    merge(self.isa, &mut total, &segment);
+                    self.kv_split(heads, span, 0, queries, &mut total);
+                } else if n < self.kv_splits(span) {
+                    self.kv_split(heads, span, n, queries, &mut kv_split);
+                    merge(self.isa, &mut total, &kv_split);
                 }
             }
         }
     }
 
-    /// Takes the keys of the `n`th segment into `partial`, which begins anew.
-    fn segment(
+    /// Takes the keys of the `n`th KV split into `partial`, which begins anew.
+    fn kv_split(
         &self,
         heads: Heads,
         span: Span,
@@ -200,10 +200,10 @@ impl View<'_> {
         }
     }
 
-    /// What is done to the scores of a head's queries, `from` behind the first key of a run.
+    /// The score modifier of a head's queries, `from` behind the first key of a run.
     fn bend<'b>(&'b self, head: usize, from: &'b dyn Fn(usize) -> f32) -> Option<Bend<'b>> {
-        let (cap, group) = (self.at.cap, self.shape.group);
-        let slopes = self.at.slopes.get(head * group..(head + 1) * group);
+        let (cap, group) = (self.at.soft_cap, self.shape.group);
+        let slopes = self.at.alibi_slopes.get(head * group..(head + 1) * group);
         let slopes = slopes.map(|each| Slopes { each, from });
         (cap.is_some() || slopes.is_some()).then_some(Bend { cap, slopes })
     }
@@ -223,7 +223,7 @@ impl View<'_> {
         key(seen.start)..key(seen.end)
     }
 
-    /// What the queries of token `token` attend to, `(group · head_dim)`.
+    /// Writes the weighed values of one token's queries, `(group · head_dim)`.
     fn finish(&self, total: &Partial<'_>, heads: Heads, token: usize, out: &mut [f32]) {
         let AttentionShape { group, head_dim, .. } = self.shape;
         for (i, out) in out.chunks_exact_mut(head_dim.max(1)).enumerate().take(group) {

@@ -1,10 +1,10 @@
-//! What attention works in, carved once.
+//! Buffers of attention, carved once.
 
 use crate::base::arena::Source;
 use crate::format::kv::{HEAD_ALIGN, KvType};
 use crate::kernels::{Partial, Queries, QueriesMut};
 
-/// What decides how large the buffers are.
+/// Dimensions that decide how large the buffers are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttentionShape {
     /// Type of the cache: of layers without outliers, until [`AttentionShape::cached_as`] says.
@@ -20,12 +20,12 @@ pub(crate) struct AttentionShape {
     pub(crate) differential: bool,
     /// rot_dim / 2
     pub(crate) pairs: usize,
-    /// The same of layers with frequencies of their own; 0 if there are none.
+    /// `pairs` of layers with frequencies of their own; 0 if there are none.
     pub(crate) local_pairs: usize,
     /// Most tokens that go through together.
     pub(crate) chunk: usize,
-    /// Most segments that one query sees, that of the sinks included.
-    pub(crate) segments: usize,
+    /// Most KV splits that one query sees, that of the sinks included.
+    pub(crate) kv_splits: usize,
 }
 
 impl AttentionShape {
@@ -44,12 +44,12 @@ impl AttentionShape {
         (self.group * self.head_dim).max(1)
     }
 
-    /// How many times the queries of a kv head attend, all heads together.
+    /// Passes over the cache: one for each kv head, or two where attention is differential.
     pub(super) fn passes(&self) -> usize {
         if self.differential { 2 * self.n_kv_heads } else { self.n_kv_heads }
     }
 
-    /// Whose keys and whose values the `n`th of all passes looks at.
+    /// The kv heads whose keys and whose values the `n`th pass reads.
     pub(super) fn heads(&self, n: usize) -> Heads {
         if !self.differential {
             return Heads { keys: n, values: n };
@@ -61,7 +61,7 @@ impl AttentionShape {
         Heads { keys, values }
     }
 
-    /// Which token a query is of: each has one for every head of a group.
+    /// Index of the token that a query belongs to: each has one for every head of a group.
     pub(super) fn token(&self, query: usize) -> usize {
         query / self.group.max(1)
     }
@@ -72,7 +72,7 @@ impl AttentionShape {
     }
 }
 
-/// Which of the kv heads.
+/// Two kv heads, by their indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Heads {
     pub(super) keys: usize,
@@ -81,36 +81,36 @@ pub(super) struct Heads {
 
 pub(crate) struct AttentionBuffers<'a> {
     pub(super) shape: AttentionShape,
-    pub(super) turns: RopeBuffers<'a>,
-    /// Of layers with frequencies of their own.
-    pub(super) local_turns: RopeBuffers<'a>,
+    pub(super) angles: RopeBuffers<'a>,
+    /// Angles of layers with frequencies of their own.
+    pub(super) local_angles: RopeBuffers<'a>,
     /// (n_kv_heads, group · head_dim): a token's queries on their way to the sinks
-    pub(super) turned: &'a mut [f32],
+    pub(super) rotated: &'a mut [f32],
     pub(super) queries: QueryBuffers<'a>,
-    /// Of one segment: (passes, chunk or segments, group).
-    pub(super) segment: Partials<'a>,
-    /// Of all so far: (passes, chunk, group).
-    pub(super) total: Partials<'a>,
+    /// Softmax states of one KV split: (passes, chunk or splits, group).
+    pub(super) kv_split: SoftmaxStates<'a>,
+    /// Softmax states of all splits so far: (passes, chunk, group).
+    pub(super) total: SoftmaxStates<'a>,
 }
 
-/// How a rope turns a chunk.
+/// Rotary angles of a chunk.
 pub(super) struct RopeBuffers<'a> {
-    /// Of the window's queries, and of the keys.
-    pub(super) window: TurnBuffers<'a>,
-    /// Of the sinks' queries, where those differ.
-    pub(super) sinks: TurnBuffers<'a>,
+    /// Angles of the window's queries, and of the keys.
+    pub(super) window: AngleBuffers<'a>,
+    /// Angles of the sinks' queries, where those differ.
+    pub(super) sinks: AngleBuffers<'a>,
 }
 
 /// Cosines and sines: (chunk, rot_dim / 2) each.
-pub(super) struct TurnBuffers<'a> {
+pub(super) struct AngleBuffers<'a> {
     pub(super) cos: &'a mut [f32],
     pub(super) sin: &'a mut [f32],
 }
 
-/// Queries turned for the window and, where that differs, for the sinks.
+/// Queries rotated for the window and, where that differs, for the sinks.
 pub(super) struct QueryBuffers<'a> {
-    pub(super) window: Ready<'a>,
-    pub(super) sinks: Ready<'a>,
+    pub(super) window: PreparedQueries<'a>,
+    pub(super) sinks: PreparedQueries<'a>,
     /// Whether the sinks have queries of their own.
     pub(super) apart: bool,
     /// Tokens that there are queries of.
@@ -119,7 +119,7 @@ pub(super) struct QueryBuffers<'a> {
 
 /// (n_kv_heads, tokens, group) queries, in floats or in quants whose blocks of 32 have a
 /// scale and a sum each.
-pub(super) struct Ready<'a> {
+pub(super) struct PreparedQueries<'a> {
     /// (queries, padded)
     floats: &'a mut [f32],
     /// (queries, padded)
@@ -130,8 +130,8 @@ pub(super) struct Ready<'a> {
     sums: &'a mut [i32],
 }
 
-/// What queries know so far, `group` of them to an item.
-pub(super) struct Partials<'a> {
+/// Online-softmax states (arXiv 1805.02867) of queries, `group` of them to an item.
+pub(super) struct SoftmaxStates<'a> {
     /// (items, group)
     max: &'a mut [f32],
     /// (items, group)
@@ -144,17 +144,17 @@ impl<'a> AttentionBuffers<'a> {
     pub(crate) fn carve(source: &mut impl Source<'a>, shape: AttentionShape) -> Option<Self> {
         Some(Self {
             shape,
-            turns: RopeBuffers::carve(source, &shape, shape.pairs)?,
-            local_turns: RopeBuffers::carve(source, &shape, shape.local_pairs)?,
-            turned: source.take(shape.rows(shape.n_kv_heads, 1)?.checked_mul(shape.head_dim))?,
+            angles: RopeBuffers::carve(source, &shape, shape.pairs)?,
+            local_angles: RopeBuffers::carve(source, &shape, shape.local_pairs)?,
+            rotated: source.take(shape.rows(shape.n_kv_heads, 1)?.checked_mul(shape.head_dim))?,
             queries: QueryBuffers {
-                window: Ready::carve(source, &shape)?,
-                sinks: Ready::carve(source, &shape)?,
+                window: PreparedQueries::carve(source, &shape)?,
+                sinks: PreparedQueries::carve(source, &shape)?,
                 apart: false,
                 tokens: 0,
             },
-            segment: Partials::carve(source, &shape, shape.chunk.max(shape.segments))?,
-            total: Partials::carve(source, &shape, shape.chunk)?,
+            kv_split: SoftmaxStates::carve(source, &shape, shape.chunk.max(shape.kv_splits))?,
+            total: SoftmaxStates::carve(source, &shape, shape.chunk)?,
         })
     }
 }
@@ -162,13 +162,13 @@ impl<'a> AttentionBuffers<'a> {
 impl<'a> RopeBuffers<'a> {
     fn carve(source: &mut impl Source<'a>, shape: &AttentionShape, pairs: usize) -> Option<Self> {
         Some(Self {
-            window: TurnBuffers::carve(source, shape, pairs)?,
-            sinks: TurnBuffers::carve(source, shape, pairs)?,
+            window: AngleBuffers::carve(source, shape, pairs)?,
+            sinks: AngleBuffers::carve(source, shape, pairs)?,
         })
     }
 }
 
-impl<'a> TurnBuffers<'a> {
+impl<'a> AngleBuffers<'a> {
     fn carve(source: &mut impl Source<'a>, shape: &AttentionShape, pairs: usize) -> Option<Self> {
         let len = shape.chunk.checked_mul(pairs);
         Some(Self { cos: source.take(len)?, sin: source.take(len)? })
@@ -191,7 +191,7 @@ impl QueryBuffers<'_> {
     }
 }
 
-impl<'a> Ready<'a> {
+impl<'a> PreparedQueries<'a> {
     fn carve(source: &mut impl Source<'a>, shape: &AttentionShape) -> Option<Self> {
         let rows = shape.rows(shape.n_kv_heads, shape.chunk)?;
         let elements = rows.checked_mul(shape.padded())?;
@@ -248,7 +248,7 @@ impl<'a> Ready<'a> {
     }
 }
 
-impl<'a> Partials<'a> {
+impl<'a> SoftmaxStates<'a> {
     fn carve(source: &mut impl Source<'a>, shape: &AttentionShape, items: usize) -> Option<Self> {
         let rows = shape.rows(shape.passes(), items);
         Some(Self {
@@ -264,9 +264,9 @@ impl<'a> Partials<'a> {
         shape: &AttentionShape,
         items: usize,
         each: usize,
-    ) -> impl Iterator<Item = Partials<'_>> {
+    ) -> impl Iterator<Item = SoftmaxStates<'_>> {
         let rows = items * shape.group;
-        let this = Partials {
+        let this = SoftmaxStates {
             max: self.max.get_mut(..rows).unwrap_or_default(),
             sum: self.sum.get_mut(..rows).unwrap_or_default(),
             acc: self.acc.get_mut(..rows * shape.padded()).unwrap_or_default(),
@@ -279,11 +279,11 @@ impl<'a> Partials<'a> {
         self,
         shape: &AttentionShape,
         each: usize,
-    ) -> impl Iterator<Item = Partials<'a>> + use<'a> {
+    ) -> impl Iterator<Item = SoftmaxStates<'a>> + use<'a> {
         let rows = (each * shape.group).max(1);
         let elements = (rows * shape.padded()).max(1);
         let both = self.sum.chunks_mut(rows).zip(self.acc.chunks_mut(elements));
-        self.max.chunks_mut(rows).zip(both).map(|(max, (sum, acc))| Partials { max, sum, acc })
+        self.max.chunks_mut(rows).zip(both).map(|(max, (sum, acc))| SoftmaxStates { max, sum, acc })
     }
 
     /// All items as the kernels take them, as they were left.

@@ -1,11 +1,11 @@
 //! Attention: every token looks at the sinks and at the newest keys before it.
 //!
 //! ```text
-//! q, k, v → turned → k, v into the cache
+//! q, k, v → rotated → k, v into the cache
 //!           q · keys → softmax → · values → attended
 //! ```
 //!
-//! Keys are turned once, at their true position. A query is turned at its own for the
+//! Keys are rotated once, at their true position. A query is rotated at its own for the
 //! window, and for the sinks a second time, as if the stream had never grown past the
 //! context (arXiv 2309.17453): their distance stays what the model was trained on.
 
@@ -16,6 +16,6 @@ mod prepare;
 mod rope;
 
 pub(crate) use buffers::{AttentionBuffers, AttentionShape};
-pub(crate) use place::{Place, Span};
+pub(crate) use place::{AttentionLayer, Span};
 pub(crate) use prepare::Projected;
 pub(crate) use rope::Rope;

@@ -1,4 +1,4 @@
-//! Tokens of a stream, and what a layer does with them.
+//! Tokens of a stream, and one layer's part in their attention.
 
 use core::ops::Range;
 
@@ -14,6 +14,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// Stream indices of the tokens.
     pub(crate) fn indices(&self) -> Range<u64> {
         self.first..self.first + self.tokens as u64
     }
@@ -24,20 +25,21 @@ impl Span {
     }
 }
 
-/// Which tokens, in which layer, where they lie and what is done to their scores.
+/// A layer's attention: its tokens, its part of the cache, and how it modifies scores.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'p> {
+pub(crate) struct AttentionLayer<'p> {
     pub(crate) ring: &'p Ring,
+    /// Index of the layer within its cache.
     pub(crate) layer: usize,
     pub(crate) span: Span,
-    /// Whether queries and keys of the layer are turned.
-    pub(crate) rotated: bool,
-    /// Whether they are turned as layers with a window are.
+    /// Whether queries and keys of the layer are rotated.
+    pub(crate) rope: bool,
+    /// Whether they are rotated as layers with a window are.
     pub(crate) local_rope: bool,
-    /// What scores stay within.
-    pub(crate) cap: Option<f32>,
-    /// `(n_heads)`: what they are less by for each token of distance; empty if they are not.
-    pub(crate) slopes: &'p [f32],
+    /// Logit soft-cap of scores.
+    pub(crate) soft_cap: Option<f32>,
+    /// `(n_heads)`: ALiBi slopes (arXiv 2108.12409); empty if there are none.
+    pub(crate) alibi_slopes: &'p [f32],
     /// `(n_heads)`: logits that join the softmax without a value; empty if there are none.
     pub(crate) sink_logits: &'p [f32],
 }

@@ -1,8 +1,8 @@
-//! Queries, keys and values on their way to attention: turned, quantized, written.
+//! Queries, keys and values on their way to attention: rotated, quantized, written.
 
-use super::buffers::{AttentionBuffers, AttentionShape, RopeBuffers, TurnBuffers};
-use super::place::{Place, Span};
-use super::rope::{Rope, Turns};
+use super::buffers::{AngleBuffers, AttentionBuffers, AttentionShape, RopeBuffers};
+use super::place::{AttentionLayer, Span};
+use super::rope::{Rope, RotaryAngles};
 use crate::base::disjoint::{Block, for_each};
 use crate::cache::Cache;
 use crate::cache::{Ring, Rings};
@@ -22,9 +22,9 @@ pub(crate) struct Projected<'a> {
 }
 
 impl AttentionBuffers<'_> {
-    /// Computes the turns of `span`, which all layers share, or all with a window and all
-    /// others.
-    pub(crate) fn begin(
+    /// Computes the rotary angles of `span`: one set for layers with a window of their own, one for
+    /// all others.
+    pub(crate) fn compute_angles(
         &mut self,
         rope: &Rope<'_>,
         local: Option<&Rope<'_>>,
@@ -32,9 +32,9 @@ impl AttentionBuffers<'_> {
         span: Span,
     ) {
         self.queries.tokens = span.tokens;
-        self.turns.compute(rope, &rings.whole, span);
+        self.angles.compute(rope, &rings.whole, span);
         if let Some(rope) = local {
-            self.local_turns.compute(rope, &rings.local, span);
+            self.local_angles.compute(rope, &rings.local, span);
         }
     }
 
@@ -44,12 +44,12 @@ impl AttentionBuffers<'_> {
         &mut self,
         machine: &Machine<'_>,
         cache: &mut Cache<'_>,
-        at: Place<'_>,
+        at: AttentionLayer<'_>,
         score_scale: f32,
         projected: Projected<'_>,
     ) {
-        let Self { shape, turns, local_turns, turned, queries, .. } = self;
-        let turns = if at.local_rope { local_turns } else { turns };
+        let Self { shape, angles, local_angles, rotated, queries, .. } = self;
+        let angles = if at.local_rope { local_angles } else { angles };
         let shape = &shape.cached_as(cache.kv());
         queries.apart = at.ring.is_apart(at.span.indices());
         let (tokens, group_dim) = (at.span.tokens, shape.width());
@@ -61,17 +61,17 @@ impl AttentionBuffers<'_> {
             score_scale,
             v,
             kv_stride,
-            turns: turns.window.view(shape.pairs),
-            sink_turns: queries.apart.then(|| turns.sinks.view(shape.pairs)),
+            angles: angles.window.view(shape.pairs),
+            sink_angles: queries.apart.then(|| angles.sinks.view(shape.pairs)),
         };
         let q = Block::new(q, tokens, q_stride).columns(group_dim);
         let k = Block::new(k, tokens, kv_stride).columns(shape.head_dim);
         let ready =
             queries.window.heads_mut(shape, tokens).zip(queries.sinks.heads_mut(shape, tokens));
         let parts =
-            cache.layer_mut(at.layer).zip(q.zip(k)).zip(ready.zip(turned.chunks_mut(group_dim)));
-        let parts = parts.enumerate().filter_map(|(head, ((cached, (q, k)), (ready, turned)))| {
-            Some(Part { head, cached, q, k, window: ready.0?, sinks: ready.1?, turned })
+            cache.layer_mut(at.layer).zip(q.zip(k)).zip(ready.zip(rotated.chunks_mut(group_dim)));
+        let parts = parts.enumerate().filter_map(|(head, ((cached, (q, k)), (ready, rotated)))| {
+            Some(Part { head, cached, q, k, window: ready.0?, sinks: ready.1?, rotated })
         });
         if tokens == 1 {
             parts.for_each(|part| view.prepare(part));
@@ -81,23 +81,23 @@ impl AttentionBuffers<'_> {
     }
 }
 
-impl TurnBuffers<'_> {
-    fn view(&self, pairs: usize) -> Turns<'_> {
-        Turns::new(self.cos, self.sin, pairs)
+impl AngleBuffers<'_> {
+    fn view(&self, pairs: usize) -> RotaryAngles<'_> {
+        RotaryAngles::new(self.cos, self.sin, pairs)
     }
 }
 
 impl RopeBuffers<'_> {
     fn compute(&mut self, rope: &Rope<'_>, ring: &Ring, span: Span) {
         let Self { window, sinks } = self;
-        rope.turns(span.indices(), window.cos, window.sin);
+        rope.angles(span.indices(), window.cos, window.sin);
         if ring.is_apart(span.indices()) {
-            rope.turns(span.indices().map(|i| ring.place(i)), sinks.cos, sinks.sin);
+            rope.angles(span.indices().map(|i| ring.place(i)), sinks.cos, sinks.sin);
         }
     }
 }
 
-/// What one part reads and writes alone: all that belongs to one kv head.
+/// A part of the loop: all that belongs to one kv head.
 struct Part<'a> {
     head: usize,
     cached: KvMut<'a>,
@@ -110,21 +110,21 @@ struct Part<'a> {
     /// (tokens, group)
     sinks: QueriesMut<'a>,
     /// (group · head_dim)
-    turned: &'a mut [f32],
+    rotated: &'a mut [f32],
 }
 
-/// What every part looks at.
+/// Inputs that all parts share.
 struct View<'v> {
     isa: Isa,
     shape: &'v AttentionShape,
-    at: Place<'v>,
+    at: AttentionLayer<'v>,
     score_scale: f32,
     /// (tokens, n_kv_heads · head_dim)
     v: &'v [f32],
     kv_stride: usize,
-    turns: Turns<'v>,
-    /// Where the sinks' queries differ.
-    sink_turns: Option<Turns<'v>>,
+    angles: RotaryAngles<'v>,
+    /// Angles of the sinks' queries, where they differ.
+    sink_angles: Option<RotaryAngles<'v>>,
 }
 
 impl View<'_> {
@@ -132,22 +132,22 @@ impl View<'_> {
         for t in 0..self.at.span.tokens {
             self.write(t, &mut part);
             let q = part.q.row(t);
-            if let Some(turns) = &self.sink_turns {
-                let len = part.turned.len().min(q.len());
-                let turned = part.turned.get_mut(..len).unwrap_or_default();
-                turned.copy_from_slice(q.get(..len).unwrap_or_default());
-                self.set(t, turned, turns, &mut part.sinks);
+            if let Some(angles) = &self.sink_angles {
+                let len = part.rotated.len().min(q.len());
+                let rotated = part.rotated.get_mut(..len).unwrap_or_default();
+                rotated.copy_from_slice(q.get(..len).unwrap_or_default());
+                self.set(t, rotated, angles, &mut part.sinks);
             }
-            self.set(t, q, &self.turns, &mut part.window);
+            self.set(t, q, &self.angles, &mut part.window);
         }
     }
 
-    /// Turns the key of token `t` and writes it with its value.
+    /// RotaryAngles the key of token `t` and writes it with its value.
     fn write(&self, t: usize, part: &mut Part<'_>) {
         let head_dim = self.shape.head_dim;
-        let (cos, sin) = self.turns.of(t);
+        let (cos, sin) = self.angles.row(t);
         let key = part.k.row(t);
-        if self.at.rotated {
+        if self.at.rope {
             rotate(self.isa, key, head_dim, cos, sin);
         }
         let start = t * self.kv_stride + part.head * head_dim;
@@ -156,11 +156,11 @@ impl View<'_> {
         part.cached.write(self.isa, slot, key, value);
     }
 
-    /// Turns the queries of token `t`, `(group, head_dim)`, and makes them ready.
-    fn set(&self, t: usize, q: &mut [f32], turns: &Turns<'_>, ready: &mut QueriesMut<'_>) {
+    /// RotaryAngles the queries of token `t`, `(group, head_dim)`, and makes them ready.
+    fn set(&self, t: usize, q: &mut [f32], angles: &RotaryAngles<'_>, ready: &mut QueriesMut<'_>) {
         let AttentionShape { group, head_dim, .. } = *self.shape;
-        let (cos, sin) = turns.of(t);
-        if self.at.rotated {
+        let (cos, sin) = angles.row(t);
+        if self.at.rope {
             rotate(self.isa, q, head_dim, cos, sin);
         }
         for (i, q) in q.chunks_exact(head_dim.max(1)).enumerate() {

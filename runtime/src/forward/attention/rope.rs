@@ -1,11 +1,12 @@
-//! Rotary positions: pairs of elements turned by an angle that grows with the position.
+//! Rotary positions (arXiv 2104.09864): pairs of elements rotated by an angle that grows with the
+//! position.
 
 use crate::base::math::sin_cos;
 
-/// How far each position turns each pair.
+/// Rotary frequencies, and the position of the stream's first token.
 #[derive(Clone, Copy)]
 pub(crate) struct Rope<'m> {
-    /// Turns per position, in units of 2⁻⁶⁴: (rot_dim / 2)
+    /// RotaryAngles per position, in units of 2⁻⁶⁴: (rot_dim / 2)
     pub(crate) phases: &'m [u64],
     /// Multiplies sine and cosine.
     pub(crate) factor: f32,
@@ -18,7 +19,7 @@ impl Rope<'_> {
     ///
     /// The product with the position wraps where the angle does, so it is exact however
     /// long the stream.
-    pub(crate) fn turns(
+    pub(crate) fn angles(
         &self,
         indices: impl Iterator<Item = u64>,
         cos: &mut [f32],
@@ -38,20 +39,20 @@ impl Rope<'_> {
 
 /// Cosines and sines of consecutive tokens, `(tokens, rot_dim / 2)` each.
 #[derive(Clone, Copy)]
-pub(crate) struct Turns<'a> {
+pub(crate) struct RotaryAngles<'a> {
     cos: &'a [f32],
     sin: &'a [f32],
     /// rot_dim / 2
     pairs: usize,
 }
 
-impl<'a> Turns<'a> {
+impl<'a> RotaryAngles<'a> {
     pub(crate) fn new(cos: &'a [f32], sin: &'a [f32], pairs: usize) -> Self {
         Self { cos, sin, pairs }
     }
 
     /// Cosines and sines of the `t`th token, `(rot_dim / 2)` each.
-    pub(crate) fn of(&self, t: usize) -> (&'a [f32], &'a [f32]) {
+    pub(crate) fn row(&self, t: usize) -> (&'a [f32], &'a [f32]) {
         let row = t * self.pairs..(t + 1) * self.pairs;
         let of = |all: &'a [f32]| all.get(row.clone()).unwrap_or_default();
         (of(self.cos), of(self.sin))
