@@ -1,18 +1,64 @@
-//! Quantized decoder language models, executed where they lie.
+//! An inference runtime for quantized decoder language models, which are executed where they lie.
 //!
-//! No standard library, no heap, no threads of its own. A board supplies four
-//! things: the model's bytes, a scratch slice, an [`Isa`] token (proof of what
-//! the CPU can do) and an [`Executor`] (how to run parts of a loop in parallel).
-//! Everything else, from the file format to the sampler, is here.
+//! No standard library, no heap, no threads of its own: a program hands in the model's bytes and
+//! a slice of memory, and says what computes. Nothing grows, however long the text.
 //!
-//! Data runs one way, and imports follow it:
+//! ```
+//! use oarlock::{Aligned, Machine, Model, Options, Sampler, Session};
 //!
-//! ```text
-//! tokens → embedding → blocks (attention ⇄ cache, mlp) → logits → sampler → token
+//! // 60 KB of random weights; a real one is a memory map, or lies in flash.
+//! static MODEL: &Aligned<[u8]> =
+//!     &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny.oar")));
+//!
+//! # fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! let model = Model::open(&MODEL.0)?; // checked once; a view, nothing is copied
+//! let options = Options { context: 64, ..Options::for_model(&model) };
+//! let mut memory = [0; 300_000]; // at least `Session::bytes_needed(&model, &options)?`
+//! let mut session = Session::new(model, options, &mut memory)?;
+//!
+//! let machine = Machine::SCALAR; // plain Rust on this thread; the same bits as any other
+//! let mut sampler = Sampler::new(model.sampling(), 1); // as the authors recommend; seed 1
+//! session.feed(&machine, &[5, 23, 42])?; // token ids; `Tokenizer` makes them of text
+//! for _ in 0..8 {
+//!     let id = session.sample(&machine, &mut sampler);
+//!     session.feed(&machine, &[id])?;
+//! }
+//! assert_eq!(session.len(), 11);
+//! # Ok(())
+//! # }
 //! ```
 //!
-//! Logits are bit-for-bit the same for every [`Isa`], every number of threads and
-//! every prefill chunk: see `docs/reference/numerics.md`.
+//! `examples/minimal.rs` goes from text to text. A program on Linux or macOS has a shorter way:
+//! `oarlock-hosted`, whose `Engine` maps the file, starts threads and detects the CPU.
+//!
+//! # Parts
+//!
+//! - [`Model`]: a file, checked once and read where it lies.
+//! - [`Options`], [`Session`]: a stream of tokens with its cache, in memory of the caller's: fed,
+//!   scored, sampled, taken back, saved. Past [`Options::context`] the first tokens and the newest
+//!   stay visible.
+//! - [`Sampler`], [`Sampling`]: the choice of a token by its logits.
+//! - [`Tokenizer`], [`Chat`], [`Conversation`]: text to tokens and back, and the turns of a chat.
+//! - [`Machine`]: an [`Isa`] (proof of what the CPU can do) and an [`Executor`] (how to run parts
+//!   of a loop in parallel; [`Serial`] runs them in turn).
+//!
+//! Logits are bit-for-bit the same for every [`Isa`], every number of threads and every prefill
+//! chunk: see `docs/reference/numerics.md`.
+//!
+//! # Map of the sources
+//!
+//! Each floor imports those before it alone:
+//!
+//! ```text
+//! base      memory, threads, mathematics, checksums
+//! format    the bytes of a model file, of packed matrices and of the cache
+//! kernels   products, attention and functions of vectors, for each instruction set
+//! cache     a ring with attention sinks, and the keys and values in it
+//! model     an open file: its configuration and weights
+//! forward   tokens → embedding → layers (attention, feed-forward) → logits
+//! session   the stream: feeding, sampling, drafting, saving
+//! text      tokenizer, chat template, conversation
+//! ```
 #![no_std]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -29,6 +75,7 @@ mod model;
 mod session;
 mod text;
 
+pub use base::aligned::Aligned;
 pub use base::exec::{Executor, Serial};
 pub use format::kv::KvType;
 pub use format::{OpenError, Sampling, SamplingError};
@@ -36,6 +83,9 @@ pub use kernels::{Isa, Machine, set_control_word};
 pub use model::{Model, Options, OptionsError, VerifyError};
 pub use session::{Candidate, Sampler};
 pub use session::{Drafts, FeedError, RestoreError, Session, TruncateError};
+pub use text::chat::Chat;
+pub use text::conversation::Conversation;
+pub use text::tokenizer::Tokenizer;
 pub use text::{chat, conversation, generator, tokenizer};
 
 /// Parts that the converter, the boards and the tests are built on, and nobody else: they may

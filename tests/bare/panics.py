@@ -1,4 +1,4 @@
-"""What in a linked program could panic, and from where: `file function panic`, a line each.
+"""Lists what in a linked program could panic, and from where: `file function panic`, a line each.
 
 usage: panics.py PROGRAM SOURCES
 

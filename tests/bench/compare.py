@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Oarlock beside llama.cpp and candle: same weights, same bits, same threads, taking turns.
+"""Compares Oarlock with llama.cpp and candle: same weights, same bits, same threads, in turns.
 
     cargo build --release -p oarlock-cli -p oarlock-convert
     python3 tests/bench/compare.py --scratch FOLDER
@@ -22,7 +22,7 @@ import pathlib
 import statistics
 import sys
 
-import bars
+import tables
 import chart
 import models
 import rivals
@@ -161,9 +161,9 @@ def main():
             agreement(args, sides["us"], sides["llama"], model)
             results.setdefault(f"{name} {bits}", {}).update(measure(args, sides, model))
             args.results.write_text(json.dumps(results, indent=1))
-    print(bars.figures(results))
-    rows = bars.bars(results)
-    print(bars.table(rows))
+    print(tables.figures(results))
+    rows = tables.bars(results)
+    print(tables.table(rows))
     if args.chart:
         args.chart.write_text(chart.svg(rows))
 

@@ -1,4 +1,4 @@
-"""One measurement of one contender: tokens a second, the first token, memory, an answer."""
+"""Measures one contender once: tokens a second, the first token, memory, an answer."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-//! How fast the kernels are on this machine: weight bytes a second for one token,
+//! Measures the kernels on this machine: weight bytes a second for one token,
 //! multiply-adds a second for several. Not a test: it prints and compares nothing.
 //!
 //! `cargo run --release -p oarlock-tests --example kernels [THREADS]`
@@ -21,8 +21,8 @@ const DECODE_BYTES: usize = 128 << 20;
 const PREFILL_ROWS: usize = 1536;
 const PREFILL_TOKENS: usize = 64;
 const CACHE_BYTES: usize = 64 << 20;
-/// Long enough for the clock, short enough to find a moment undisturbed.
-/// What is measured is repeated for so long, and the least time counts.
+/// Time for which a measurement is repeated, of which the least counts: long enough for the clock,
+/// short enough to find a moment undisturbed.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 fn main() {

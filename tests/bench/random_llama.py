@@ -1,4 +1,4 @@
-"""A Llama of TinyLlama's shape (1.1B) with random weights, as a GGUF file in F16.
+"""Makes a Llama of TinyLlama's shape (1.1B) with random weights, as a GGUF file in F16.
 
     python random_llama.py SMOLLM2.gguf OUT.gguf
 

@@ -1,9 +1,8 @@
-"""A mixture of experts of Qwen3-MoE's shape (0.9B, of which a token meets 0.2B) with random
-weights, as a GGUF file in F16.
+"""Makes a mixture of experts of Qwen3-MoE's shape with random weights, as a GGUF file in F16.
 
     python random_moe.py SMOLLM2.gguf OUT.gguf
 
-Random routers spread tokens over all experts evenly, the dearest case for what a chunk of
+It has 0.9B, of which a token meets 0.2B. Random routers spread tokens over all experts evenly, the dearest case for what a chunk of
 tokens reads; otherwise as random_llama.py.
 """
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Our tokenizer and Hugging Face's `tokenizers`, one thread each, on many kinds of text.
+"""Times our tokenizer and Hugging Face's `tokenizers`, one thread each, on many kinds of text.
 
     cargo build --release -p oarlock-tests --example tokenize
     python3 tests/bench/tokenize.py --gguf SmolLM2.gguf --model SmolLM2.oar [--text FILE]
@@ -76,7 +76,7 @@ def main():
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["RAYON_NUM_THREADS"] = "1"
     from gguf import GGUFReader
-    from smollm2 import tokenizer as hugging_face
+    from smollm2_directory import tokenizer as hugging_face
 
     reference = hugging_face(GGUFReader(args.gguf))
     print(f"one thread, load {os.getloadavg()[0]:.2f}, medians of {args.rounds} rounds, MB/s\n")

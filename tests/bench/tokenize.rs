@@ -1,4 +1,4 @@
-//! How fast the tokenizer is on this machine, on one thread. Not a test: it prints the
+//! Measures the tokenizer on this machine, on one thread. Not a test: it prints the
 //! megabytes a second of each pass and compares nothing; `tokenize.py` does.
 //!
 //! `cargo run --release -p oarlock-tests --example tokenize -- MODEL.oar PASSES FILE…`

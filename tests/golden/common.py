@@ -1,4 +1,4 @@
-"""What the generators share: the four pre-tokenizers, small byte-level BPEs, compact JSON."""
+"""Shared by the generators: the four pre-tokenizers, small byte-level BPEs, compact JSON."""
 
 import json
 from pathlib import Path

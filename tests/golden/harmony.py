@@ -22,7 +22,7 @@ import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, trainers, pre_tokenizers
 
 from common import FIXTURES, save_tokenizer, split_then_bytes, write_json
-from messages import encode
+from smollm2_messages import encode
 from vocabularies import CONTRACTION, cased
 
 OUT = FIXTURES / "harmony"

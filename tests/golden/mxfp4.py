@@ -1,4 +1,4 @@
-"""Experts of gpt-oss as they were published: numbers of 4 bits in blocks of 32, and their scales.
+"""Stores experts as gpt-oss was published: numbers of 4 bits in blocks of 32, and their scales.
 
 `transformers` would read them itself where `accelerate` is installed, to bf16; here its function
 that makes floats of blocks is called, so that the model is the same in float32 and in float64.

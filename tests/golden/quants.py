@@ -1,4 +1,4 @@
-"""Random blocks of ggml's types, and what the `gguf` package makes of them.
+"""Makes random blocks of ggml's types, and what the `gguf` package makes of them.
 
     python tests/golden/quants.py
 

@@ -1,4 +1,4 @@
-"""StreamingLLM as its paper defines it (arXiv 2309.17453), in plain PyTorch.
+"""Makes the goldens of streams: StreamingLLM as its paper defines it (arXiv 2309.17453), in PyTorch.
 
     python tests/golden/streaming.py [SMOLLM2_DIR]
 

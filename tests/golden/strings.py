@@ -1,4 +1,4 @@
-"""Strings that tokenizers get wrong: by hand, and by seeded random mixing of the same kinds."""
+"""Makes strings that tokenizers get wrong: by hand, and by seeded random mixing of the same kinds."""
 
 import random
 import unicodedata

@@ -1,6 +1,6 @@
 """Makes the tokenizer goldens: Hugging Face's ids for hard strings, five tokenizers.
 
-    python tests/golden/tokenizer.py SMOLLM2_DIR     # the directory that smollm2.py made
+    python tests/golden/tokenizer.py SMOLLM2_DIR     # the directory that smollm2_directory.py made
 
 Writes under `tests/fixtures/tokenizer/`:
 - `strings.json`: the strings (334 by hand, the rest by seeded chance), see strings.py;

@@ -41,7 +41,7 @@ pub fn bin(name: &str) -> PathBuf {
     path
 }
 
-/// How this test was built, read off its path: `TARGET_DIR[/TRIPLE]/PROFILE/deps/NAME`.
+/// The build of this test, read off its path: `TARGET_DIR[/TRIPLE]/PROFILE/deps/NAME`.
 struct Built {
     target_dir: PathBuf,
     triple: Option<String>,

@@ -1,4 +1,4 @@
-//! What the tests share: the project's binaries, fixtures, the default model, temporary
+//! Parts that the tests share: the project's binaries, fixtures, the default model, temporary
 //! folders, processes with a time limit, and a thread pool simple enough to trust.
 //!
 //! Everything here panics with one line when it cannot do its work: a test that cannot

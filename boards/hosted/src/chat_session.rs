@@ -22,7 +22,7 @@ pub struct ChatSession<'e> {
 
 impl<'e> ChatSession<'e> {
     /// Begins a conversation with this system prompt, which is never forgotten.
-    pub fn start(
+    pub(crate) fn start(
         mut conversation: Conversation<'e, TextEncoder<'e>, Transcript>,
         machine: Machine<'e>,
         sampler: Sampler,

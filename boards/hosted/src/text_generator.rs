@@ -22,7 +22,7 @@ pub struct TextGenerator<'e> {
 
 impl<'e> TextGenerator<'e> {
     /// Feeds the prompt's ids, at least one, to an empty session.
-    pub fn new(
+    pub(crate) fn new(
         session: Session<'e>,
         machine: Machine<'e>,
         tokenizer: Tokenizer<'e>,

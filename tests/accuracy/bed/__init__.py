@@ -1,1 +1,0 @@
-"""The bed: how near our conversions, and llama.cpp's, come to f32 on real models."""

@@ -1,0 +1,1 @@
+"""Measures how near our conversions, and llama.cpp's, come to f32 on real models."""

@@ -1,0 +1,13 @@
+//! The program `oarlock`, run as its users run it: commands, pipes, conversations, fetching, memory.
+
+mod common;
+
+mod commands;
+mod endless;
+mod fetch;
+mod harmony;
+mod lookup;
+mod memory;
+mod pipes;
+mod sessions;
+mod switches;

@@ -1,0 +1,15 @@
+//! The converter: what it takes over exactly, what it refuses, and what it leaves behind.
+
+mod authors;
+mod command_line;
+mod defaults;
+mod exact;
+mod gguf;
+mod gpt_oss;
+mod kept;
+mod outliers;
+mod pooled;
+mod published;
+mod refused;
+mod source;
+mod values;

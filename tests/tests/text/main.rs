@@ -1,0 +1,5 @@
+//! Text to tokens and back: tokenizers, vocabularies and chat templates against Hugging Face's.
+
+mod chat_template;
+mod tokenizer;
+mod vocabularies;
