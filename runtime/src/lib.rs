@@ -86,7 +86,7 @@ pub use session::{Drafts, FeedError, RestoreError, Session, TruncateError};
 pub use text::chat::Chat;
 pub use text::conversation::Conversation;
 pub use text::tokenizer::Tokenizer;
-pub use text::{chat, conversation, tokenizer};
+pub use text::{chat, conversation, generator, tokenizer};
 
 /// Parts that the converter, the boards and the tests are built on, and nobody else: they may
 /// change in any release.

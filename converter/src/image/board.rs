@@ -63,7 +63,7 @@ impl Board {
                  docs/guide/raspberry-pi.md, and give it with \
                  --kernel boards/raspi/target/aarch64-unknown-none/release/kernel8";
             let todo = format!(
-                "build it with cargo build --release -p oarlock-hosted --target {target}, see \
+                "build it with cargo build --release -p oarlock-cli --target {target}, see \
                  docs/guide, and give it with --program target/{target}/release/oarlock"
             );
             let todo = if self == Self::RaspberryPi { bare } else { &todo };
