@@ -1,6 +1,7 @@
 //! The input of a region of matrices: f32 for f32 matrices, quantized for the others.
 
 use crate::base::arena::Source;
+use crate::base::checked::{nonzero, part, part_mut};
 use crate::base::disjoint::for_each;
 use crate::format::layout::{BLOCK_COLS, blocks};
 use crate::format::matrix::Linear;
@@ -23,10 +24,7 @@ pub(crate) struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// `each` rows at a time.
     fn chunks(&self, each: usize) -> core::slice::Chunks<'a, f32> {
-        self.data
-            .get(..self.n * self.stride)
-            .unwrap_or_default()
-            .chunks((each * self.stride).max(1))
+        part(self.data, ..self.n * self.stride).chunks(nonzero(each * self.stride))
     }
 }
 
@@ -72,13 +70,14 @@ impl<'a> InputBuffers<'a> {
         let acts = wanted(matrices)
             .then(|| QuantizedActivationsMut::new(x.n, x.cols, quants, scales, sums));
         let (mut acts, each) = (acts.flatten(), share(machine, x.n));
-        let normed = normed.get_mut(..x.n * x.cols).unwrap_or_default();
-        let rows = x.chunks(each).zip(normed.chunks_mut((each * x.cols).max(1)));
+        let normed = part_mut(normed, ..x.n * x.cols);
+        let rows = x.chunks(each).zip(normed.chunks_mut(nonzero(each * x.cols)));
         let parts = rows.zip(parts(acts.as_mut(), x.n, each));
         run(machine, [x.n, x.cols], parts, |((x_rows, normed), mut acts)| {
-            let rows = x_rows.chunks(x.stride.max(1)).zip(normed.chunks_exact_mut(x.cols.max(1)));
+            let rows =
+                x_rows.chunks(nonzero(x.stride)).zip(normed.chunks_exact_mut(nonzero(x.cols)));
             for (token, (row, normed)) in rows.enumerate() {
-                norm_row(machine.isa, config, gain, row.get(..x.cols).unwrap_or_default(), normed);
+                norm_row(machine.isa, config, gain, part(row, ..x.cols), normed);
                 if let Some(acts) = &mut acts {
                     acts.quantize(machine.isa, token, normed);
                 }
@@ -107,8 +106,8 @@ impl<'a> InputBuffers<'a> {
         let parts = x.chunks(each).zip(parts(acts.as_mut(), x.n, each));
         run(machine, [x.n, x.cols], parts, |(rows, acts)| {
             let Some(mut acts) = acts else { return };
-            for (token, row) in rows.chunks(x.stride.max(1)).enumerate() {
-                acts.quantize(machine.isa, token, row.get(..x.cols).unwrap_or_default());
+            for (token, row) in rows.chunks(nonzero(x.stride)).enumerate() {
+                acts.quantize(machine.isa, token, part(row, ..x.cols));
             }
         });
         Input {
@@ -138,8 +137,8 @@ impl<'a> InputBuffers<'a> {
             Some(taken.freeze())
         });
         if matrices.iter().any(|linear| !linear.weight.kind().is_quantized()) {
-            for (row, token) in normed.chunks_exact_mut(cols.max(1)).zip(tokens) {
-                let row_of = from.x.get(*token as usize * from.stride..).unwrap_or_default();
+            for (row, token) in normed.chunks_exact_mut(nonzero(cols)).zip(tokens) {
+                let row_of = part(from.x, *token as usize * from.stride..);
                 row.iter_mut().zip(row_of).for_each(|(to, from)| *to = *from);
             }
         }
@@ -172,7 +171,7 @@ fn parts<'p>(
     each: usize,
 ) -> impl Iterator<Item = Option<QuantizedActivationsMut<'p>>> {
     let mut rest = acts.map(QuantizedActivationsMut::reborrow);
-    (0..n.div_ceil(each.max(1))).map(move |_| {
+    (0..n.div_ceil(nonzero(each))).map(move |_| {
         let (part, others) = rest.take()?.split(each);
         rest = Some(others);
         Some(part)

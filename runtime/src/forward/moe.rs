@@ -6,6 +6,7 @@
 //! read once, those of experts that nobody goes through not at all, and one token alone gets the
 //! same sums.
 
+use crate::base::checked::part_mut;
 use crate::base::disjoint::Block;
 use crate::format::layout::TILE_ROWS;
 use crate::format::matrix::Linear;
@@ -43,7 +44,7 @@ pub(crate) fn moe<'m>(ctx: &ForwardContext<'_>, layer: &Layer<'m>, workspace: &m
     };
     router.select(ctx.machine, config, experts, input);
     let first = |expert: &Expert<'m>| hidden_task(config, expert.gate, expert.up);
-    sum.get_mut(..n * shape.dim).unwrap_or_default().fill(0.0);
+    part_mut(sum, ..n * shape.dim).fill(0.0);
     let mut from = 0;
     while let Some(group) = router.next_group(from) {
         from = group.experts.last().map_or(u32::MAX, |(last, _)| last + 1);

@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use crate::base::checked::nonzero;
 use crate::base::disjoint::{Block, MOST_PIECES, for_each};
 use crate::cache::Cache;
 use crate::cache::{Ring, Run};
@@ -109,7 +110,7 @@ struct Part<'a> {
 /// Tokens to a block: so few that each thread finds four pieces or more, of equal number, and else
 /// many, as a KV split is then fetched for all of them at once.
 fn block_tokens(machine: &Machine<'_>, tokens: usize, passes: usize) -> usize {
-    let (passes, threads) = (passes.max(1), machine.exec.threads());
+    let (passes, threads) = (nonzero(passes), machine.exec.threads());
     let blocks = if threads == 1 { 1 } else { threads * 4_usize.div_ceil(passes) };
     tokens.div_ceil(blocks.min(MOST_PIECES / passes).max(1)).max(8)
 }
@@ -118,7 +119,7 @@ fn block_tokens(machine: &Machine<'_>, tokens: usize, passes: usize) -> usize {
 /// first cache beside a tile.
 fn tokens_together(group: usize) -> usize {
     // One at least as it is; said again, or a step of it could panic.
-    24_usize.div_ceil(group.max(1)).max(1)
+    24_usize.div_ceil(nonzero(group)).max(1)
 }
 
 /// Inputs that all parts share.
@@ -232,7 +233,7 @@ impl View<'_> {
     /// Writes the weighed values of one token's queries, `(group · head_dim)`.
     fn finish(&self, total: &SoftmaxState<'_>, heads: Heads, token: usize, out: &mut [f32]) {
         let AttentionShape { group, head_dim, .. } = self.shape;
-        for (i, out) in out.chunks_exact_mut(head_dim.max(1)).enumerate().take(group) {
+        for (i, out) in out.chunks_exact_mut(nonzero(head_dim)).enumerate().take(group) {
             let sink = self.at.sink_logits.get(heads.keys * group + i).copied();
             finish(self.isa, total, token * group + i, sink, out);
         }
