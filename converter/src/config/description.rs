@@ -71,7 +71,7 @@ pub enum Biases {
     Announced {
         /// Those of q, k and v.
         qkv: bool,
-        /// That of o.
+        /// The one of o.
         o: bool,
         /// Those of gate, up and down.
         mlp: bool,

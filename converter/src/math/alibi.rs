@@ -1,12 +1,11 @@
 //! Slopes of linear biases (arXiv 2108.12409): what a head takes off a score for each token of
 //! distance.
 
-/// `max_bias`, a whole number below 1000, is the exponent of the last head.
+/// Computes the slope of each head, `(heads)`: 2^(−max_bias · i / heads) for i = 1, 2, …
 ///
-/// Of `heads` heads, 2^(−max_bias · i / heads) for i = 1, 2, …; where their number is no power of
-/// two, of the next smaller one, and then every other one of the next larger.
-///
-/// By IEEE operations alone, so that they are the same on every machine.
+/// Where `heads` is no power of two, they are those of the next smaller one, and then every other
+/// one of the next larger. `max_bias`, a whole number below 1000, is the exponent of the last
+/// head. IEEE operations alone make them, so they are the same on every machine.
 pub fn alibi_slopes(heads: usize, max_bias: f64) -> Vec<f32> {
     let whole = heads.next_power_of_two();
     if whole == heads {

@@ -30,7 +30,7 @@ pub(super) struct Family {
     pub rotated: bool,
     /// The key of the base of rotary frequencies outside of their own object.
     pub base: &'static str,
-    /// That base, where the config does not have it.
+    /// The base, where the config does not have it.
     pub theta: f64,
     /// The same of layers with a window, where those have their own.
     pub local_theta: Option<f64>,
