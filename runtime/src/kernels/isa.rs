@@ -41,7 +41,7 @@ enum Kind {
 }
 
 impl Isa {
-    /// Plain Rust, which defines the bits. Not there on 64-bit ARM without `every-isa`.
+    /// Plain Rust, which defines the bits. (Not there on 64-bit ARM without `every-isa`.)
     #[cfg(any(feature = "every-isa", not(target_arch = "aarch64")))]
     pub const SCALAR: Self = Self(Kind::Scalar);
 

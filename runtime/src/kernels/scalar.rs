@@ -8,7 +8,7 @@ use super::simd::{Dots, IntWeights, MAX_PARTS, Simd};
 use crate::base::math;
 use crate::format::layout::GROUPS;
 
-/// No instructions at all.
+/// Proof of no instructions at all.
 #[derive(Clone, Copy)]
 pub(crate) struct Scalar;
 
@@ -53,7 +53,7 @@ fn one_fma(a: f32, b: f32, c: f32) -> f32 {
     unsafe { vget_lane_f32::<0>(vfma_f32(vdup_n_f32(c), vdup_n_f32(a), vdup_n_f32(b))) }
 }
 
-/// Nearest even. Not by `math::rint`, which stops at 2^22.
+/// Rounds to the nearest integer, ties to even. (Not by `math::rint`, which stops at 2^22.)
 #[inline(never)]
 fn round(v: &F) -> I {
     v.map(|v| {

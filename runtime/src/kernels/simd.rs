@@ -185,9 +185,9 @@ pub(crate) unsafe trait Simd: Copy {
 
     fn splat_i(self, v: i32) -> Self::I;
     fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
-    /// Nearest even; exact for |v| ≤ 2^24.
+    /// Rounds to the nearest f32, ties to even; exact for |v| ≤ 2^24.
     fn to_f(self, v: Self::I) -> Self::F;
-    /// Nearest even; `v` lies within ±2^31.
+    /// Rounds to the nearest integer, ties to even; `v` lies within ±2^31.
     fn round(self, v: Self::F) -> Self::I;
     /// The larger of `m` and the bits of |v| as an integer.
     fn max_bits(self, m: Self::I, v: Self::F) -> Self::I;
@@ -247,7 +247,7 @@ pub(crate) unsafe trait Simd: Copy {
     ) -> Dots<Self, T>;
 }
 
-/// An integer weight type: which methods of [`Simd`] multiply it, and what its blocks hold.
+/// An integer weight type: the methods of [`Simd`] that multiply it, and the contents of its blocks.
 pub(crate) trait IntWeights {
     /// The type as files name it.
     const KIND: WeightType;

@@ -96,6 +96,7 @@ const INDEXING: &[(&str, &str)] = &[
     ("runtime/src/kernels/gemm/drive.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/gemm/floats.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/gemm/mod.rs", "lengths are checked on entry"),
+    ("runtime/src/kernels/gemm/product.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/scalar.rs", "lengths are checked on entry"),
     ("runtime/src/kernels/x86/amx.rs", "arrays of known length"),
     ("runtime/src/kernels/x86/avx2.rs", "arrays of known length"),

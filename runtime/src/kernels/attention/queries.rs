@@ -62,7 +62,7 @@ pub struct QueriesMut<'a> {
 }
 
 impl<'a> QueriesMut<'a> {
-    /// Room for `n` queries in buffers of at least: for int8, `q` of `(n, padded dims)`
+    /// Takes room for `n` queries in buffers of at least: for int8, `q` of `(n, padded dims)`
     /// and `scale` and `sum` of `(n, padded dims / 32)`; for f16 and f32, `x` of `(n, padded dims)`. The
     /// others may be empty. `None` if one is too short or a head has over 512 dimensions.
     pub fn new(

@@ -8,12 +8,12 @@ use crate::format::{Activation, Clamped};
 use crate::kernels::isa::Isa;
 use crate::kernels::simd::{Op, Simd};
 
-/// `x = min(x, limit) · sigmoid(slope · min(x, limit))`.
+/// Computes a gate that is cut off: `x = min(x, limit) · sigmoid(slope · min(x, limit))`.
 pub(crate) fn clamped_gate(isa: Isa, clamped: Clamped, x: &mut [f32]) {
     isa.run(Map { x, f: ClampedGate(clamped) });
 }
 
-/// `x = activation(x)`.
+/// Applies an activation function: `x = activation(x)`.
 pub fn activate(isa: Isa, activation: Activation, x: &mut [f32]) {
     match activation {
         Activation::Silu => isa.run(Map { x, f: Silu }),
@@ -24,12 +24,12 @@ pub fn activate(isa: Isa, activation: Activation, x: &mut [f32]) {
     }
 }
 
-/// `x = cap · tanh(x / cap)`.
+/// Applies a logit soft-cap: `x = cap · tanh(x / cap)`.
 pub fn soft_cap(isa: Isa, x: &mut [f32], cap: f32) {
     isa.run(Map { x, f: SoftCap { cap } });
 }
 
-/// `x = max(−limit, min(x, limit))`.
+/// Cuts off on both sides: `x = max(−limit, min(x, limit))`.
 pub fn clamp(isa: Isa, x: &mut [f32], limit: f32) {
     isa.run(Map { x, f: Clamp { limit } });
 }

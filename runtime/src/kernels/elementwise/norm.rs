@@ -8,13 +8,13 @@ use crate::base::math;
 use crate::kernels::isa::Isa;
 use crate::kernels::simd::{MAX_PARTS, Op, Simd, Wide};
 
-/// `out = (x · r) · gain` with r = 1 / sqrt(mean of squares + eps), all `(dim)`.
+/// Normalises by the root mean square: `out = (x · r) · gain` with r = 1 / sqrt(mean of squares + eps), all `(dim)`.
 pub fn rms_norm(isa: Isa, x: &[f32], gain: &[f32], eps: f32, out: &mut [f32]) {
     isa.run(RmsNorm { x, gain, eps, out });
 }
 
-/// `out = ((x − mean) · r) · gain` with r = 1 / sqrt(mean square of x − mean, plus eps), and
-/// then `out + bias` if there is one, all `(dim)`.
+/// Normalises by mean and variance: `out = ((x − mean) · r) · gain` with
+/// r = 1 / sqrt(mean square of x − mean, plus eps), and then `out + bias` if there is one, all `(dim)`.
 pub fn layer_norm(
     isa: Isa,
     x: &[f32],
@@ -26,13 +26,13 @@ pub fn layer_norm(
     isa.run(LayerNorm { x: Some(x), gain, bias, eps, out });
 }
 
-/// [`layer_norm`] in place.
+/// Normalises in place as [`layer_norm`] does.
 pub fn layer_norm_in(isa: Isa, x: &mut [f32], gain: &[f32], bias: Option<&[f32]>, eps: f32) {
     isa.run(LayerNorm { x: None, gain, bias, eps, out: x });
 }
 
-/// [`rms_norm`] in place of each head of `x` `(heads, head_dim)`, all with one gain
-/// `(head_dim)`.
+/// Normalises in place, as [`rms_norm`] does, each head of `x` `(heads, head_dim)`, all with one
+/// gain `(head_dim)`.
 pub fn norm_heads(isa: Isa, x: &mut [f32], gain: &[f32], eps: f32) {
     isa.run(NormHeads { x, gain, eps });
 }

@@ -11,22 +11,22 @@ use crate::kernels::simd::{MAX_PARTS, Op, Simd, Wide};
 /// Lanes that a reduction strides over.
 pub(crate) const WIDE: usize = 16;
 
-/// `x = x · factor`.
+/// Scales: `x = x · factor`.
 pub fn scale(isa: Isa, x: &mut [f32], factor: f32) {
     isa.run(Scale { x, factor });
 }
 
-/// `out = x − factor · y`, rounded once; as many as the shortest has.
+/// Subtracts a multiple: `out = x − factor · y`, rounded once; as many as the shortest has.
 pub fn sub_scaled(isa: Isa, x: &[f32], y: &[f32], factor: f32, out: &mut [f32]) {
     isa.run(SubScaled { x, y, factor, out });
 }
 
-/// `x = x + y`, both of one length.
+/// Adds: `x = x + y`, both of one length.
 pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
     isa.run(Add { x, y });
 }
 
-/// `x = x + y · factor`, rounded once; as many as the shorter has.
+/// Adds a multiple: `x = x + y · factor`, rounded once; as many as the shorter has.
 pub fn add_scaled(isa: Isa, x: &mut [f32], y: &[f32], factor: f32) {
     isa.run(AddScaled { x, y, factor });
 }
