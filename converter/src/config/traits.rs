@@ -25,6 +25,6 @@ pub(super) struct Traits {
 
 /// Distance instead of rotation (arXiv 2108.12409).
 pub(super) fn alibi(config: &mut Config, traits: &mut Traits, max_bias: f64) {
-    (config.positions, config.rot_dim) = (Positions::Linear, 0);
+    (config.positions, config.rot_dim) = (Positions::Alibi, 0);
     traits.slopes = alibi_slopes(config.n_heads.min(Config::MAX_DIM), max_bias);
 }

@@ -37,7 +37,7 @@ pub(crate) fn diff_attention(
                     sub_scaled(isa, a, b, layer.lambda, out);
                 }
             }
-            norm_heads(isa, out, layer.difference_norm, config.norm_eps);
+            norm_heads(isa, out, layer.diff_norm, config.norm_eps);
         }
     });
 }

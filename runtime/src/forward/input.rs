@@ -8,7 +8,7 @@ use crate::format::matrix::Linear;
 use crate::format::{Config, Norm};
 use crate::kernels::Machine;
 use crate::kernels::{Input, Isa, QuantizedActivationsMut, layer_norm, rms_norm};
-use crate::model::Gain;
+use crate::model::NormWeights;
 
 /// Rows of f32, one a token, a stride apart.
 #[derive(Clone, Copy)]
@@ -62,7 +62,7 @@ impl<'a> InputBuffers<'a> {
         &mut self,
         machine: &Machine<'_>,
         config: &Config,
-        gain: Gain<'_>,
+        gain: NormWeights<'_>,
         x: Rows<'_>,
         matrices: [&Linear<'_>; M],
     ) -> Input<'_> {
@@ -147,7 +147,7 @@ impl<'a> InputBuffers<'a> {
 }
 
 /// `out = norm(x)`, all `(dim)`.
-fn norm_row(isa: Isa, config: &Config, gain: Gain<'_>, x: &[f32], out: &mut [f32]) {
+fn norm_row(isa: Isa, config: &Config, gain: NormWeights<'_>, x: &[f32], out: &mut [f32]) {
     match config.norm {
         Norm::Rms => rms_norm(isa, x, gain.gain, config.norm_eps, out),
         Norm::Layer => layer_norm(isa, x, gain.gain, gain.bias, config.norm_eps, out),

@@ -35,7 +35,7 @@ pub(crate) fn moe<'m>(ctx: &ForwardContext<'_>, layer: &Layer<'m>, workspace: &m
     let MoeWorkspace { router, sum, input: own } = moe;
     let (n, config, experts) = (ctx.span.tokens, ctx.model.config(), &layer.experts);
     let rows = Rows { n, data: x, cols: config.dim, stride: shape.dim };
-    let [first_gate, first_up] = [experts.gate.of(0), experts.up.of(0)];
+    let [first_gate, first_up] = [experts.gate.expert(0), experts.up.expert(0)];
     let matrices = [&first_gate, &first_up, &layer.gate, &layer.up];
     let input = if config.norms.before() {
         input.norm(ctx.machine, config, layer.ffn_norm, rows, matrices)
@@ -71,7 +71,7 @@ fn group_experts<'m>(experts: &Experts<'m>, group: &ExpertGroup<'_>) -> Running<
     let mut running = Running::new();
     for &(expert, n) in &group.experts {
         let [gate, up, down] =
-            [experts.gate, experts.up, experts.down].map(|stack| stack.of(expert as usize));
+            [experts.gate, experts.up, experts.down].map(|stack| stack.expert(expert as usize));
         drop(running.push(Expert { gate, up, down, n }));
     }
     running

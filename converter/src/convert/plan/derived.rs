@@ -23,9 +23,7 @@ pub(super) fn tensor<'t, 'm>(
     let (name, values) = match role {
         Role::Slopes => ("slopes".into(), planner.model.slopes.clone()),
         Role::Lambda => (format!("lambda of layer {index}"), vec![layer_lambda(planner, index)?]),
-        Role::DifferenceNorm => {
-            ("1 - initial lambda".into(), vec![1.0 - lambda::initial(index); cols])
-        }
+        Role::DiffNorm => ("1 - initial lambda".into(), vec![1.0 - lambda::initial(index); cols]),
         _ if role.is_norm() && planner.model.gains == Gains::Ones => {
             ("ones".into(), vec![1.0; cols])
         }
