@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.."
 target=aarch64-apple-darwin
 toolchain=${TOOLCHAIN-$(rustup show active-toolchain 2>/dev/null | cut -d' ' -f1)}
 out=${CARGO_TARGET_DIR:-$PWD/target}
-build=(cargo ${toolchain:+"+$toolchain"} build --release --locked -p oarlock-hosted --target "$target")
+build=(cargo ${toolchain:+"+$toolchain"} build --release --locked -p oarlock-cli --target "$target")
 
 if [ "$(uname -s)" != Darwin ]; then
     zig=(zig)

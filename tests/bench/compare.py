@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares Oarlock with llama.cpp and candle: same weights, same bits, same threads, in turns.
 
-    cargo build --release -p oarlock-hosted -p oarlock-convert
+    cargo build --release -p oarlock-cli -p oarlock-convert
     python3 tests/bench/compare.py --scratch FOLDER
 
 fetches and builds the rivals in FOLDER (Python with pip, CMake's needs, a C++ compiler and

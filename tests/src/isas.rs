@@ -1,6 +1,3 @@
-//! The instruction sets of the CPU that runs the tests, found as the hosted board finds them.
+//! The instruction sets of the CPU that runs the tests, found as every host finds them.
 
-#[path = "../../boards/hosted/src/available.rs"]
-mod available;
-
-pub use available::available as isas;
+pub use oarlock_hosted::available_isas as isas;

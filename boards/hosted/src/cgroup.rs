@@ -1,4 +1,4 @@
-//! How much memory Linux lets this process have: a container's limit, or that of a service.
+//! Memory that Linux lets this process have: a container's limit, or that of a service.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub fn memory_limit() -> Option<u64> {
 const SECOND: &[&str] = &["memory.max", "memory.high"];
 const FIRST: &[&str] = &["memory.limit_in_bytes"];
 
-/// Where the limits are, of each hierarchy that has some, where it usually is: the second version,
+/// Places of the limits in each hierarchy that has some, where it usually is: the second version,
 /// or the first's.
 fn places(groups: &str) -> impl Iterator<Item = (&'static str, &str, &'static [&'static str])> {
     groups.lines().filter_map(|line| {

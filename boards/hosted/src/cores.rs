@@ -1,4 +1,4 @@
-//! How many threads are worth starting: the physical cores that this process may use.
+//! Threads that are worth starting: as many as physical cores that this process may use.
 //!
 //! The second hardware thread of a core brings nothing here, since the first already
 //! keeps the vector units or the memory bus busy.
@@ -6,14 +6,14 @@
 use std::thread::available_parallelism;
 
 /// Physical cores, within what affinity and control groups leave us; at least 1.
-pub fn physical() -> usize {
+pub fn physical_cores() -> usize {
     // This one knows of quotas, but counts hardware threads.
-    let logical = logical();
+    let logical = logical_cores();
     count().filter(|&cores| cores > 0).map_or(logical, |cores| cores.min(logical))
 }
 
 /// Hardware threads that this process may use; at least 1.
-pub fn logical() -> usize {
+pub fn logical_cores() -> usize {
     available_parallelism().map_or(1, usize::from)
 }
 
@@ -47,6 +47,6 @@ mod tests {
     #[test]
     fn two_threads_of_a_core_count_once() {
         assert_eq!(super::distinct(vec!["0,4".into(), "1,5".into(), "0,4".into()]), 2);
-        assert!((1..=super::logical()).contains(&super::physical()));
+        assert!((1..=super::logical_cores()).contains(&super::physical_cores()));
     }
 }

@@ -1,108 +1,115 @@
-//! What a session needs beside the model: threads, instruction set, memory.
+//! A model and what runs it.
 
-use memmap2::MmapMut;
-use oarlock::internal::format::Positions;
-use oarlock::{FeedError, Isa, KvType, Machine, Model, Options, OptionsError, Session};
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
 
-use crate::errors::{Outcome, Stop, fault};
+use oarlock::chat::{Chat, ChatUnavailable};
+use oarlock::conversation::{Conversation, Pin};
+use oarlock::generator::Generator;
+use oarlock::{Isa, Machine, Model, Options, Sampler, Session};
+
+use crate::chat_session::ChatSession;
+use crate::cores::physical_cores;
+use crate::error::Error;
+use crate::isa::best_isa;
+use crate::memory::SessionMemory;
+use crate::model_file::ModelFile;
 use crate::pool::Pool;
-use crate::{args, aside, cores, detect, scratch};
+use crate::text_encoder::TextEncoder;
+use crate::text_generator::TextGenerator;
+use crate::transcript::Transcript;
 
-/// Everything that a session borrows.
+/// A mapped model, an instruction set and a pool of threads.
+///
+/// It runs any number of sessions, each in a [`SessionMemory`] of its own, one at a time: a
+/// region of another session runs on the thread that asks for it.
+#[derive(Debug)]
 pub struct Engine {
-    pool: Pool,
+    file: ModelFile,
     isa: Isa,
-    options: Options,
-    scratch: MmapMut,
+    pool: Pool,
 }
 
 impl Engine {
-    /// Sets up what the command line asks for, with options that the command itself sets.
-    pub fn with(
-        run: &args::Run,
-        model: &Model<'_>,
-        adjust: impl FnOnce(&mut Options),
-    ) -> Outcome<Self> {
-        let isa = detect::isa(run.isa.as_deref())?;
-        let mut options = options(run, model);
-        adjust(&mut options);
-        let bytes = bytes_needed(model, &options)?;
-        say_where_it_ends(model);
-        let pool = Pool::new(run.threads.map_or_else(cores::physical, usize::from))?;
-        Ok(Self { pool, isa, options, scratch: scratch::reserve(bytes)? })
+    /// Opens the model at `path`, to run on all cores by the best instructions of this CPU.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::new(ModelFile::open(path)?, best_isa(), physical_cores())
     }
 
-    /// An empty session and the machine that runs it.
-    pub fn session<'e>(&'e mut self, model: Model<'e>) -> Outcome<(Session<'e>, Machine<'e>)> {
-        let machine = Machine { isa: self.isa, exec: &self.pool };
-        let options = self.options;
-        Session::new(model, options, &mut self.scratch)
-            .map(|session| (session, machine))
-            .map_err(|error| options_fault(&options, error))
+    /// Runs a model by these instructions on this many threads, the caller's included.
+    pub fn new(file: ModelFile, isa: Isa, threads: usize) -> Result<Self, Error> {
+        file.model()?;
+        Ok(Self { file, isa, pool: Pool::new(threads)? })
     }
 
-    /// What the session is asked to be.
-    pub fn options(&self) -> Options {
-        self.options
+    /// The file of the model.
+    pub fn file(&self) -> &ModelFile {
+        &self.file
+    }
+
+    /// The model.
+    pub fn model(&self) -> Result<Model<'_>, Error> {
+        self.file.model()
+    }
+
+    /// The instruction set and the threads.
+    pub fn machine(&self) -> Machine<'_> {
+        Machine { isa: self.isa, exec: &self.pool }
+    }
+
+    /// Options that suit the model: change what should be otherwise.
+    pub fn options(&self) -> Result<Options, Error> {
+        Ok(Options::for_model(&self.model()?))
+    }
+
+    /// Reserves the memory of a session.
+    pub fn memory(&self, options: Options) -> Result<SessionMemory, Error> {
+        SessionMemory::reserve(&self.model()?, options)
+    }
+
+    /// An empty session: feed it tokens with [`Engine::machine`].
+    pub fn session<'e>(&'e self, memory: &'e mut SessionMemory) -> Result<Session<'e>, Error> {
+        memory.session(self.model()?)
+    }
+
+    /// Continues a text, by the sampling that the model recommends and random numbers that
+    /// nobody knows; [`TextGenerator::sampler`] sets others.
+    pub fn generate<'e>(
+        &'e self,
+        prompt: &str,
+        memory: &'e mut SessionMemory,
+    ) -> Result<TextGenerator<'e>, Error> {
+        let model = self.model()?;
+        let encoder = TextEncoder::new(self.file.tokenizer(&model)?);
+        let ids = encoder.encode_prompt(prompt)?.ids;
+        let sampler = Sampler::new(model.sampling(), random_seed());
+        let session = memory.session(model)?;
+        TextGenerator::new(session, self.machine(), *encoder.tokenizer(), sampler, ids)
+    }
+
+    /// Begins a conversation by the chat template of the model. The system prompt is never
+    /// forgotten, however long the conversation.
+    pub fn chat<'e>(
+        &'e self,
+        system: Option<&str>,
+        memory: &'e mut SessionMemory,
+    ) -> Result<ChatSession<'e>, Error> {
+        let model = self.model()?;
+        let encoder = TextEncoder::new(self.file.tokenizer(&model)?);
+        let chat = Chat::new(model.chat_section()).map_err(|why| self.no_chat(why))?;
+        let sampler = Sampler::new(model.sampling(), random_seed());
+        let generator = Generator::new(memory.session(model)?, Transcript::default());
+        let conversation = Conversation::new(generator, chat, encoder, Pin::System);
+        ChatSession::start(conversation, self.machine(), sampler, system)
+    }
+
+    fn no_chat(&self, why: ChatUnavailable<'_>) -> Error {
+        Error::NoChat { path: self.file.path().into(), reason: why.to_string() }
     }
 }
 
-/// The session that the command line asks for.
-pub fn options(run: &args::Run, model: &Model<'_>) -> Options {
-    let mut options = Options::for_model(model);
-    let own = model.config().context;
-    if let Some(context) = run.context {
-        if context > own {
-            aside!(
-                "warning: --context {context} is more than the {own} this model was trained for"
-            );
-        }
-        options.context = context;
-        options.sinks = Options::DEFAULT_SINKS.min(context / 2);
-    }
-    options.sinks = run.sinks.first().copied().unwrap_or(options.sinks);
-    options.chunk = run.chunk.unwrap_or(options.chunk);
-    options.kv = run.kv.as_deref().and_then(KvType::from_name).unwrap_or(options.kv);
-    options
-}
-
-/// What no ring can change: a token needs a position that the model has learned.
-fn say_where_it_ends(model: &Model<'_>) {
-    let config = model.config();
-    if config.positions == Positions::Learned {
-        let most = config.context;
-        aside!("note: this model has learned {most} positions: no text goes beyond {most} tokens");
-    }
-}
-
-/// Why tokens were not fed.
-pub fn feed_fault(error: FeedError) -> Stop {
-    let (thing, todo) = match error {
-        FeedError::UnknownToken { .. } => ("tokens", "convert the model again"),
-        FeedError::NoPositions { .. } => ("context", "begin anew, or take a model that rotates"),
-    };
-    fault(thing, error, todo)
-}
-
-/// Exactly the bytes of a session with these options.
-pub fn bytes_needed(model: &Model<'_>, options: &Options) -> Outcome<usize> {
-    Session::bytes_needed(model, options).map_err(|error| options_fault(options, error))
-}
-
-/// Names the option that is to blame.
-pub fn options_fault(options: &Options, error: OptionsError) -> Stop {
-    let Options { context, sinks, chunk, .. } = options;
-    match error {
-        OptionsError::ContextTooShort => {
-            fault(format!("--context {context}"), error, "give at least 2")
-        }
-        OptionsError::TooManySinks { most } => {
-            fault(format!("--sinks {sinks}"), error, format!("give at most {most}"))
-        }
-        OptionsError::NoPositions { most } => {
-            fault(format!("--context {context}"), error, format!("give at most {most}"))
-        }
-        OptionsError::NoChunk => fault(format!("--chunk {chunk}"), error, "give at least 1"),
-        _ => fault(format!("--context {context}"), error, "use a smaller context or chunk"),
-    }
+/// A number that differs from run to run.
+fn random_seed() -> u64 {
+    // The standard library seeds its hash maps from the system's random numbers.
+    RandomState::new().hash_one(0)
 }

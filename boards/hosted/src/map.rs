@@ -2,16 +2,17 @@
 #![allow(unsafe_code)]
 
 use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
 
 use memmap2::{Advice, Mmap, MmapOptions};
 use oarlock::Model;
 use oarlock::internal::format::Extent;
 
-use crate::carried::Place;
-use crate::errors::{Outcome, fault, file_fault};
+use crate::error::Error;
 use crate::os;
 
-/// Maps a model read-only.
+/// Maps a model read-only: the file at `path`, or a part of it.
 ///
 /// Pages come in as they are touched. They are asked for ahead of that, which costs
 /// nothing when they are in memory already and lets a cold start read in long runs;
@@ -24,24 +25,27 @@ use crate::os;
 /// **If another process truncates the file while it is mapped, touching the lost pages
 /// kills this process with SIGBUS**: no check here could prevent it. Replace a model by
 /// renaming a new file over it, as the converter does, never by writing into it.
-pub fn model(place: &Place) -> Outcome<Mmap> {
-    let path = place.path.as_path();
-    let file = File::open(path).map_err(|error| file_fault(path, &error))?;
-    let meta = file.metadata().map_err(|error| file_fault(path, &error))?;
+pub fn model(path: &Path, part: Option<&Range<u64>>) -> Result<Mmap, Error> {
+    let file = File::open(path).map_err(Error::file(path))?;
+    let meta = file.metadata().map_err(Error::file(path))?;
     if !meta.is_file() {
-        return Err(fault(path.display(), "is not a file", "name an .oar file"));
+        return Err(Error::NotAFile(path.into()));
     }
     if meta.len() == 0 {
-        return Err(fault(path.display(), "is empty", "convert the model again"));
+        return Err(Error::Empty(path.into()));
     }
     let mut options = MmapOptions::new();
-    if let Some(part) = &place.part {
-        // `carried` saw that the file has all of it; hosts have addresses of 64 bits.
+    if let Some(part) = part {
+        if meta.len() < part.end {
+            let (bytes, wanted) = (meta.len(), part.end);
+            return Err(Error::CutShort { path: path.into(), bytes, wanted });
+        }
+        // Hosts have addresses of 64 bits.
         options.offset(part.start).len((part.end - part.start) as usize);
     }
     // SAFETY: the map is read-only and private to this value; that nobody else changes the
     // file meanwhile cannot be had from the system, and is said above and in docs/reference/cli.md.
-    let map = unsafe { options.map(&file) }.map_err(|error| file_fault(path, &error))?;
+    let map = unsafe { options.map(&file) }.map_err(Error::file(path))?;
     if os::memory().is_none_or(|memory| map.len() as u64 <= memory) {
         // Advice is only that: a system that does not take it still runs.
         let _ = map.advise(Advice::WillNeed);

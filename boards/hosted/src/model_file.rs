@@ -1,101 +1,78 @@
-//! The model of a command: named with `-m`, come with the program, or the default one.
+//! A model file, mapped.
 
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use oarlock::Model;
-use oarlock::OpenError;
 use oarlock::tokenizer::Tokenizer;
-use sha2::{Digest, Sha256};
 
-use crate::carried::Place;
-use crate::errors::{Outcome, Stop, fault};
-use crate::{args, carried, fetch, map};
+use crate::error::{Error, ModelError};
+use crate::map;
 
-/// A mapped model file; [`ModelFile::model`] borrows from it.
+/// A mapped model; [`ModelFile::model`] borrows from it.
+#[derive(Debug)]
 pub struct ModelFile {
-    place: Place,
+    path: PathBuf,
+    part: Option<Range<u64>>,
     map: Mmap,
 }
 
 impl ModelFile {
-    /// Maps the model of the command line, fetching the default one if it is not there.
-    pub fn open(args: &args::Model) -> Outcome<Self> {
-        Self::at(args.path.as_deref())
+    /// Maps the file at `path`, of which nothing is checked yet.
+    ///
+    /// **If another process truncates the file while it is mapped, touching the lost pages
+    /// kills this process with SIGBUS.** Replace a model by renaming a new file over it, never
+    /// by writing into it.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::map(path.into(), None)
     }
 
-    /// Maps the model at `path`; without one, what came with the program, or the default.
-    pub fn at(path: Option<&Path>) -> Outcome<Self> {
-        let whole = |path| Place { path, part: None };
-        let place = match path {
-            Some(path) => whole(path.to_path_buf()),
-            None => match carried::model()? {
-                Some(place) => place,
-                None => whole(fetch::default_model()?),
-            },
-        };
-        let map = map::model(&place)?;
-        Ok(Self { place, map })
+    /// Maps these bytes of a file that holds more than a model, all of which must be there.
+    pub fn open_part(path: impl Into<PathBuf>, part: Range<u64>) -> Result<Self, Error> {
+        Self::map(path.into(), Some(part))
     }
 
-    /// Where it is.
+    fn map(path: PathBuf, part: Option<Range<u64>>) -> Result<Self, Error> {
+        let map = map::model(&path, part.as_ref())?;
+        Ok(Self { path, part, map })
+    }
+
+    /// The file.
     pub fn path(&self) -> &Path {
-        &self.place.path
+        &self.path
     }
 
-    /// All of it, as it is mapped.
+    /// The bytes of the file that are the model, if not all are.
+    pub fn part(&self) -> Option<&Range<u64>> {
+        self.part.as_ref()
+    }
+
+    /// All bytes that are mapped.
     pub fn bytes(&self) -> &[u8] {
         &self.map
     }
 
-    /// Tells it from other models: the hash of all before the tensors, where their checksums are.
-    pub fn fingerprint(&self, model: &Model<'_>) -> [u8; 32] {
-        let tensors = model.tensors().next().map_or(0, |first| first.extent.offset);
-        let before = usize::try_from(tensors).ok().and_then(|end| self.map.get(..end));
-        Sha256::digest(before.unwrap_or(&self.map)).into()
-    }
-
-    /// Its name, without folders and `.oar`.
+    /// The name of the file, without folders and `.oar`.
     pub fn name(&self) -> String {
-        let name = self.place.path.file_stem().unwrap_or(self.place.path.as_os_str());
-        name.to_string_lossy().into_owned()
+        self.path.file_stem().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
     }
 
-    /// Checks everything but the weights.
-    pub fn model(&self) -> Outcome<Model<'_>> {
-        self.check().map_err(|what| self.fault(what))
-    }
-
-    /// As [`Self::model`], with what is wrong as text.
-    pub fn check(&self) -> Result<Model<'_>, String> {
-        let model = Model::open(&self.map).map_err(|error| error.to_string())?;
-        let extra = self.map.len() - model.file_len();
-        if extra > 0 {
-            return Err(format!("{extra} bytes follow the end of the model"));
+    /// Opens the model and checks everything but the weights.
+    pub fn model(&self) -> Result<Model<'_>, Error> {
+        let model = Model::open(&self.map).map_err(|error| self.wrong(ModelError::Open(error)))?;
+        match self.map.len() - model.file_len() {
+            0 => Ok(model),
+            bytes => Err(self.wrong(ModelError::Trailing(bytes))),
         }
-        Ok(model)
     }
 
-    /// The model's tokenizer.
-    pub fn tokenizer<'m>(&self, model: &Model<'m>) -> Outcome<Tokenizer<'m>> {
-        Tokenizer::new(model.tokenizer_section())
-            .map_err(|_| self.fault("its tokenizer is not one that this version reads"))
+    /// Reads the tokenizer of the model in this file.
+    pub fn tokenizer<'m>(&self, model: &Model<'m>) -> Result<Tokenizer<'m>, Error> {
+        Tokenizer::new(model.tokenizer_section()).map_err(|_| self.wrong(ModelError::Tokenizer))
     }
 
-    /// What is wrong with this file, and what to do about it.
-    pub fn fault(&self, what: impl std::fmt::Display) -> Stop {
-        fault(self.place.path.display(), what, self.remedy())
-    }
-
-    fn remedy(&self) -> &'static str {
-        if self.place.part.is_some() {
-            "make the image again with oarlock-convert image"
-        } else if fetch::is_default(&self.place.path) {
-            "delete it and run again: it is fetched anew"
-        } else if matches!(Model::open(&self.map), Err(OpenError::Magic)) {
-            "convert a model with oarlock-convert"
-        } else {
-            "convert the model again"
-        }
+    fn wrong(&self, error: ModelError) -> Error {
+        Error::Model { path: self.path.clone(), error }
     }
 }

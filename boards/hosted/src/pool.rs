@@ -26,12 +26,12 @@ use std::time::{Duration, Instant};
 use oarlock::Executor;
 use oarlock::set_control_word;
 
-use crate::cores;
-use crate::errors::{Outcome, fault, reason};
+use crate::cores::logical_cores;
+use crate::error::Error;
 
-/// How long a worker spins for the next region, unless there are more threads than cores.
+/// Time that a worker spins for the next region, unless there are more threads than cores.
 const SPIN: Duration = Duration::from_micros(60);
-/// How long it then lets others run in its place before it sleeps.
+/// Time that it then lets others run in its place before it sleeps.
 const YIELD: Duration = Duration::from_micros(400);
 /// Looks at the ticket between two looks at the clock.
 const LOOKS: u32 = 32;
@@ -39,15 +39,18 @@ const LOOKS: u32 = 32;
 type Region<'f> = &'f (dyn Fn(usize) + Sync);
 
 /// A pool of threads; the one that calls [`Executor::run`] is one of them.
+#[derive(Debug)]
 pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
 }
 
 /// Keeps what one thread writes often off the lines that others read.
+#[derive(Debug)]
 #[repr(align(128))]
 struct Line<T>(T);
 
+#[derive(Debug)]
 struct Shared {
     /// `region << 32 | parts left to claim`.
     ticket: Line<AtomicU64>,
@@ -60,7 +63,7 @@ struct Shared {
     /// Workers that sleep or are about to.
     sleepers: AtomicUsize,
     quit: AtomicBool,
-    /// How long a worker spins.
+    /// Time that a worker spins.
     spin: Duration,
     bed: Mutex<()>,
     wake: Condvar,
@@ -69,17 +72,17 @@ struct Shared {
 
 impl Pool {
     /// A pool of `threads`, counting the caller's.
-    pub fn new(threads: usize) -> Outcome<Self> {
+    pub fn new(threads: usize) -> Result<Self, Error> {
         set_control_word();
         // Of more threads than cores only some can run: who spins keeps another from working.
-        let spin = if threads > cores::logical() { Duration::ZERO } else { SPIN };
+        let spin = if threads > logical_cores() { Duration::ZERO } else { SPIN };
         let mut pool = Self { shared: Arc::new(Shared::new(spin)), workers: Vec::new() };
         for number in 1..threads {
             let shared = Arc::clone(&pool.shared);
             let worker = thread::Builder::new()
                 .name(format!("worker {number}"))
                 .spawn(move || shared.work())
-                .map_err(|error| fault(format!("-t {threads}"), reason(&error), "use fewer"))?;
+                .map_err(|error| Error::Threads { threads, error })?;
             pool.workers.push(worker);
         }
         Ok(pool)

@@ -1,8 +1,9 @@
-//! Tokens to text on the console: whole characters, and nothing of a stop string.
+//! Tokens to text: whole characters, and nothing of a stop string.
 
 use oarlock::tokenizer::Utf8Stream;
 
 /// Text that is coming, with what is held back because a stop string may be starting.
+#[derive(Clone, Debug)]
 pub struct TextStream<'s> {
     utf8: Utf8Stream,
     stops: &'s [String],
@@ -67,7 +68,7 @@ impl<'s> TextStream<'s> {
 mod tests {
     use super::*;
 
-    /// What is shown after each piece, and in the end.
+    /// Texts that are shown after each piece, and in the end.
     fn shown(stops: &[&str], pieces: &[&str]) -> (Vec<String>, bool) {
         let stops: Vec<_> = stops.iter().map(ToString::to_string).collect();
         let mut stream = TextStream::new(&stops);

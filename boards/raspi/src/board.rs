@@ -1,4 +1,4 @@
-//! What differs between the boards, in one table. The image asks the core which it is, and
+//! A table of all that differs between the boards. The image asks the core which it is, and
 //! runs on all of them.
 //!
 //! - Pi 3, Zero 2 W: BCM2837, whose peripherals are those of the *BCM2835 ARM Peripherals*
@@ -17,16 +17,16 @@
 
 use core::ops::Range;
 
-use crate::system_register;
+use crate::registers::system_register;
 
 /// One kind of board.
 #[derive(Debug)]
 pub struct Board {
-    /// What people call it.
+    /// The name that people know.
     pub name: &'static str,
     /// The part number of its cores in MIDR_EL1.
     part: u64,
-    /// Where devices are, and so no memory.
+    /// Addresses of devices, where there is no memory.
     pub devices: Range<usize>,
     /// The console: a PL011, and the clock that firmware drives it with, where that is to be
     /// set. BCM2835 section 13, BCM2711 section 11.
@@ -40,11 +40,11 @@ pub struct Board {
     /// The mailbox of the firmware:
     /// <https://github.com/raspberrypi/firmware/wiki/Mailbox-property-interface>.
     pub mailbox: usize,
-    /// Who tells the core of a received byte.
+    /// The interrupt that tells the core of a received byte.
     pub interrupts: Interrupts,
-    /// How the other cores are started.
+    /// The way in which the other cores are started.
     pub release: Release,
-    /// How the board starts again.
+    /// The way in which the board starts again.
     pub reset: Reset,
 }
 
@@ -57,16 +57,16 @@ pub enum Interrupts {
     Gic(usize, usize, u32),
 }
 
-/// How cores that sleep in the firmware are called.
+/// A way to call cores that sleep in the firmware.
 #[derive(Clone, Copy, Debug)]
 pub enum Release {
-    /// They read their entry from a table at 0xD8 (`armstub8.S` of the firmware's tools).
+    /// Cores read their entry from a table at 0xD8 (`armstub8.S` of the firmware's tools).
     SpinTable,
     /// PSCI's `CPU_ON` (Arm DEN 0022), as Trusted Firmware on the Pi 5 has it.
     Psci,
 }
 
-/// How the board is reset.
+/// A way to reset the board.
 #[derive(Clone, Copy, Debug)]
 pub enum Reset {
     /// The watchdog of the power manager at this address (Linux' `bcm2835_wdt.c`).

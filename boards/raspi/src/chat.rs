@@ -1,29 +1,34 @@
-//! The conversation: what a line brings about, as on the hosted board.
+//! A conversation at the console, as on the hosted board.
 #![allow(unsafe_code)]
 
 use core::fmt;
 
 use heapless::String;
 use oarlock::chat::{Chat, ChatUnavailable};
-use oarlock::conversation::{Conversation, Desk};
-use oarlock::tokenizer::{Symbol, Tokenizer, Utf8Stream};
+use oarlock::conversation::{Conversation, Pin, RecentTokens, TurnBuffers, TurnError};
+use oarlock::generator::Generator;
+use oarlock::tokenizer::{Encoded, Symbol, Tokenizer, Utf8Stream};
 use oarlock::{FeedError, Isa, Machine, Model, Options, Sampler, Session};
 use oarlock_raspi::line::LINE;
 use oarlock_raspi::units::{Celsius, Percent, Speed};
 
+use crate::console::{print, println};
 use crate::cores::Cores;
 use crate::firmware::Firmware;
 use crate::mailbox::Mailbox;
 use crate::model::Fault;
+use crate::registers::system_register;
 use crate::scratch::Scratch;
-use crate::{console, log, print, println, system_register, timer};
+use crate::{console, log, timer};
 
 /// Bytes of a turn: the longest message, a system prompt as long, and the template's text.
 const TEXT: usize = 4 * LINE;
 
-/// Somebody to talk with.
-pub struct Talk {
-    conversation: Conversation<'static>,
+/// A conversation with the model, in what memory is left.
+pub struct ConsoleChat {
+    conversation: Conversation<'static, TurnBuffers<'static>, RecentTokens<'static>>,
+    /// Whether the conversation has a first turn.
+    begun: bool,
     machine: Machine<'static>,
     cores: &'static Cores,
     sampler: Sampler,
@@ -34,7 +39,7 @@ pub struct Talk {
     totals: Totals,
 }
 
-/// How answers went: counts, and microseconds.
+/// Counts of answers, and microseconds.
 #[derive(Clone, Copy, Default)]
 struct Totals {
     answers: u64,
@@ -44,38 +49,38 @@ struct Totals {
     time: u64,
 }
 
-impl Talk {
-    /// Somebody who knows the model, in what memory is left.
+impl ConsoleChat {
+    /// Opens the model's session, turn buffers and sampler.
     pub fn new(
         model: Model<'static>,
         firmware: &Firmware,
         cores: &'static Cores,
         mut scratch: Scratch,
     ) -> Result<Self, Fault> {
-        let section = |name| move |_| Fault::Section(name);
-        let tokenizer = Tokenizer::new(model.tokenizer_section()).map_err(section("tokenizer"))?;
-        let chat = Chat::new(model.chat_section()).map_err(|why| match why {
-            ChatUnavailable::Reason(why) => Fault::Reason(why),
-            ChatUnavailable::BadSection => Fault::Section("chat"),
-        })?;
+        let (tokenizer, chat) = programs(&model)?;
         let flags = firmware.flags();
         let options = options(&flags, &model);
         let needed = Session::bytes_needed(&model, &options).map_err(Fault::Options)?;
         let free = scratch.len();
         let short = || Fault::Memory(needed, free);
-        let desk = Desk {
+        let buffers = TurnBuffers {
+            tokenizer,
             text: scratch.filled(2 * TEXT, 0).ok_or_else(short)?,
             symbols: scratch.filled(TEXT, Symbol::default()).ok_or_else(short)?,
-            ids: scratch.filled(2 * TEXT, 0).ok_or_else(short)?,
         };
+        let tokens = RecentTokens::new(scratch.filled(2 * TEXT, 0).ok_or_else(short)?);
         let memory = scratch.bytes(needed).ok_or_else(short)?;
         let session = Session::new(model, options, memory).map_err(Fault::Options)?;
         let sampling = flags.sampling(model.sampling());
         let seed = flags.seed.unwrap_or_else(|| timer::now() & 0xFFFF_FFFF);
         let machine = Machine { isa: isa(), exec: cores };
         announce(&options, needed, machine, (sampling.temp > 0.0).then_some(seed));
+        let generator = Generator::new(session, tokens);
+        // Sinks that were asked for are all that is kept.
+        let pin = flags.sinks.map_or(Pin::System, |_| Pin::First(0));
         Ok(Self {
-            conversation: Conversation::new(session, chat, tokenizer, desk, flags.sinks),
+            conversation: Conversation::new(generator, chat, buffers, pin),
+            begun: false,
             machine,
             cores,
             sampler: Sampler::new(sampling, seed),
@@ -87,16 +92,16 @@ impl Talk {
     }
 
     /// Forgets everything; with a system prompt (empty for none), sets that.
-    pub fn start_anew(&mut self, system: Option<&str>) {
+    pub fn reset(&mut self, system: Option<&str>) {
         if let Some(text) = system {
             self.system = String::try_from(text).ok().filter(|text| !text.is_empty());
         }
-        self.conversation.restart();
+        self.begun = false;
     }
 
     /// Says a message and streams the answer.
     pub fn say(&mut self, message: &str) {
-        match self.conversation.turn(self.system.as_deref(), message) {
+        match self.turn(message) {
             Ok(encoded) if encoded.dropped_bytes > 0 => {
                 let bytes = encoded.dropped_bytes;
                 println!("warning: {bytes} bytes have no token and were left out");
@@ -114,9 +119,23 @@ impl Talk {
         log::info!("prompt: {=u64} tokens in {=u64} us", prompt, prompt_time);
     }
 
+    /// Puts the message to the model, in a new stream if nothing was said yet.
+    fn turn(&mut self, message: &str) -> Result<Encoded, TurnError> {
+        let system = self.system.as_deref();
+        if !self.begun {
+            self.conversation.start(system)?;
+        }
+        let encoded = self.conversation.turn(system, message)?;
+        self.begun = true;
+        Ok(encoded)
+    }
+
     /// Feeds the turn and streams what follows.
     fn answer(&mut self) -> Totals {
-        let mut answer = Totals { prompt: self.conversation.unfed() as u64, ..Totals::default() };
+        let mut answer = Totals {
+            prompt: self.conversation.generator().unfed().len() as u64,
+            ..Totals::default()
+        };
         let start = timer::micros();
         if self.feed() {
             answer.prompt_time = timer::micros() - start;
@@ -126,7 +145,7 @@ impl Talk {
         answer
     }
 
-    /// What was said so far.
+    /// Sums up what was said so far.
     pub fn stats(&self) {
         let (session, totals) = (self.conversation.session(), &self.totals);
         let options = session.options();
@@ -194,6 +213,17 @@ impl Talk {
     }
 }
 
+/// Reads the sections of text.
+fn programs(model: &Model<'static>) -> Result<(Tokenizer<'static>, Chat<'static>), Fault> {
+    let tokenizer = Tokenizer::new(model.tokenizer_section());
+    let tokenizer = tokenizer.map_err(|_| Fault::Section("tokenizer"))?;
+    let chat = Chat::new(model.chat_section()).map_err(|why| match why {
+        ChatUnavailable::Reason(why) => Fault::Reason(why),
+        ChatUnavailable::BadSection => Fault::Section("chat"),
+    })?;
+    Ok((tokenizer, chat))
+}
+
 /// Says why tokens were not fed.
 fn refuse(error: FeedError) {
     let todo = match error {
@@ -217,7 +247,7 @@ fn options(flags: &oarlock_raspi::flags::Flags<'_>, model: &Model<'_>) -> Option
     options
 }
 
-/// What the core can do: the dot products of a Pi 5, by ID_AA64ISAR0_EL1.DP (DDI 0487,
+/// Instructions of the core: the dot products of a Pi 5, by ID_AA64ISAR0_EL1.DP (DDI 0487,
 /// D17.2.61).
 fn isa() -> Isa {
     if system_register!("id_aa64isar0_el1") >> 44 & 0xF == 1 {

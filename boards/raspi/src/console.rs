@@ -21,9 +21,9 @@ use oarlock_raspi::line::INTERRUPT;
 /// Bytes that wait to be read.
 const WAITING: usize = 8192;
 
-/// Where the UART is; 0 until it is set up.
+/// Address of the UART; 0 until it is set up.
 static UART: AtomicUsize = AtomicUsize::new(0);
-/// How many Ctrl-C wait in the queue.
+/// Number of Ctrl-C that wait in the queue.
 static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
 /// Whether one found no room there.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -35,7 +35,7 @@ static ANSWERING: AtomicBool = AtomicBool::new(false);
 /// Whether bytes are left in the UART until there is room.
 static PAUSED: AtomicBool = AtomicBool::new(false);
 
-/// What belongs to the first core alone: to its interrupt, or to what it interrupts.
+/// A value that belongs to the first core alone: to its interrupt, or to what it interrupts.
 struct OfFirstCore<T>(UnsafeCell<T>);
 
 // SAFETY: each is used by one context of one core only, as the fields of `Input` say.
@@ -161,7 +161,7 @@ pub fn end_answer() {
     registers::unmask_interrupts();
 }
 
-/// How often bytes were lost since this was last asked.
+/// Counts how often bytes were lost since this was last asked.
 pub fn lost() -> usize {
     LOST.swap(0, Ordering::Relaxed)
 }
@@ -186,7 +186,7 @@ pub fn flush() {
     }
 }
 
-/// What the macros write to.
+/// A writer for the macros.
 pub struct Console;
 
 impl Write for Console {
@@ -197,16 +197,16 @@ impl Write for Console {
 }
 
 /// Prints to the console.
-#[macro_export]
 macro_rules! print {
     ($($part:tt)*) => {{
         let _ = core::fmt::Write::write_fmt(&mut $crate::console::Console, format_args!($($part)*));
     }};
 }
+pub(crate) use print;
 
 /// Prints a line to the console.
-#[macro_export]
 macro_rules! println {
-    () => { $crate::print!("\n") };
-    ($($part:tt)*) => { $crate::print!("{}\n", format_args!($($part)*)) };
+    () => { $crate::console::print!("\n") };
+    ($($part:tt)*) => { $crate::console::print!("{}\n", format_args!($($part)*)) };
 }
+pub(crate) use println;

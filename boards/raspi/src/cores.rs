@@ -17,8 +17,8 @@ use crate::registers::{clean_and_invalidate, core_number, send_event, wait_for_e
 use crate::scratch::Scratch;
 use crate::timer::wait_until;
 
-/// As every Pi since the 2 has.
-pub const MOST: usize = 4;
+/// Cores that every Pi since the 2 has.
+pub const MAX_CORES: usize = 4;
 
 /// A core's stack: kernels keep tiles there, and regions up to 64 pieces of work.
 const STACK: usize = 256 << 10;
@@ -30,9 +30,9 @@ const CPU_ON: u64 = 0xC400_0003;
 
 type Region<'f> = &'f (dyn Fn(usize) + Sync);
 
-/// Where `boot.s` finds a core's stack.
+/// Ends of the cores' stacks, which `boot.s` reads.
 #[unsafe(no_mangle)]
-static CORE_STACKS: [AtomicUsize; MOST] = [const { AtomicUsize::new(0) }; MOST];
+static CORE_STACKS: [AtomicUsize; MAX_CORES] = [const { AtomicUsize::new(0) }; MAX_CORES];
 
 unsafe extern "C" {
     fn start_core();
@@ -44,7 +44,7 @@ struct Line<T>(T);
 
 /// The cores that are there.
 pub struct Cores {
-    /// How many; written once, before regions run.
+    /// The number of cores; written once, before regions run.
     online: AtomicUsize,
     /// Counts regions: a sleeping core runs one when this has changed.
     region: Line<AtomicUsize>,
@@ -56,7 +56,7 @@ pub struct Cores {
     /// Whether a region is running: another one inside it runs on its own core.
     busy: AtomicBool,
     /// Pieces that each core has computed.
-    pieces: [Line<AtomicU64>; MOST],
+    pieces: [Line<AtomicU64>; MAX_CORES],
 }
 
 static CORES: Cores = Cores {
@@ -66,13 +66,13 @@ static CORES: Cores = Cores {
     parts: AtomicUsize::new(0),
     pending: Line(AtomicUsize::new(0)),
     busy: AtomicBool::new(false),
-    pieces: [const { Line(AtomicU64::new(0)) }; MOST],
+    pieces: [const { Line(AtomicU64::new(0)) }; MAX_CORES],
 };
 
 /// Starts the other cores, up to `wanted` with this one. One that does not come, or for which
 /// there is no stack, is done without, and so are those after it.
 pub fn start(board: &Board, scratch: &mut Scratch, wanted: usize) -> &'static Cores {
-    for core in 1..wanted.min(MOST) {
+    for core in 1..wanted.min(MAX_CORES) {
         let (Some(stack), Some(place)) = (scratch.bytes(STACK), CORE_STACKS.get(core)) else {
             break;
         };
@@ -108,7 +108,7 @@ fn call(release: Release, core: usize) {
     }
 }
 
-/// What a core does for ever, called by `boot.s`.
+/// Runs regions for ever, called by `boot.s`.
 #[unsafe(no_mangle)]
 extern "C" fn core_main() -> ! {
     set_control_word();

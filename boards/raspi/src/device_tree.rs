@@ -1,4 +1,4 @@
-//! What the firmware tells: the flattened device tree (Devicetree Specification v0.4,
+//! A view of what the firmware tells: the flattened device tree (Devicetree Specification v0.4,
 //! chapter 5). Only what a chat needs is read; a tree that is damaged tells less.
 
 use core::ops::Range;
@@ -45,7 +45,7 @@ impl<'t> DeviceTree<'t> {
         Some(Self { structure: part(8, 36)?, strings: part(12, 32)? })
     }
 
-    /// What the board calls itself.
+    /// The name that the board gives itself.
     pub fn model(&self) -> Option<&'t str> {
         text(self.find(b"", b"model")?)
     }
@@ -55,7 +55,7 @@ impl<'t> DeviceTree<'t> {
         text(self.find(b"chosen", b"bootargs")?)
     }
 
-    /// Where the firmware has put the file that config.txt calls `initramfs`.
+    /// The place of the file that config.txt calls `initramfs`.
     pub fn initramfs(&self) -> Option<Range<usize>> {
         let start = number(self.find(b"chosen", b"linux,initrd-start")?)?;
         let end = number(self.find(b"chosen", b"linux,initrd-end")?)?;

@@ -5,8 +5,10 @@ use core::fmt::{Arguments, Display};
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use crate::console::println;
+use crate::registers::system_register;
 use crate::registers::{core_number, mask_interrupts, wait_for_event};
-use crate::{board, console, log, power, println, system_register, timer};
+use crate::{board, console, log, power, timer};
 
 /// Long enough to be read.
 const PAUSE: u64 = 5_000_000;
@@ -14,7 +16,7 @@ const PAUSE: u64 = 5_000_000;
 /// Whether a core has failed already: the others need not say so too.
 static FAILED: AtomicBool = AtomicBool::new(false);
 
-/// Where `vectors.s` takes every exception that is not an interrupt.
+/// Ends in a new start: `vectors.s` takes every exception that is not an interrupt here.
 #[unsafe(no_mangle)]
 extern "C" fn exception(vector: u64, stack: u64, link: u64) -> ! {
     let syndrome = system_register!("esr_el1");

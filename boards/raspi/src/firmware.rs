@@ -1,4 +1,4 @@
-//! What the firmware tells before anything else runs: by its device tree, and by its mailbox
+//! Facts that the firmware tells before anything else runs: by its device tree, and by its mailbox
 //! where there is no tree or the tree is silent.
 #![allow(unsafe_code)]
 
@@ -17,7 +17,7 @@ use crate::registers::Registers;
 /// The longest tree that is believed; those of the firmware have some 60 KiB.
 const LONGEST_TREE: usize = 2 << 20;
 
-/// What is known of the machine.
+/// Everything that is known of the machine.
 pub struct Firmware {
     /// To ask more.
     pub mailbox: Mailbox,
@@ -52,7 +52,7 @@ impl Firmware {
         this
     }
 
-    /// What `cmdline.txt` asks for.
+    /// The wishes in `cmdline.txt`.
     pub fn flags(&self) -> Flags<'static> {
         self.read_flags(&mut |_| {})
     }
@@ -77,7 +77,7 @@ fn memory(mailbox: Mailbox, tree: Option<&DeviceTree<'_>>) -> Memory {
     memory
 }
 
-/// Where the tree lies that begins at `start`, which may be anywhere below 4 GiB: it is
+/// Finds the tree that begins at `start`, which may be anywhere below 4 GiB: it is
 /// mapped for this.
 fn tree_at(board: &Board, start: usize) -> Option<Range<usize>> {
     let most = start..start.checked_add(LONGEST_TREE)?;

@@ -7,7 +7,7 @@ use core::str::FromStr;
 use oarlock::KvType;
 use oarlock::Sampling;
 
-/// What was asked for; what was not is left to the model and the board.
+/// Wishes that were found; the rest is left to the model and the board.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Flags<'t> {
     /// Sampling, as `--temp` and the like.
@@ -43,9 +43,9 @@ pub struct Flags<'t> {
 /// A flag that cannot be followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagError<'t> {
-    /// There is none of this name.
+    /// No flag has this name.
     Unknown(&'t str),
-    /// It does not take this value.
+    /// The flag does not take this value.
     Value(&'t str, &'t str),
 }
 
@@ -62,11 +62,13 @@ impl fmt::Display for FlagError<'_> {
     }
 }
 
+impl core::error::Error for FlagError<'_> {}
+
 impl<'t> Flags<'t> {
     /// Reads a command line, telling `report` what of it cannot be followed.
     pub fn read(line: &'t str, report: &mut dyn FnMut(FlagError<'t>)) -> Self {
         let mut flags = Self::default();
-        for word in Words(line) {
+        for word in Arguments(line) {
             let Some(flag) = word.strip_prefix("oarlock.") else { continue };
             let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
             let value = value.trim_matches('"');
@@ -143,10 +145,10 @@ fn decimal(text: &str) -> Option<f64> {
     Some((number(before) * scale + number(after)) as f64 / scale as f64)
 }
 
-/// Words apart by spaces, of which those in quotes belong to a word.
-struct Words<'t>(&'t str);
+/// Splits a line at spaces that are not in quotes.
+struct Arguments<'t>(&'t str);
 
-impl<'t> Iterator for Words<'t> {
+impl<'t> Iterator for Arguments<'t> {
     type Item = &'t str;
 
     fn next(&mut self) -> Option<&'t str> {

@@ -1,4 +1,4 @@
-//! What the board knows without touching a device: how to read a device tree and a command
+//! Knowledge that needs no device: how to read a device tree and a command
 //! line, which memory is free, how a line is edited. It runs, and is tested, on any machine.
 #![no_std]
 

@@ -11,7 +11,7 @@ pub const LINE: usize = 4096;
 const REMEMBERED: usize = 256;
 const HISTORY: usize = 16;
 
-/// What stands before a line.
+/// Text before a line.
 pub const PROMPT: &str = "> ";
 
 const BACKSPACE: u8 = 0x08;
@@ -21,20 +21,20 @@ pub const INTERRUPT: u8 = 0x03;
 const KILL: u8 = 0x15;
 const ESCAPE: u8 = 0x1B;
 
-/// What a byte has come to.
+/// Outcome of a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Typed {
     /// The line goes on.
     More,
-    /// It is complete: [`Editor::line`].
+    /// The line is complete: [`Editor::line`].
     Line,
-    /// It was complete, but longer than [`LINE`]; nothing of it is kept.
+    /// The line was longer than [`LINE`]; nothing of it is kept.
     TooLong,
-    /// It was given up.
+    /// The line was given up.
     Interrupted,
 }
 
-/// Where in a terminal's key sequence the bytes are: `ESC [ … letter`.
+/// Progress within a terminal's key sequence: `ESC [ … letter`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sequence {
     None,
@@ -53,7 +53,7 @@ pub struct Editor {
     /// Whether the next byte begins another line.
     complete: bool,
     history: Deque<Vec<u8, REMEMBERED>, HISTORY>,
-    /// How far back in the history the line comes from; 0 is the line that was begun.
+    /// Steps back in the history to the line; 0 is the line that was begun.
     back: usize,
 }
 

@@ -16,10 +16,10 @@ use crate::timer;
 
 pub use defmt::{error, info};
 
-/// What the mini UART divides, if the firmware does not say.
+/// The clock that the mini UART divides, if the firmware does not say.
 const USUAL_CORE_CLOCK: u32 = 250_000_000;
 
-/// Where the UART is; 0 for none.
+/// Address of the UART; 0 for none.
 static UART: AtomicUsize = AtomicUsize::new(0);
 
 /// Sets the log up, where the board has a second UART.

@@ -47,7 +47,8 @@ use oarlock::set_control_word;
 use oarlock_raspi::units::Megabytes;
 
 use board::Board;
-use chat::Talk;
+use chat::ConsoleChat;
+use console::println;
 use firmware::Firmware;
 use scratch::Scratch;
 
@@ -69,15 +70,15 @@ fn run(tree: usize, image: usize) -> ! {
     greet(board, &firmware);
     let place = model::find(&firmware, image);
     let mut scratch = Scratch::claim(&mut firmware.memory, place.as_ref());
-    let wanted = firmware.flags().cores.unwrap_or(cores::MOST);
+    let wanted = firmware.flags().cores.unwrap_or(cores::MAX_CORES);
     let cores = cores::start(board, &mut scratch, wanted);
     log::info!("{=usize} cores", cores.threads());
-    let talk = place
+    let chat = place
         .ok_or(model::NONE)
         .and_then(|place| model::open(place, cores))
-        .and_then(|model| Talk::new(model, &firmware, cores, scratch));
+        .and_then(|model| ConsoleChat::new(model, &firmware, cores, scratch));
     log::info!("prompt after {=u64} us", timer::micros());
-    prompt::run(board, &firmware, talk)
+    prompt::run(board, &firmware, chat)
 }
 
 /// Says what the board is.

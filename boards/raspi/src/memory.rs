@@ -1,4 +1,4 @@
-//! Which memory there is, which is taken, and the largest piece that is not.
+//! Memory that there is, that is taken, and the largest piece that is not.
 
 use core::ops::Range;
 
@@ -7,9 +7,9 @@ use heapless::Vec;
 /// Memory by its addresses.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    /// What there is: ranges that do not touch.
+    /// All memory: ranges that do not touch.
     there: Vec<Range<usize>, 16>,
-    /// What of it is not to be touched.
+    /// Parts of it that are not to be touched.
     taken: Vec<Range<usize>, 16>,
 }
 
@@ -41,7 +41,7 @@ impl Memory {
         }
     }
 
-    /// What there is.
+    /// All memory that there is.
     pub fn there(&self) -> &[Range<usize>] {
         &self.there
     }

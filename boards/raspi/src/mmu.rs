@@ -13,9 +13,9 @@ const BLOCK_2M: usize = 2 << 20;
 const BLOCK_1G: usize = 1 << 30;
 /// Tables of 2 MiB blocks reach so far.
 pub const FINE: usize = 4 * BLOCK_1G;
-/// What `boot.s` has mapped, for the program.
+/// Memory that `boot.s` has mapped, for the program.
 pub const PROGRAM: Range<usize> = 0..16 << 20;
-/// Where addresses of 39 bits end.
+/// End of the addresses of 39 bits.
 const END: usize = 1 << 39;
 /// As in `boot.s`: accessed, inner shareable, attribute 1, not for EL0.
 const NORMAL: u64 = 1 << 54 | 0x705;

@@ -5,31 +5,32 @@ use core::fmt;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use oarlock::internal::format::{Header, MAGIC};
 use oarlock::OpenError;
 use oarlock::VerifyError;
+use oarlock::internal::format::{Header, MAGIC};
 use oarlock::{Executor, Model};
 use oarlock_raspi::units::Megabytes;
 
+use crate::console::{print, println};
 use crate::cores::Cores;
 use crate::firmware::{Firmware, slice};
-use crate::{log, print, println, scratch};
+use crate::{log, scratch};
 
-/// Where the image's header says how much memory it takes (`boot.s`).
+/// Offset in the image's header of the memory that it takes (`boot.s`).
 const IMAGE_SIZE_AT: usize = 16;
 
-/// Why there is no chat: `thing: what (what to do)`.
+/// The reason why there is no chat: `thing: what (what to do)`.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
     /// The firmware has loaded no model.
     NoModel,
-    /// It is not one, or its metadata is damaged.
+    /// The file is no model, or its metadata is damaged.
     Open(OpenError),
     /// A tensor is damaged.
     Tensor(&'static str, VerifyError),
     /// A section is not one that this version reads.
     Section(&'static str),
-    /// It cannot chat, for this reason.
+    /// The model cannot chat, for this reason.
     Reason(&'static str),
     /// Bytes that are needed, bytes that are free.
     Memory(usize, usize),
@@ -63,14 +64,16 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Where the model is: what the firmware loaded as `initramfs`, or else behind the program.
+impl core::error::Error for Fault {}
+
+/// Finds the model: what the firmware loaded as `initramfs`, or else behind the program.
 pub fn find(firmware: &Firmware, image: usize) -> Option<Range<usize>> {
     let loaded = firmware.tree.and_then(|tree| tree.initramfs());
     let place = loaded.or_else(|| appended(firmware, image))?;
     firmware.memory.holds(&place).then_some(place)
 }
 
-/// What was appended to the file of the program: as long as the header says, or, if it was
+/// Finds what was appended to the file of the program: as long as the header says, or, if it was
 /// not told, at most as long as the memory.
 fn appended(firmware: &Firmware, image: usize) -> Option<Range<usize>> {
     let program = scratch::program().len();

@@ -5,10 +5,11 @@
 use oarlock_raspi::line::{Editor, LINE, PROMPT, Typed};
 
 use crate::board::Board;
-use crate::chat::Talk;
+use crate::chat::ConsoleChat;
+use crate::console::{print, println};
 use crate::firmware::Firmware;
 use crate::model::Fault;
-use crate::{console, power, print, println};
+use crate::{console, power};
 
 const HELP: &str = "\
 /help           this list
@@ -20,15 +21,15 @@ Ctrl-C stops an answer, Ctrl-U empties a line, the arrows bring earlier ones bac
 Everything else is a message.";
 
 /// The prompt.
-pub fn run(board: &Board, firmware: &Firmware, mut talk: Result<Talk, Fault>) -> ! {
-    if let Err(fault) = &talk {
+pub fn run(board: &Board, firmware: &Firmware, mut chat: Result<ConsoleChat, Fault>) -> ! {
+    if let Err(fault) = &chat {
         println!("error: {fault}");
     }
     let mut editor = Editor::new();
     loop {
         match read_line(&mut editor) {
             Typed::Line => match core::str::from_utf8(editor.line()) {
-                Ok(line) => obey(board, firmware, &mut talk, line),
+                Ok(line) => obey(board, firmware, &mut chat, line),
                 Err(error) => {
                     let at = error.valid_up_to();
                     println!("error: line: not UTF-8 at byte offset {at} (type text in UTF-8)");
@@ -57,21 +58,21 @@ fn read_line(editor: &mut Editor) -> Typed {
     }
 }
 
-fn obey(board: &Board, firmware: &Firmware, talk: &mut Result<Talk, Fault>, line: &str) {
+fn obey(board: &Board, firmware: &Firmware, chat: &mut Result<ConsoleChat, Fault>, line: &str) {
     let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    match (command, talk) {
+    match (command, chat) {
         ("", _) if rest.trim().is_empty() => {}
         ("/help", _) => println!("{HELP}"),
         ("/reboot", _) => restart(board),
         ("/exit", _) if firmware.flags().semihosting => power::exit(0),
         (_, Err(fault)) => println!("error: {fault}"),
-        ("/clear", Ok(talk)) => talk.start_anew(None),
-        ("/system", Ok(talk)) => talk.start_anew(Some(rest.trim())),
-        ("/stats", Ok(talk)) => talk.stats(),
+        ("/clear", Ok(chat)) => chat.reset(None),
+        ("/system", Ok(chat)) => chat.reset(Some(rest.trim())),
+        ("/stats", Ok(chat)) => chat.stats(),
         (_, Ok(_)) if looks_like_command(command) => {
             println!("There is no command {command}: /help lists them.");
         }
-        (_, Ok(talk)) => talk.say(line),
+        (_, Ok(chat)) => chat.say(line),
     }
 }
 

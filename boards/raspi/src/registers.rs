@@ -37,7 +37,6 @@ impl Registers {
 }
 
 /// Reads a system register.
-#[macro_export]
 macro_rules! system_register {
     ($name:literal) => {{
         let value: u64;
@@ -49,6 +48,7 @@ macro_rules! system_register {
         value
     }};
 }
+pub(crate) use system_register;
 
 /// Makes what was written before visible to every core and device before what comes after.
 pub fn barrier() {
@@ -99,7 +99,7 @@ pub fn clean_and_invalidate<T>(value: &T) {
     barrier();
 }
 
-/// Which core this is.
+/// Number of this core.
 pub fn core_number() -> usize {
     let mpidr = system_register!("mpidr_el1");
     // Where Aff0 counts the threads of a core (MT), Aff1 counts the cores: A76.

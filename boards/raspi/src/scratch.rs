@@ -16,7 +16,7 @@ const FIRST_FREE: usize = 0x80000;
 /// A cache line, and the alignment that a session likes.
 const ALIGN: usize = 64;
 
-/// What is left of it.
+/// The rest of the memory.
 pub struct Scratch(&'static mut [u8]);
 
 impl Scratch {
@@ -62,7 +62,7 @@ impl Scratch {
     }
 }
 
-/// Where the program lies.
+/// Addresses of the program.
 pub fn program() -> Range<usize> {
     (&raw const __image_start).addr()..(&raw const __image_end).addr()
 }

@@ -3,9 +3,9 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::system_register;
+use crate::registers::system_register;
 
-/// What was counted when this program began.
+/// Count of the timer when this program began.
 static START: AtomicU64 = AtomicU64::new(0);
 
 /// Begins to count.

@@ -19,6 +19,14 @@ pub(crate) fn part_mut<T>(all: &mut [T], range: impl SliceIndex<[T], Output = [T
     present(all.get_mut(range))
 }
 
+/// A length that is never 0, so that something can be divided by it or cut into pieces of it.
+#[inline(always)]
+#[cfg_attr(debug_assertions, track_caller)]
+pub(crate) fn nonzero(len: usize) -> usize {
+    debug_assert!(len > 0, "an invariant is broken");
+    len.max(1)
+}
+
 /// The value of an option that must have one; the default in release builds if it has none.
 #[inline(always)]
 #[cfg_attr(debug_assertions, track_caller)]

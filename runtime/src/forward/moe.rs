@@ -6,6 +6,7 @@
 //! read once, those of experts that nobody goes through not at all, and one token alone gets the
 //! same sums.
 
+use crate::base::checked::part_mut;
 use crate::base::disjoint::Block;
 use crate::format::layout::TILE_ROWS;
 use crate::format::matrix::Linear;
@@ -43,7 +44,7 @@ pub(crate) fn moe<'m>(ctx: &ForwardContext<'_>, layer: &Layer<'m>, workspace: &m
     };
     router.select(ctx.machine, config, experts, input);
     let first = |expert: &Expert<'m>| hidden_task(config, expert.gate, expert.up);
-    sum.get_mut(..n * shape.dim).unwrap_or_default().fill(0.0);
+    part_mut(sum, ..n * shape.dim).fill(0.0);
     let mut from = 0;
     while let Some(group) = router.next_group(from) {
         from = group.experts.last().map_or(u32::MAX, |(last, _)| last + 1);
@@ -107,7 +108,7 @@ fn products<'m>(
         let split = rest.take().and_then(|rest| rest.split_at_mut_checked(expert.n * stride));
         let Some((out, others)) = split else { break };
         let from = if input.n == 1 { 0 } else { row };
-        let input = input.of(from..from + expert.n);
+        let input = input.select(from..from + expert.n);
         // There is room: no more experts are put into a group.
         drop(jobs.push(Job { input, task: task(expert), out, stride }));
         (rest, row) = (Some(others), row + expert.n);

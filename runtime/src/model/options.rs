@@ -6,7 +6,7 @@ use super::open::Model;
 use crate::cache::{Ring, Rings};
 use crate::format::Positions;
 use crate::format::kv::KvType;
-use crate::kernels::MOST_HEAD_DIM;
+use crate::kernels::MAX_HEAD_DIM;
 
 /// The shape of a session, which with the model decides how many bytes it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,8 +100,8 @@ impl Options {
     /// # Errors
     /// The first option that cannot be.
     pub(crate) fn check(&self, model: &Model<'_>) -> Result<(), OptionsError> {
-        if model.config().head_dim > MOST_HEAD_DIM {
-            return Err(OptionsError::HeadTooLong { most: MOST_HEAD_DIM });
+        if model.config().head_dim > MAX_HEAD_DIM {
+            return Err(OptionsError::HeadTooLong { most: MAX_HEAD_DIM });
         }
         if self.context < 2 {
             return Err(OptionsError::ContextTooShort);

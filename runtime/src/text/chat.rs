@@ -1,4 +1,4 @@
-//! What a chat template writes around the messages, from a program in the model file.
+//! The text that a chat template writes around messages, from a program in the model file.
 //!
 //! The converter has rendered the template on many conversations and found that it
 //! writes fixed text between one step and the next. So the program is a table of gaps:
@@ -15,13 +15,15 @@
 //! the next gap, so an answer that was cut short is closed like any other.
 //!
 //! Some models think before they answer, and write a mark themselves where they begin to: see
-//! [`Listener`]. Some templates ask for the date, which the board knows or does not.
+//! [`AnswerFilter`]. Some templates ask for the date, which the board knows or does not.
 
-mod listener;
+mod filter;
+
+use core::fmt;
 
 use heapless::Vec;
 
-pub use listener::{Heard, Listener};
+pub use filter::{AnswerFilter, AnswerPart};
 
 /// A place in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub enum Step {
     User = 2,
     /// An answer of the model.
     Assistant = 3,
-    /// Where the model is to begin an answer.
+    /// The place where the model is to begin an answer.
     Generation = 4,
     /// After the last message, when no answer is wanted.
     End = 5,
@@ -64,7 +66,16 @@ pub struct NoSuchTurn {
     pub to: Step,
 }
 
-/// Why a model cannot chat.
+impl fmt::Display for NoSuchTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to } = self;
+        write!(f, "the chat template has no place for {to:?} after {from:?}")
+    }
+}
+
+impl core::error::Error for NoSuchTurn {}
+
+/// The reason why a model cannot chat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChatUnavailable<'m> {
     /// The converter's reason: no template, or one that is not of this form.
@@ -72,6 +83,17 @@ pub enum ChatUnavailable<'m> {
     /// The section is not one that this version reads.
     BadSection,
 }
+
+impl fmt::Display for ChatUnavailable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reason(reason) => f.write_str(reason),
+            Self::BadSection => f.write_str("its chat program is not one this version reads"),
+        }
+    }
+}
+
+impl core::error::Error for ChatUnavailable<'_> {}
 
 /// Version of the section.
 pub const VERSION: u32 = 1;
@@ -155,7 +177,7 @@ impl<'m> Chat<'m> {
         Self { date, ..self }
     }
 
-    /// What stands before the text of an answer, if the model thinks before it answers.
+    /// The mark before the text of an answer, if the model thinks before it answers.
     pub fn mark(&self) -> Option<&'m str> {
         let past = self.find_gap(Step::User, Step::Assistant)?;
         let new = self.find_gap(Step::User, Step::Generation)?;
@@ -257,7 +279,7 @@ impl<'m> Chat<'m> {
         Ok(pieces)
     }
 
-    /// What a pinned prompt keeps of the first turn: the whole system turn; without a system
+    /// The part of the first turn that a pinned prompt keeps: the whole system turn; without a system
     /// message all that the template writes before the first message, its own one included.
     pub fn system_turn<'a>(&self, system: Option<&'a str>) -> Result<Pieces<'a>, NoSuchTurn>
     where

@@ -1,56 +1,66 @@
-//! The turns of a chat, as the one stream of tokens that they are, in the caller's memory.
+//! The turns of a chat, as the one stream of tokens that they are.
 //!
-//! A conversation lives in its session and is kept nowhere else. A turn is put into words
+//! A conversation is begun ([`Conversation::start`]); then each turn is put to the model
 //! ([`Conversation::turn`]), fed ([`Conversation::feed`]) and answered, a token at a time
-//! ([`Conversation::next`]); between any two calls the caller may stop.
+//! ([`Conversation::next`]). Between any two calls the caller may stop. Turns are taken back by
+//! ending the stream before them, at once as long as the ring holds what lies there.
+//!
+//! The tokens and the scratch are the caller's, by [`TurnStore`] and [`PieceEncoder`]: slices
+//! on a board without a heap, vectors on a host, which can then keep and replay all of it.
 
 use core::fmt;
-use core::ops::Range;
 
-use heapless::Vec;
-
-use super::chat::{Chat, NoSuchTurn, Piece};
-use super::tokenizer::{Encoded, Scratch, Special, Symbol, Tokenizer};
+use super::chat::{AnswerFilter, AnswerPart, Chat, NoSuchTurn, Piece};
+use super::generator::Generator;
+use super::tokenizer::{Encoded, Tokenizer};
 use crate::kernels::Machine;
 use crate::model::OptionsError;
-use crate::session::Sampler;
-use crate::session::{FeedError, Session};
+use crate::session::{FeedError, RestoreError, Sampler, Session, TruncateError};
 
-/// Chunks that are fed between two looks at whether to stop.
-const CHUNKS_AT_ONCE: usize = 4;
+pub use super::generator::{Rewound, TokenStore};
+pub use super::turns::{PieceEncoder, RecentTokens, Turn, TurnBuffers, TurnStore};
 
-/// What a turn is put into words in.
-#[derive(Debug)]
-pub struct Desk<'a> {
-    /// The text of a turn: messages and what the template writes around them; behind it,
-    /// as much again for tokenizers that rewrite it.
-    pub text: &'a mut [u8],
-    /// As many as bytes of text, or fewer.
-    pub symbols: &'a mut [Symbol],
-    /// The ids of a turn, and those that an interrupted one left.
-    pub ids: &'a mut [u32],
+/// First tokens of a conversation that are kept for ever, if the sinks are fewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// Those of the system turn.
+    System,
+    /// This many.
+    First(usize),
 }
 
-/// Why a turn cannot be.
+/// The reason why a turn cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TurnError {
     /// The template has no place for it.
     NoSuchTurn(NoSuchTurn),
-    /// Its text or its tokens do not fit the desk.
+    /// Its text or its tokens do not fit the turn buffers.
     TooLong,
+    /// More is to be pinned than half of the context.
+    Pin {
+        /// Tokens that were to be pinned.
+        tokens: usize,
+        /// Tokens that can be.
+        most: usize,
+    },
     /// The stream cannot begin anew.
     Options(OptionsError),
+    /// There is no turn to take back.
+    NoTurn,
+    /// The tokens before the turn are not known any more.
+    Truncate(TruncateError),
 }
 
 impl fmt::Display for TurnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSuchTurn(NoSuchTurn { from, to }) => {
-                write!(f, "the chat template has no place for {to:?} after {from:?}")
-            }
+            Self::NoSuchTurn(error) => error.fmt(f),
             Self::TooLong => f.write_str("too long to be put into words"),
+            Self::Pin { most, .. } => OptionsError::TooManySinks { most: *most }.fmt(f),
             Self::Options(error) => error.fmt(f),
+            Self::NoTurn => f.write_str("there is nothing to take back"),
+            Self::Truncate(error) => error.fmt(f),
         }
     }
 }
@@ -60,88 +70,104 @@ impl core::error::Error for TurnError {}
 /// A conversation.
 ///
 /// Of a model that thinks before it answers ([`Chat::mark`]) the thoughts come out of
-/// [`next`](Self::next) as tokens like any other: pass them through a
-/// [`Listener`](crate::text::chat::Listener), which tells them from the answer. They stay in the stream.
-pub struct Conversation<'a> {
-    session: Session<'a>,
+/// [`next`](Self::next) as tokens like any other: pass them through an [`AnswerFilter`], which
+/// tells them from the answer, and take them out of the stream by
+/// [`forget_thoughts`](Self::forget_thoughts).
+pub struct Conversation<'a, E, S> {
+    generator: Generator<'a, S>,
     chat: Chat<'a>,
-    tokenizer: Tokenizer<'a>,
-    desk: Desk<'a>,
-    /// Sinks to begin with; `None`: the default, or as many as the system turn takes, so that
-    /// it is kept for ever.
-    sinks: Option<usize>,
-    begun: bool,
-    /// Where in the desk's ids those are that belong to the stream and are not fed yet.
-    unfed: Range<usize>,
+    encoder: E,
+    /// Sinks that were asked for, or come by themselves.
+    sinks: usize,
+    pin: Pin,
 }
 
-impl<'a> Conversation<'a> {
-    /// A conversation that has not begun.
-    pub fn new(
-        session: Session<'a>,
-        chat: Chat<'a>,
-        tokenizer: Tokenizer<'a>,
-        desk: Desk<'a>,
-        sinks: Option<usize>,
-    ) -> Self {
-        Self { session, chat, tokenizer, desk, sinks, begun: false, unfed: 0..0 }
+impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
+    /// A conversation that has not begun, in an empty session with the least sinks it may have.
+    pub fn new(generator: Generator<'a, S>, chat: Chat<'a>, encoder: E, pin: Pin) -> Self {
+        let sinks = generator.session().options().sinks;
+        Self { generator, chat, encoder, sinks, pin }
     }
 
     /// The stream.
     pub const fn session(&self) -> &Session<'a> {
-        &self.session
+        self.generator.session()
     }
 
-    /// What turns ids into text.
-    pub const fn tokenizer(&self) -> &Tokenizer<'a> {
-        &self.tokenizer
+    /// The tokenizer, which turns ids into text.
+    pub fn tokenizer(&self) -> &Tokenizer<'_> {
+        self.encoder.tokenizer()
     }
 
-    /// Forgets everything: the next turn is the first.
-    pub fn restart(&mut self) {
-        (self.begun, self.unfed) = (false, 0..0);
+    /// The session and its tokens.
+    pub const fn generator(&self) -> &Generator<'a, S> {
+        &self.generator
     }
 
-    /// Tokens that wait to be fed.
-    pub fn unfed(&self) -> usize {
-        self.unfed.len()
+    /// The session and its tokens, to be saved or replaced together.
+    pub const fn generator_mut(&mut self) -> &mut Generator<'a, S> {
+        &mut self.generator
     }
 
-    /// Puts the next turn into words: the first one begins with `system`. On an error the
+    /// The chat program of the model.
+    pub const fn chat(&self) -> &Chat<'a> {
+        &self.chat
+    }
+
+    /// Sinks that a conversation has if nothing is pinned.
+    pub const fn sinks(&self) -> usize {
+        self.sinks
+    }
+
+    /// Begins anew, with the sinks reaching over what is to be pinned of this system prompt.
+    pub fn start(&mut self, system: Option<&str>) -> Result<(), TurnError> {
+        let sinks = self.pinned(system)?;
+        self.generator.reset(sinks).map_err(TurnError::Options)?;
+        self.generator.tokens_mut().clear();
+        Ok(())
+    }
+
+    /// Counts the first tokens that a conversation with this system prompt keeps for ever.
+    pub fn pinned(&mut self, system: Option<&str>) -> Result<usize, TurnError> {
+        let most = self.session().options().context / 2;
+        let tokens = match self.pin {
+            Pin::First(tokens) => tokens,
+            Pin::System => {
+                let pieces = self.chat.system_turn(system).map_err(TurnError::NoSuchTurn)?;
+                self.count(&pieces)?
+            }
+        };
+        if tokens <= most {
+            return Ok(tokens.max(self.sinks));
+        }
+        // The template's own system turn is kept if there is room: nobody asked for it.
+        let asked = system.is_some() || self.pin != Pin::System;
+        if asked { Err(TurnError::Pin { tokens, most }) } else { Ok(self.sinks) }
+    }
+
+    /// Puts the next turn to the model: the first one begins with `system`. On an error the
     /// turn has not been.
     pub fn turn(&mut self, system: Option<&str>, message: &str) -> Result<Encoded, TurnError> {
-        let pieces = if self.begun {
-            self.chat.next_turn(message)
-        } else {
-            self.begin(system)?;
-            self.chat.first_turn(system, message)
+        let pieces = match self.generator.tokens().turns() {
+            0 => self.chat.first_turn(system, message),
+            _ => self.chat.next_turn(message),
         };
         let pieces = pieces.map_err(TurnError::NoSuchTurn)?;
-        self.desk.ids.copy_within(self.unfed.clone(), 0);
-        self.unfed = 0..self.unfed.len();
-        let mut end = self.unfed.end;
-        let Desk { text, symbols, ids } = &mut self.desk;
-        let encoded = encode(&self.tokenizer, &pieces, text, symbols, &mut |id| {
-            if let Some(place) = ids.get_mut(end) {
-                *place = id;
-            }
-            end += 1;
-        })?;
-        if end > self.desk.ids.len() {
+        let Self { generator, encoder, .. } = self;
+        let (start, mut fits) = (generator.len(), true);
+        let encoded = encoder.encode(&pieces, &mut |id| fits &= generator.push(id));
+        let Some(encoded) = encoded.ok().filter(|_| fits) else {
+            generator.tokens_mut().truncate(start);
             return Err(TurnError::TooLong);
-        }
-        (self.begun, self.unfed) = (true, 0..end);
+        };
+        let turn = Turn { start, answer: generator.len() };
+        generator.tokens_mut().push_turn(turn);
         Ok(encoded)
     }
 
-    /// Feeds a part of what is to be fed; whether that was the last.
+    /// Feeds a part of what waits; whether that was the last.
     pub fn feed(&mut self, machine: &Machine<'_>) -> Result<bool, FeedError> {
-        let most = self.session.options().chunk.saturating_mul(CHUNKS_AT_ONCE);
-        let end = self.unfed.end.min(self.unfed.start.saturating_add(most));
-        let part = self.desk.ids.get(self.unfed.start..end).unwrap_or_default();
-        self.session.feed(machine, part)?;
-        self.unfed.start = end;
-        Ok(self.unfed.is_empty())
+        self.generator.feed(machine)
     }
 
     /// The next token of the answer, `None` when the model has ended it. `wanted` tokens
@@ -152,69 +178,114 @@ impl<'a> Conversation<'a> {
         sampler: &mut Sampler,
         wanted: u64,
     ) -> Result<Option<u32>, FeedError> {
-        // The last token is in the stream only once the next one is wanted.
-        if let Some(&[token]) = self.desk.ids.get(self.unfed.clone()) {
-            let most = usize::try_from(wanted.saturating_sub(1)).unwrap_or(usize::MAX);
-            self.session.feed_speculative(machine, token, most)?;
-            self.unfed = 0..0;
-        }
-        let id = self.session.sample(machine, sampler);
-        if self.tokenizer.is_end(id) {
-            return Ok(None); // The next turn begins by saying so itself.
-        }
-        if let Some(place) = self.desk.ids.first_mut() {
-            *place = id;
-            self.unfed = 0..1;
-        }
-        Ok(Some(id))
+        let Self { generator, encoder, .. } = self;
+        // What ends an answer is said by the next turn itself.
+        generator.next(machine, sampler, wanted, &|id| encoder.tokenizer().is_end(id))
     }
 
-    /// An empty stream, whose sinks reach over the system prompt.
-    fn begin(&mut self, system: Option<&str>) -> Result<(), TurnError> {
-        let options = *self.session.options();
-        let mut sinks =
-            self.sinks.unwrap_or(crate::Options::DEFAULT_SINKS.min(options.context / 2));
-        if self.sinks.is_none() {
-            let pieces = self.chat.system_turn(system).map_err(TurnError::NoSuchTurn)?;
-            let mut turn = 0;
-            let Desk { text, symbols, .. } = &mut self.desk;
-            encode(&self.tokenizer, &pieces, text, symbols, &mut |_| turn += 1)?;
-            // One that nobody asked for is kept if there is room.
-            if system.is_some() || turn <= options.context / 2 {
-                sinks = sinks.max(turn);
+    /// Takes the last answer back: what [`feed`](Self::feed) and [`next`](Self::next) then give
+    /// is another one.
+    pub fn take_answer_back(&mut self) -> Result<Rewound, TurnError> {
+        let Turn { answer, .. } = self.last_turn()?;
+        // The last token before an answer is fed anew: its logits are gone.
+        self.generator.rewind(answer, answer.saturating_sub(1)).map_err(TurnError::Truncate)
+    }
+
+    /// Takes the last message and its answer back.
+    pub fn undo(&mut self) -> Result<Rewound, TurnError> {
+        let Turn { start, .. } = self.last_turn()?;
+        let rewound = self.generator.rewind(start, start).map_err(TurnError::Truncate)?;
+        self.generator.tokens_mut().pop_turn();
+        Ok(rewound)
+    }
+
+    /// Takes what the model thought out of the stream, once it has answered, as its template leaves
+    /// it out of past answers. Without an answer, what it thought is all that there is: of the
+    /// markup behind it, which may break off anywhere, the next message brings what belongs there.
+    ///
+    /// `before` gives the state of the session as [`Session::save`] handed it out when the turn
+    /// had been fed; without one an answer keeps its thoughts.
+    pub fn forget_thoughts<X>(
+        &mut self,
+        before: Option<&mut dyn FnMut(&mut [u8]) -> Result<(), X>>,
+    ) -> Result<(), RestoreError<X>> {
+        let turn = self.generator.tokens().last_turn();
+        let (Some(mark), Some(turn)) = (self.chat.mark(), turn) else { return Ok(()) };
+        let said = self.said(turn);
+        let (answer, thought) = parts(mark, self.tokenizer(), said);
+        let said = said.len();
+        if answer == 0 {
+            let len = turn.answer + thought as u64;
+            if len < self.generator.len() {
+                // Where the ring has let go of that, the markup stays.
+                let _ = self.generator.rewind(len, len);
+            }
+            return Ok(());
+        }
+        let piece = [Piece { text: mark, trusted: true }];
+        let Ok(marked) = self.count(&piece) else { return Ok(()) };
+        let Some(before) = before.filter(|_| said > marked + answer) else { return Ok(()) };
+        self.generator.session_mut().restore(before)?;
+        self.keep_answer(turn, mark, marked);
+        Ok(())
+    }
+
+    /// Puts the mark and the tokens of the answer in the place of all that was said, which is more.
+    fn keep_answer(&mut self, turn: Turn, mark: &str, marked: usize) {
+        let Self { generator, encoder, .. } = self;
+        let start = index(generator.tokens(), turn.answer);
+        let said = generator.tokens_mut().ids_mut().get_mut(start..).unwrap_or_default();
+        let (mut filter, mut kept) = (AnswerFilter::new(Some(mark)), 0);
+        for i in 0..said.len() {
+            let Some(&id) = said.get(i) else { break };
+            if filter.push(encoder.tokenizer(), id) == AnswerPart::Answer {
+                said.swap(kept, i);
+                kept += 1;
             }
         }
-        self.unfed = 0..0;
-        self.session.reset(sinks).map_err(TurnError::Options)
+        said.copy_within(..kept, marked);
+        let mut places = said.iter_mut();
+        let piece = [Piece { text: mark, trusted: true }];
+        // The same text was encoded a moment ago.
+        let _ = encoder.encode(&piece, &mut |id| {
+            if let Some(place) = places.next() {
+                *place = id;
+            }
+        });
+        generator.tokens_mut().truncate(turn.answer + (marked + kept) as u64);
+    }
+
+    fn last_turn(&self) -> Result<Turn, TurnError> {
+        self.generator.tokens().last_turn().ok_or(TurnError::NoTurn)
+    }
+
+    /// Tokens of the stream since the answer began.
+    fn said(&self, turn: Turn) -> &[u32] {
+        let tokens = self.generator.tokens();
+        tokens.ids().get(index(tokens, turn.answer)..).unwrap_or_default()
+    }
+
+    fn count(&mut self, pieces: &[Piece<'_>]) -> Result<usize, TurnError> {
+        let mut n = 0;
+        let encoded = self.encoder.encode(pieces, &mut |_| n += 1);
+        encoded.map(|_| n).map_err(|_| TurnError::TooLong)
     }
 }
 
-/// The ids of pieces that are one text, in those of which that are trusted special tokens
-/// are meant.
-fn encode(
-    tokenizer: &Tokenizer<'_>,
-    pieces: &[Piece<'_>],
-    text: &mut [u8],
-    symbols: &mut [Symbol],
-    out: &mut dyn FnMut(u32),
-) -> Result<Encoded, TurnError> {
-    let mut trusted = Vec::<Range<usize>, 5>::new();
-    let mut len = 0;
-    for piece in pieces {
-        let end = len + piece.text.len();
-        let place = text.get_mut(len..end).ok_or(TurnError::TooLong)?;
-        place.copy_from_slice(piece.text.as_bytes());
-        match trusted.last_mut() {
-            _ if !piece.trusted || piece.text.is_empty() => {}
-            // Ranges must not touch: neighbours are one.
-            Some(last) if last.end == len => last.end = end,
-            _ => trusted.push(len..end).map_err(|_| TurnError::TooLong)?,
+/// Place among the kept tokens of the one with this index in the stream.
+fn index(tokens: &impl TokenStore, at: u64) -> usize {
+    usize::try_from(at.saturating_sub(tokens.first())).unwrap_or(usize::MAX)
+}
+
+/// Counts the tokens of the answer, and all tokens up to the last thought.
+fn parts(mark: &str, tokenizer: &Tokenizer<'_>, said: &[u32]) -> (usize, usize) {
+    let (mut filter, mut answer, mut thought) = (AnswerFilter::new(Some(mark)), 0, 0);
+    for (&id, n) in said.iter().zip(1..) {
+        match filter.push(tokenizer, id) {
+            AnswerPart::Answer => answer += 1,
+            AnswerPart::Thought => thought = n,
+            AnswerPart::Markup => {}
         }
-        len = end;
     }
-    let (text, rest) = text.split_at_mut_checked(len).ok_or(TurnError::TooLong)?;
-    let text = core::str::from_utf8(text).unwrap_or_default();
-    let special = Special::Within(&trusted);
-    let encoded = tokenizer.encode(text, special, Scratch { symbols, text: rest }, out);
-    encoded.map_err(|_| TurnError::TooLong)
+    (answer, thought)
 }

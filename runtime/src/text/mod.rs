@@ -2,4 +2,6 @@
 
 pub mod chat;
 pub mod conversation;
+pub mod generator;
 pub mod tokenizer;
+mod turns;

@@ -38,7 +38,7 @@ const REPLACED: &[(&str, &str, &str)] = &[
     ("runtime", "struct Choice", "Router::select"),
     ("", "mod difference", "diff_attention"),
     ("", "fn difference", "diff_attention"),
-    ("", "Kept", "cache index"),
+    ("runtime", "Kept", "cache index"),
     ("runtime", "struct Place", "cache position"),
     ("runtime", ".inner", "ffn_hidden"),
     ("runtime", "inner:", "ffn_hidden"),

@@ -1,0 +1,103 @@
+//! One process at a time fetches; what it leaves unfinished is cleaned up.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::terminal::console::aside;
+use crate::terminal::errors::{Outcome, Stop, fault, reason};
+use crate::terminal::signals::Leftover;
+
+/// Staging folders are called this, and a process number.
+const STAGING: &str = ".staging-";
+
+/// The right to fetch, held by one process at a time.
+///
+/// The lock is on the cache folder itself, so that there is no lock file to be left.
+pub struct Claim<'a> {
+    folder: &'a Path,
+    /// The folder, open: its lock goes with it. `None` on file systems without locks.
+    _lock: Option<File>,
+    /// Folders that were made for this, innermost first: they go again if nothing comes
+    /// into them.
+    _made: Vec<Leftover>,
+}
+
+impl<'a> Claim<'a> {
+    /// Makes the cache folder if need be and waits until nobody else fetches into it.
+    pub fn take(folder: &'a Path) -> Outcome<Self> {
+        let mut made = Vec::new();
+        loop {
+            made.extend(make_folders(folder).map_err(|error| unusable(folder, &error))?);
+            let file = File::open(folder).map_err(|error| unusable(folder, &error))?;
+            let locked = wait_for_lock(&file);
+            // Whoever held the lock may have failed and removed the folder it had made.
+            if locked && !is_same(&file, folder) {
+                continue;
+            }
+            made.reverse();
+            if locked {
+                remove_stale(folder);
+            }
+            return Ok(Self { folder, _lock: locked.then_some(file), _made: made });
+        }
+    }
+
+    /// A new folder that goes away with everything in it.
+    pub fn staging(&self) -> Outcome<Leftover> {
+        let path = self.folder.join(format!("{STAGING}{}", std::process::id()));
+        let staging = Leftover::folder(path);
+        fs::create_dir(staging.path()).map_err(|error| unusable(self.folder, &error))?;
+        Ok(staging)
+    }
+}
+
+fn unusable(folder: &Path, error: &io::Error) -> Stop {
+    let thing = format!("cache folder {}", folder.display());
+    fault(thing, reason(error), "set OARLOCK_HOME to a folder that you can write to")
+}
+
+/// Makes a folder and those above it, and says which were missing, the outermost first.
+fn make_folders(folder: &Path) -> io::Result<Vec<Leftover>> {
+    let missing: Vec<_> = folder.ancestors().take_while(|path| !path.exists()).collect();
+    let made = missing.iter().rev().map(|path| Leftover::empty_folder(path.to_path_buf()));
+    let made = made.collect();
+    fs::create_dir_all(folder)?;
+    Ok(made)
+}
+
+/// Waits for the lock; false if this file system has none, where two processes would both
+/// do the work, in two staging folders, to the same end.
+fn wait_for_lock(file: &File) -> bool {
+    let mut said = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return true,
+            Err(TryLockError::Error(_)) => return false,
+            Err(TryLockError::WouldBlock) if !said => {
+                aside!("Another oarlock is fetching the model: waiting for it");
+                said = true;
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
+fn is_same(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}
+
+/// Removes what a process that was killed, or lost its power, has left.
+fn remove_stale(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(STAGING) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! `oarlock detokenize`: ids to their exact bytes.
+
+use crate::terminal::errors::Outcome;
+use crate::terminal::{console, input};
+use crate::{args, model};
+
+/// Writes the bytes to stdout, and nothing else.
+pub fn run(args: &args::Detokenize) -> Outcome {
+    let text = match args.ids.as_slice() {
+        [one] if one == "-" => input::stdin()?,
+        all => all.join(" "),
+    };
+    let file = model::open(args.model.path.as_deref())?;
+    let model = model::model(&file)?;
+    let tokenizer = *model::encoder(&file, &model)?.tokenizer();
+    let ids = input::ids("ids", &text, model.config().vocab_size)?;
+    let (first, rest) = ids.split_at(ids.len().min(1));
+    let first = first.iter().flat_map(|&id| tokenizer.first_bytes(id));
+    let bytes = first.chain(rest.iter().flat_map(|&id| tokenizer.bytes(id)));
+    console::put(&bytes.copied().collect::<Vec<u8>>())
+}

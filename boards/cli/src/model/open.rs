@@ -1,0 +1,58 @@
+//! The model of a command: named with `-m`, come with the program, or the default one.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use oarlock::Model;
+use oarlock::OpenError;
+use oarlock_hosted::{Error, ModelFile, TextEncoder};
+
+use super::carried;
+use crate::fetch;
+use crate::terminal::errors::{Outcome, Stop, fault};
+
+/// Maps the model at `path`; without one, what came with the program, or the default, which is
+/// fetched if it is not there.
+pub fn open(path: Option<&Path>) -> Outcome<ModelFile> {
+    if let Some(path) = path {
+        return Ok(ModelFile::open(path)?);
+    }
+    match carried::model()? {
+        Some(file) => Ok(file),
+        None => Ok(ModelFile::open(fetch::default_model()?)?),
+    }
+}
+
+/// Opens the model and checks everything but the weights.
+pub fn model(file: &ModelFile) -> Outcome<Model<'_>> {
+    file.model().map_err(|error| wrong(file, error))
+}
+
+/// Reads the model's tokenizer.
+pub fn encoder<'m>(file: &ModelFile, model: &Model<'m>) -> Outcome<TextEncoder<'m>> {
+    file.tokenizer(model).map(TextEncoder::new).map_err(|error| wrong(file, error))
+}
+
+/// Says what is wrong with a model file, and what to do about it.
+pub fn model_fault(file: &ModelFile, what: impl Display) -> Stop {
+    fault(file.path().display(), what, remedy(file))
+}
+
+fn wrong(file: &ModelFile, error: Error) -> Stop {
+    match error {
+        Error::Model { error, .. } => model_fault(file, error),
+        other => other.into(),
+    }
+}
+
+fn remedy(file: &ModelFile) -> &'static str {
+    if file.part().is_some() {
+        "make the image again with oarlock-convert image"
+    } else if fetch::is_default(file.path()) {
+        "delete it and run again: it is fetched anew"
+    } else if matches!(Model::open(file.bytes()), Err(OpenError::Magic)) {
+        "convert a model with oarlock-convert"
+    } else {
+        "convert the model again"
+    }
+}

@@ -1,0 +1,44 @@
+//! `oarlock verify`: every checksum, every value that could be NaN.
+
+use std::fmt::Display;
+
+use oarlock::Model;
+use oarlock::chat::{Chat, ChatUnavailable};
+use oarlock::tokenizer::Tokenizer;
+use oarlock_hosted::{Error, ModelFile};
+
+use super::open;
+use crate::args;
+use crate::terminal::console;
+use crate::terminal::errors::{Outcome, Stop, refused};
+
+/// Says that the model is in order, or ends with exit code 1 naming the first fault.
+pub fn run(args: &args::Verify) -> Outcome {
+    let file = open::open(args.file.as_deref().or(args.model.path.as_deref()))?;
+    let model = file.model().map_err(|error| match error {
+        Error::Model { error, .. } => damaged(&file, error),
+        other => other.into(),
+    })?;
+    check_sections(&model).map_err(|what| damaged(&file, what))?;
+    for (i, tensor) in model.tensors().enumerate() {
+        let found = model.verify_tensor(i);
+        found.map_err(|what| damaged(&file, format!("tensor {}: {what}", tensor.name)))?;
+    }
+    let (tensors, bytes) = (model.n_tensors(), model.file_len());
+    console::put_line(&format!("{}: {tensors} tensors, {bytes} bytes, all in order", file.name()))
+}
+
+/// The sections whose readers are not asked when the file is opened.
+fn check_sections(model: &Model<'_>) -> Result<(), &'static str> {
+    if Tokenizer::new(model.tokenizer_section()).is_err() {
+        return Err("invalid tokenizer section");
+    }
+    match Chat::new(model.chat_section()) {
+        Err(ChatUnavailable::BadSection) => Err("invalid chat section"),
+        _ => Ok(()),
+    }
+}
+
+fn damaged(file: &ModelFile, what: impl Display) -> Stop {
+    refused(file.path().display(), what, "copy or convert the model again")
+}
