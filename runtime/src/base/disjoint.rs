@@ -12,11 +12,11 @@ use super::exec::Executor;
 
 /// Pieces that one region can hand out: enough for 16 threads to even out what takes
 /// longer, few enough for the stack of a small board.
-pub(crate) const MOST_PIECES: usize = 64;
+pub(crate) const MAX_PIECES: usize = 64;
 
 /// Pieces waiting to be taken, each by whoever comes first.
 struct Pool<P> {
-    pieces: heapless::Vec<UnsafeCell<Option<P>>, MOST_PIECES>,
+    pieces: heapless::Vec<UnsafeCell<Option<P>>, MAX_PIECES>,
     taken: AtomicUsize,
 }
 
@@ -37,9 +37,9 @@ impl<P> Pool<P> {
 
 /// Pieces that were dealt out: part `p` of `parts` has the pieces `p`, `p + parts`, …
 struct Hands<P> {
-    pieces: heapless::Vec<UnsafeCell<Option<P>>, MOST_PIECES>,
+    pieces: heapless::Vec<UnsafeCell<Option<P>>, MAX_PIECES>,
     /// Whether a part has its hand already.
-    dealt: [AtomicBool; MOST_PIECES],
+    dealt: [AtomicBool; MAX_PIECES],
     parts: usize,
 }
 
@@ -59,13 +59,13 @@ impl<P> Hands<P> {
     }
 }
 
-/// Runs `f` as [`for_each`] does, on the first [`MOST_PIECES`], each part with its share.
+/// Runs `f` as [`for_each`] does, on the first [`MAX_PIECES`], each part with its share.
 fn deal<P: Send>(
     exec: &dyn Executor,
     pieces: &mut impl Iterator<Item = P>,
     f: &(impl Fn(P) + Sync),
 ) {
-    let dealt = [const { AtomicBool::new(false) }; MOST_PIECES];
+    let dealt = [const { AtomicBool::new(false) }; MAX_PIECES];
     let mut hands = Hands { pieces: heapless::Vec::new(), dealt, parts: 0 };
     fill(&mut hands.pieces, pieces);
     hands.parts = hands.pieces.len().min(exec.threads());
@@ -79,7 +79,7 @@ fn deal<P: Send>(
 /// Fills `waiting` where it lies: it is some 20 KiB, and moving it took half a microsecond of
 /// each of the 150 regions of a token.
 fn fill<P>(
-    waiting: &mut heapless::Vec<UnsafeCell<Option<P>>, MOST_PIECES>,
+    waiting: &mut heapless::Vec<UnsafeCell<Option<P>>, MAX_PIECES>,
     pieces: &mut impl Iterator<Item = P>,
 ) {
     while !waiting.is_full() {
@@ -91,7 +91,7 @@ fn fill<P>(
 /// Runs `f` once on each piece, on as many threads as there are, and returns when all
 /// are done. Which thread gets which piece is left open.
 ///
-/// Pieces beyond [`MOST_PIECES`] are run by the caller alone, so callers stay below it.
+/// Pieces beyond [`MAX_PIECES`] are run by the caller alone, so callers stay below it.
 ///
 /// Nothing is asked of the executor for soundness: one that runs a part twice finds no
 /// piece left, one that forgets a part leaves its pieces to the others.
@@ -123,9 +123,9 @@ pub(crate) fn for_each<P: Send>(
     pieces.for_each(&f);
 }
 
-/// A window of a row-major matrix, which may be cut by rows and by columns: what one part
-/// of a region writes. `(rows, cols)`, rows a stride apart.
-pub(crate) struct Block<'a, T> {
+/// An exclusive view of a row-major matrix, `(rows, cols)`, rows a stride apart: cut by rows and by
+/// columns, until each piece is what one part of a loop writes.
+pub(crate) struct MatrixMut<'a, T> {
     first: *mut T,
     rows: usize,
     cols: usize,
@@ -133,10 +133,10 @@ pub(crate) struct Block<'a, T> {
     owner: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: a block is an exclusive borrow of its elements, as `&mut [T]` is.
-unsafe impl<T: Send> Send for Block<'_, T> {}
+// SAFETY: a view is an exclusive borrow of its elements, as `&mut [T]` is.
+unsafe impl<T: Send> Send for MatrixMut<'_, T> {}
 
-impl<'a, T> Block<'a, T> {
+impl<'a, T> MatrixMut<'a, T> {
     /// Views the first `rows` rows of `stride` elements; as many as `data` holds whole.
     pub(crate) fn new(data: &'a mut [T], rows: usize, stride: usize) -> Self {
         let rows = data.len().checked_div(stride).unwrap_or(0).min(rows);
@@ -154,7 +154,7 @@ impl<'a, T> Block<'a, T> {
         // `wrapping_add`: with no rows left the pointer may pass the end; nothing is
         // read through it then.
         let right =
-            Self { first: self.first.wrapping_add(col), cols: self.cols - col, ..self.again() };
+            Self { first: self.first.wrapping_add(col), cols: self.cols - col, ..self.alias() };
         (Self { cols: col, ..self }, right)
     }
 
@@ -162,7 +162,7 @@ impl<'a, T> Block<'a, T> {
     pub(crate) fn split_rows(self, row: usize) -> (Self, Self) {
         let row = row.min(self.rows);
         let first = self.first.wrapping_add(row * self.stride);
-        let lower = Self { first, rows: self.rows - row, ..self.again() };
+        let lower = Self { first, rows: self.rows - row, ..self.alias() };
         (Self { rows: row, ..self }, lower)
     }
 
@@ -170,7 +170,7 @@ impl<'a, T> Block<'a, T> {
     pub(crate) fn columns(self, width: usize) -> impl Iterator<Item = Self> {
         let mut rest = Some(self);
         core::iter::from_fn(move || {
-            let (strip, right) = rest.take().filter(|block| block.cols > 0)?.split_cols(width);
+            let (strip, right) = rest.take().filter(|view| view.cols > 0)?.split_cols(width);
             rest = Some(right);
             Some(strip)
         })
@@ -180,7 +180,7 @@ impl<'a, T> Block<'a, T> {
     pub(crate) fn strips(self, height: usize) -> impl Iterator<Item = Self> {
         let mut rest = Some(self);
         core::iter::from_fn(move || {
-            let (strip, lower) = rest.take().filter(|block| block.rows > 0)?.split_rows(height);
+            let (strip, lower) = rest.take().filter(|view| view.rows > 0)?.split_rows(height);
             rest = Some(lower);
             Some(strip)
         })
@@ -191,14 +191,14 @@ impl<'a, T> Block<'a, T> {
         if row >= self.rows {
             return &mut [];
         }
-        // SAFETY: `row < rows` and every block lies inside the slice it was made from:
+        // SAFETY: `row < rows` and every view lies inside the slice it was made from:
         // `new` counts whole rows only, and the splits only shrink. Two halves of a split
         // share no element, and `&mut self` holds this one.
         unsafe { core::slice::from_raw_parts_mut(self.first.add(row * self.stride), self.cols) }
     }
 
     /// A second handle on the same elements, of which each split keeps a part.
-    fn again(&self) -> Self {
+    fn alias(&self) -> Self {
         Self { owner: PhantomData, ..*self }
     }
 }
@@ -268,21 +268,21 @@ mod tests {
             for_each(&exec, cells.iter_mut().take(count), |cell| *cell += 1);
             assert_eq!(cells.iter().filter(|&&c| c == 1).count(), count);
             let Dealer(counts) = exec;
-            let dealt = if count > 1 { count.min(MOST_PIECES) } else { 0 };
+            let dealt = if count > 1 { count.min(MAX_PIECES) } else { 0 };
             assert_eq!(counts.map(AtomicUsize::into_inner), [dealt.div_ceil(2), dealt / 2]);
         }
     }
 
     #[test]
-    fn a_block_is_cut_both_ways_without_overlap() {
+    fn a_view_is_cut_both_ways_without_overlap() {
         let mut data = [0_u8; 5 * 7 + 3];
-        let (left, right) = Block::new(&mut data, 5, 7).split_cols(3);
+        let (left, right) = MatrixMut::new(&mut data, 5, 7).split_cols(3);
         let (upper, lower) = left.split_rows(2);
-        for (mark, mut block) in [(1, upper), (2, lower), (3, right)] {
-            for row in 0..block.rows() {
-                block.row(row).fill(mark);
+        for (mark, mut view) in [(1, upper), (2, lower), (3, right)] {
+            for row in 0..view.rows() {
+                view.row(row).fill(mark);
             }
-            assert!(block.row(5).is_empty());
+            assert!(view.row(5).is_empty());
         }
         for (i, row) in data.chunks_exact(7).enumerate() {
             let mark = if i < 2 { 1 } else { 2 };

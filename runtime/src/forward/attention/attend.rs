@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::base::checked::nonzero;
-use crate::base::disjoint::{Block, MOST_PIECES, for_each};
+use crate::base::disjoint::{MAX_PIECES, MatrixMut, for_each};
 use crate::cache::Cache;
 use crate::cache::{Ring, Run};
 use crate::kernels::Machine;
@@ -38,7 +38,7 @@ impl AttentionBuffers<'_> {
         let (Self { queries, kv_split, .. }, shape) = (self, &view.shape);
         let kv_splits = view.kv_splits(view.at.span);
         let items = shape.passes() * kv_splits;
-        let each = items.div_ceil(MOST_PIECES).max(1);
+        let each = items.div_ceil(MAX_PIECES).max(1);
         let pieces = kv_split.chunks_mut(shape, items, each).zip((0..items).step_by(each));
         for_each(machine.exec, pieces, |(states, first): (SoftmaxStates<'_>, usize)| {
             for (item, mut state) in (first..).zip(states.into_chunks(shape, 1)) {
@@ -71,7 +71,7 @@ impl AttentionBuffers<'_> {
         let tokens = view.at.span.tokens;
         let (block, width) = (block_tokens(machine, tokens, shape.passes()), shape.width());
         let items = shape.passes() * tokens;
-        let out = Block::new(out, tokens, shape.passes() * width).columns(width);
+        let out = MatrixMut::new(out, tokens, shape.passes() * width).columns(width);
         let passes =
             total.chunks_mut(shape, items, tokens).zip(kv_split.chunks_mut(shape, items, tokens));
         let pieces = passes.zip(out).enumerate().flat_map(|(pass, ((total, kv_split), out))| {
@@ -104,7 +104,7 @@ struct Part<'a> {
     total: SoftmaxStates<'a>,
     kv_split: SoftmaxStates<'a>,
     /// (tokens of the block, group · head_dim)
-    out: Block<'a, f32>,
+    out: MatrixMut<'a, f32>,
 }
 
 /// Tokens to a block: so few that each thread finds four pieces or more, of equal number, and else
@@ -112,7 +112,7 @@ struct Part<'a> {
 fn block_tokens(machine: &Machine<'_>, tokens: usize, passes: usize) -> usize {
     let (passes, threads) = (nonzero(passes), machine.exec.threads());
     let blocks = if threads == 1 { 1 } else { threads * 4_usize.div_ceil(passes) };
-    tokens.div_ceil(blocks.min(MOST_PIECES / passes).max(1)).max(8)
+    tokens.div_ceil(blocks.min(MAX_PIECES / passes).max(1)).max(8)
 }
 
 /// Tokens that meet a KV split together: as many as have about 24 queries, whose sums stay in the

@@ -8,7 +8,7 @@ use core::ops::Range;
 use core::ptr::null;
 
 use super::job::{Epilogue, Input, Pass};
-use crate::base::disjoint::Block;
+use crate::base::disjoint::MatrixMut;
 use crate::format::layout::{TILE_ROWS, blocks};
 use crate::kernels::block::BlockWeights;
 use crate::kernels::elementwise::activation::clamped;
@@ -26,7 +26,7 @@ pub(super) struct Product<'a, 'b, W> {
     /// The bias from the piece's first row on, to the matrix's last.
     bias: Option<&'a [f32]>,
     epilogue: Epilogue,
-    out: &'b mut Block<'a, f32>,
+    out: &'b mut MatrixMut<'a, f32>,
     weights: PhantomData<W>,
 }
 
@@ -36,7 +36,7 @@ impl<'a, 'b, W: BlockWeights> Product<'a, 'b, W> {
         pass: Pass<'a>,
         input: &Input<'_>,
         range: Range<usize>,
-        out: &'b mut Block<'a, f32>,
+        out: &'b mut MatrixMut<'a, f32>,
     ) -> Self {
         let tile_bytes = blocks(input.cols) * W::KIND.block_bytes();
         let bytes = &pass.linear.weight.tiles()[range.start * tile_bytes..range.end * tile_bytes];
