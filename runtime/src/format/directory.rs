@@ -57,7 +57,8 @@ impl Entry {
     /// Reads an entry.
     ///
     /// # Errors
-    /// The field whose code does not exist, or [`Field::Reserved`] if bytes are used that are not yet.
+    /// The field whose code does not exist, or [`Field::Reserved`] if bytes are used that are not
+    /// yet.
     pub fn read(bytes: &[u8; Self::LEN]) -> Result<Self, Field> {
         if part(bytes, field::RESERVED).iter().any(|&b| b != 0) {
             return Err(Field::Reserved);

@@ -11,7 +11,8 @@ use crate::base::checked::part;
 pub struct RopeHeader {
     /// Number of rotary frequencies: half of `rot_dim`.
     pub count: u32,
-    /// Factor of sine and cosine: 1, or another by YaRN-like scaling (arXiv 2309.00071, section 3.4).
+    /// Factor of sine and cosine: 1, or another by YaRN-like scaling (arXiv 2309.00071, section
+    /// 3.4).
     pub attention_factor: f32,
 }
 

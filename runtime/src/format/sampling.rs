@@ -14,7 +14,8 @@ pub struct Sampling {
     /// Keeps the most probable candidates that together reach this probability (arXiv 1904.09751);
     /// from 1 on it is off.
     pub top_p: f64,
-    /// Drops candidates below this fraction of the highest probability (arXiv 2407.01082); 0 is off.
+    /// Drops candidates below this fraction of the highest probability (arXiv 2407.01082); 0 is
+    /// off.
     pub min_p: f64,
     /// Divides positive and multiplies negative logits of visible tokens (arXiv 1909.05858, section
     /// 4.1); 1 is off.
@@ -57,8 +58,8 @@ impl core::error::Error for SamplingError {}
 impl Sampling {
     /// Checks that every field is in its range.
     ///
-    /// A [`Sampler`](crate::Sampler) with values that are not still returns a token, but not one that
-    /// means anything.
+    /// A [`Sampler`](crate::Sampler) with values that are not still returns a token, but not one
+    /// that means anything.
     ///
     /// # Errors
     /// The first field that is out of its range.

@@ -1,4 +1,5 @@
-//! Shapes of tensors: which a model has, as its configuration says, and of how many rows and columns.
+//! Shapes of tensors: which a model has, as its configuration says, and of how many rows and
+//! columns.
 
 use super::config::dimensions::Config;
 use super::config::options::{Mlp, Norm, Positions, QkNorm, Residual};

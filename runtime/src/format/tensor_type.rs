@@ -60,7 +60,8 @@ impl TensorType {
         }
     }
 
-    /// Bytes of a stack of `n`, without padding after the last; `None` if that overflows or `n` is 0.
+    /// Bytes of a stack of `n`, without padding after the last; `None` if that overflows or `n` is
+    /// 0.
     pub fn stack_bytes(self, rows: usize, cols: usize, n: usize) -> Option<usize> {
         let before = self.stride(rows, cols)?.checked_mul(n.checked_sub(1)?)?;
         before.checked_add(self.bytes(rows, cols)?)

@@ -4,7 +4,8 @@ use super::tensor::{Stack, Tensor};
 use crate::format::Role;
 use crate::format::matrix::Linear;
 
-/// The weights of a layer's experts and of its routers; those that the model does without are empty.
+/// The weights of a layer's experts and of its routers; those that the model does without are
+/// empty.
 ///
 /// The weights of the shared expert, which every token goes through, are
 /// [`Layer::gate`](super::Layer::gate), `up` and `down`.

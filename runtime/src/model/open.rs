@@ -29,8 +29,8 @@ impl<'m> Model<'m> {
     /// 64-byte boundary.
     ///
     /// # Errors
-    /// [`OpenError`]: the first thing that is wrong with the file. A file of any bytes is refused or
-    /// opened, and never does worse than to generate nonsense.
+    /// [`OpenError`]: the first thing that is wrong with the file. A file of any bytes is refused
+    /// or opened, and never does worse than to generate nonsense.
     pub fn open(bytes: &'m [u8]) -> Result<Self, OpenError> {
         if !bytes.as_ptr().addr().is_multiple_of(format::ALIGN) {
             return Err(OpenError::Misaligned);

@@ -12,7 +12,8 @@ use crate::kernels::MAX_HEAD_DIM;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Options {
-    /// Tokens of context: those that the newest one sees, itself and the sinks included; at least 2.
+    /// Tokens of context: those that the newest one sees, itself and the sinks included; at least
+    /// 2.
     pub context: usize,
     /// Attention sinks: first tokens of the stream that stay visible; at most half the context.
     pub sinks: usize,
@@ -43,8 +44,8 @@ impl Options {
     /// matrix kernels.
     pub const CHAT_DRAFT: usize = 3;
 
-    /// Options that suit a model: its own context up to [`Self::DEFAULT_CONTEXT`], and a cache whose
-    /// error disappears beside that of its matrices.
+    /// Options that suit a model: its own context up to [`Self::DEFAULT_CONTEXT`], and a cache
+    /// whose error disappears beside that of its matrices.
     pub fn for_model(model: &Model<'_>) -> Self {
         let context = model.config().context.clamp(2, Self::DEFAULT_CONTEXT);
         Self {

@@ -46,7 +46,8 @@ pub struct Config {
     /// Whether each head has a logit that joins its softmax without a value.
     pub sink_logits: bool,
     /// Whether attention is differential (arXiv 2410.05258): the second half of the heads is
-    /// subtracted from the first, times a factor of the layer, the values of two heads side by side.
+    /// subtracted from the first, times a factor of the layer, the values of two heads side by
+    /// side.
     pub differential: bool,
     /// Whether the keys of some layers have outliers, as their entries say: an int8 cache then
     /// keeps those layers in f16.
