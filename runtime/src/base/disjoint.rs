@@ -12,11 +12,11 @@ use super::exec::Executor;
 
 /// Pieces that one region can hand out: enough for 16 threads to even out what takes
 /// longer, few enough for the stack of a small board.
-pub(crate) const MOST_PIECES: usize = 64;
+pub(crate) const MAX_PIECES: usize = 64;
 
 /// Pieces waiting to be taken, each by whoever comes first.
 struct Pool<P> {
-    pieces: heapless::Vec<UnsafeCell<Option<P>>, MOST_PIECES>,
+    pieces: heapless::Vec<UnsafeCell<Option<P>>, MAX_PIECES>,
     taken: AtomicUsize,
 }
 
@@ -37,9 +37,9 @@ impl<P> Pool<P> {
 
 /// Pieces that were dealt out: part `p` of `parts` has the pieces `p`, `p + parts`, …
 struct Hands<P> {
-    pieces: heapless::Vec<UnsafeCell<Option<P>>, MOST_PIECES>,
+    pieces: heapless::Vec<UnsafeCell<Option<P>>, MAX_PIECES>,
     /// Whether a part has its hand already.
-    dealt: [AtomicBool; MOST_PIECES],
+    dealt: [AtomicBool; MAX_PIECES],
     parts: usize,
 }
 
@@ -59,13 +59,13 @@ impl<P> Hands<P> {
     }
 }
 
-/// Runs `f` as [`for_each`] does, on the first [`MOST_PIECES`], each part with its share.
+/// Runs `f` as [`for_each`] does, on the first [`MAX_PIECES`], each part with its share.
 fn deal<P: Send>(
     exec: &dyn Executor,
     pieces: &mut impl Iterator<Item = P>,
     f: &(impl Fn(P) + Sync),
 ) {
-    let dealt = [const { AtomicBool::new(false) }; MOST_PIECES];
+    let dealt = [const { AtomicBool::new(false) }; MAX_PIECES];
     let mut hands = Hands { pieces: heapless::Vec::new(), dealt, parts: 0 };
     fill(&mut hands.pieces, pieces);
     hands.parts = hands.pieces.len().min(exec.threads());
@@ -79,7 +79,7 @@ fn deal<P: Send>(
 /// Fills `waiting` where it lies: it is some 20 KiB, and moving it took half a microsecond of
 /// each of the 150 regions of a token.
 fn fill<P>(
-    waiting: &mut heapless::Vec<UnsafeCell<Option<P>>, MOST_PIECES>,
+    waiting: &mut heapless::Vec<UnsafeCell<Option<P>>, MAX_PIECES>,
     pieces: &mut impl Iterator<Item = P>,
 ) {
     while !waiting.is_full() {
@@ -91,7 +91,7 @@ fn fill<P>(
 /// Runs `f` once on each piece, on as many threads as there are, and returns when all
 /// are done. Which thread gets which piece is left open.
 ///
-/// Pieces beyond [`MOST_PIECES`] are run by the caller alone, so callers stay below it.
+/// Pieces beyond [`MAX_PIECES`] are run by the caller alone, so callers stay below it.
 ///
 /// Nothing is asked of the executor for soundness: one that runs a part twice finds no
 /// piece left, one that forgets a part leaves its pieces to the others.
@@ -268,7 +268,7 @@ mod tests {
             for_each(&exec, cells.iter_mut().take(count), |cell| *cell += 1);
             assert_eq!(cells.iter().filter(|&&c| c == 1).count(), count);
             let Dealer(counts) = exec;
-            let dealt = if count > 1 { count.min(MOST_PIECES) } else { 0 };
+            let dealt = if count > 1 { count.min(MAX_PIECES) } else { 0 };
             assert_eq!(counts.map(AtomicUsize::into_inner), [dealt.div_ceil(2), dealt / 2]);
         }
     }

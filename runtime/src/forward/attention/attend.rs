@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::base::checked::nonzero;
-use crate::base::disjoint::{Block, MOST_PIECES, for_each};
+use crate::base::disjoint::{Block, MAX_PIECES, for_each};
 use crate::cache::Cache;
 use crate::cache::{Ring, Run};
 use crate::kernels::Machine;
@@ -38,7 +38,7 @@ impl AttentionBuffers<'_> {
         let (Self { queries, kv_split, .. }, shape) = (self, &view.shape);
         let kv_splits = view.kv_splits(view.at.span);
         let items = shape.passes() * kv_splits;
-        let each = items.div_ceil(MOST_PIECES).max(1);
+        let each = items.div_ceil(MAX_PIECES).max(1);
         let pieces = kv_split.chunks_mut(shape, items, each).zip((0..items).step_by(each));
         for_each(machine.exec, pieces, |(states, first): (SoftmaxStates<'_>, usize)| {
             for (item, mut state) in (first..).zip(states.into_chunks(shape, 1)) {
@@ -112,7 +112,7 @@ struct Part<'a> {
 fn block_tokens(machine: &Machine<'_>, tokens: usize, passes: usize) -> usize {
     let (passes, threads) = (nonzero(passes), machine.exec.threads());
     let blocks = if threads == 1 { 1 } else { threads * 4_usize.div_ceil(passes) };
-    tokens.div_ceil(blocks.min(MOST_PIECES / passes).max(1)).max(8)
+    tokens.div_ceil(blocks.min(MAX_PIECES / passes).max(1)).max(8)
 }
 
 /// Tokens that meet a KV split together: as many as have about 24 queries, whose sums stay in the

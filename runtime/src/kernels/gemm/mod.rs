@@ -37,7 +37,7 @@ mod product;
 
 use core::ops::Range;
 
-use crate::base::disjoint::{Block, MOST_PIECES, for_each};
+use crate::base::disjoint::{Block, MAX_PIECES, for_each};
 use crate::format::layout::{TILE_ROWS, WeightType, tiles};
 use crate::kernels::block::{Int4, Int4a, Int8};
 use crate::kernels::elementwise::activation::{activate, clamped_gate};
@@ -86,13 +86,13 @@ fn share(threads: usize, jobs: &[Job<'_>]) -> usize {
     {
         // As few pieces of equal jobs as give every thread the same.
         let pieces = threads / gcd(threads, jobs.len()).max(1);
-        if pieces.saturating_mul(jobs.len()) <= MOST_PIECES {
+        if pieces.saturating_mul(jobs.len()) <= MAX_PIECES {
             return work_of(first).div_ceil(pieces.max(1));
         }
     }
     let most = if decode { PIECES_DECODE } else { PIECES_PREFILL };
     // The cut between two jobs may add a piece each.
-    let wanted = threads.saturating_mul(most).min(MOST_PIECES.saturating_sub(jobs.len()));
+    let wanted = threads.saturating_mul(most).min(MAX_PIECES.saturating_sub(jobs.len()));
     jobs.iter().map(work_of).sum::<usize>().div_ceil(wanted.max(1))
 }
 
