@@ -5,29 +5,31 @@ use std::path::PathBuf;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use oarlock::internal::format::layout::WeightType;
-use oarlock_convert::{Board, CardOptions, ConvertOptions, Error, Head, ImageOptions, Weights};
+use oarlock_convert::{
+    Board, CardOptions, ConvertOptions, Error, ImageOptions, OutputMatrix, Weights,
+};
 
 /// Converts a model to .oar
 #[derive(Debug, Parser)]
 #[command(
     name = "oarlock-convert",
     version,
-    override_usage = "oarlock-convert [convert] SRC [-o OUT.oar] [--weights W] [--head H] [--kv-heads G]"
+    override_usage = "oarlock-convert [convert] SRC [-o OUT.oar] [--weights W] [--output-matrix H] [--kv-heads G]"
 )]
 struct Convert {
     /// A Hugging Face model directory (safetensors) or a .gguf file
     #[arg(value_name = "SRC")]
     source: PathBuf,
-    /// Where to write [default: SRC's name + .oar, in the working directory]
+    /// The file to write [default: SRC's name + .oar, in the working directory]
     #[arg(short, long = "output", value_name = "OUT.oar")]
     out: Option<PathBuf>,
-    /// How matrices are stored [default: int4 from safetensors, keep from a GGUF]
+    /// Storage of matrices [default: int4 from safetensors, keep from a GGUF]
     #[arg(long, value_name = "W", value_parser = kinds(&["keep"]))]
     weights: Option<String>,
-    /// How the output matrix (and the embedding, when tied) is stored
-    /// [default: int8; with --weights f32 or keep, the same]
-    #[arg(long, value_name = "H", value_parser = kinds(&["keep", "same"]))]
-    head: Option<String>,
+    /// Storage of the output matrix (and the embedding, when tied) [default: int8; with --weights
+    /// f32 or keep, the same]
+    #[arg(long, visible_alias = "head", value_name = "H", value_parser = kinds(&["keep", "same"]))]
+    output_matrix: Option<String>,
     /// Pool key and value heads into G, for a smaller cache and worse answers
     #[arg(long, value_name = "G")]
     kv_heads: Option<usize>,
@@ -42,7 +44,7 @@ struct Convert {
        oarlock-convert image --board raspi --model M.oar --kernel FILE [--firmware DIR] -o OUT"
 )]
 struct Image {
-    /// Where it is to run
+    /// The board it is to run on
     #[arg(long, value_name = "B", value_parser = boards())]
     board: String,
     /// The model
@@ -65,16 +67,16 @@ struct Image {
     out: PathBuf,
 }
 
-/// What the user asked for.
+/// A command of the user.
 #[derive(Debug)]
 pub enum Command {
     /// Convert a model.
     Convert {
-        /// What to convert.
+        /// The model's directory or file.
         source: PathBuf,
-        /// Where to.
+        /// The file to write.
         out: PathBuf,
-        /// How.
+        /// The user's choices.
         options: ConvertOptions,
     },
     /// Make an image.
@@ -124,9 +126,9 @@ impl Convert {
     fn command(self) -> Result<Command, Error> {
         let options = ConvertOptions {
             weights: self.weights.as_deref().map(weights),
-            head: self.head.as_deref().map(|name| match name {
-                "same" => Head::Same,
-                _ => Head::Of(weights(name)),
+            output_matrix: self.output_matrix.as_deref().map(|name| match name {
+                "same" => OutputMatrix::Same,
+                _ => OutputMatrix::Own(weights(name)),
             }),
             kv_heads: self.kv_heads,
         };
@@ -185,10 +187,12 @@ mod tests {
             assert_eq!((source, out), ("m".into(), "x".into()));
             assert_eq!(options, ConvertOptions::default());
         }
-        let all = ["m", "--weights", "int4a", "--head", "same", "-o", "x"];
-        let Ok(Command::Convert { options, .. }) = run(&all) else { panic!() };
-        assert_eq!(options.weights, Some(Weights::As(WeightType::Int4a)));
-        assert_eq!(options.head, Some(Head::Same));
+        for name in ["--output-matrix", "--head"] {
+            let all = ["m", "--weights", "int4a", name, "same", "-o", "x"];
+            let Ok(Command::Convert { options, .. }) = run(&all) else { panic!() };
+            assert_eq!(options.weights, Some(Weights::As(WeightType::Int4a)));
+            assert_eq!(options.output_matrix, Some(OutputMatrix::Same));
+        }
     }
 
     #[test]

@@ -1,46 +1,37 @@
 //! The conversion itself: find, describe, plan, stream.
 
+mod files;
+mod heads;
+mod importance;
+mod options;
+mod outliers;
+mod pack;
+mod plan;
+mod provenance;
+mod quantize;
+mod stream;
+mod text;
+pub mod write;
+
 use std::path::Path;
 
-use oarlock::internal::format::layout::WeightType;
 use oarlock::internal::format::{Config, TensorType};
 
-use crate::config::Rotary;
-use crate::error::{Error, Result};
-use crate::files::Files;
-use crate::heads;
+use crate::config::description::{ModelDescription, Rotary};
+use crate::error::Result;
 use crate::map::map;
-use crate::outliers;
+use crate::math::rope::phases;
 use crate::output::{Output, refuse_inputs};
-use crate::plan::{Planned, Weights, plan};
 use crate::progress::Progress;
-use crate::provenance::{Made, provenance};
-use crate::rope::phases;
-use crate::stream::stream;
-use crate::words;
-use crate::write::{Metadata, RopeTable};
+use files::Files;
+pub use options::{ConvertOptions, OutputMatrix, Weights};
+use plan::{Planned, plan};
+use provenance::provenance;
+use stream::stream;
+use text::TextSections;
+use write::{Metadata, RopeTable};
 
-/// What the user chose; what is not chosen follows from the source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ConvertOptions {
-    /// How matrices are stored: `int4` from safetensors, kept from a GGUF by default.
-    pub weights: Option<Weights>,
-    /// How the output matrix is stored, and the embedding when it is the same.
-    pub head: Option<Head>,
-    /// Into how many heads keys and values are pooled; left as they are by default.
-    pub kv_heads: Option<usize>,
-}
-
-/// How the output matrix is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
-    /// In a way of its own.
-    Of(Weights),
-    /// As the other matrices.
-    Same,
-}
-
-/// What a conversion made.
+/// The outcome of a conversion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Bytes of the file.
@@ -49,7 +40,12 @@ pub struct Report {
     pub bits_per_weight: f64,
 }
 
-/// Converts the model in `source` (a directory or a `.gguf` file) to the file `out`.
+/// Converts the model in `source` (a directory or a `.gguf` file) to the file `out`, which
+/// appears only when it is complete.
+///
+/// # Errors
+/// If a file cannot be read or written, the model computes something that is not known, the
+/// options do not suit it, or `progress` says to stop.
 pub fn convert(
     source: &Path,
     out: &Path,
@@ -64,16 +60,30 @@ pub fn convert(
     if let Some(heads) = options.kv_heads {
         heads::pool(&mut loaded.model, heads)?;
     }
-    let (weights, head) = resolve(options, loaded.is_gguf)?;
-    let planned = plan(&loaded.model, &loaded.tensors, weights, head)?;
-    let words = words::compile(&loaded)?;
-    for warning in loaded.model.warnings.iter().chain(&words.warnings) {
+    let storage = options.storage(loaded.is_gguf)?;
+    let planned = plan(&loaded.model, &loaded.tensors, storage)?;
+    let text = text::compile(&loaded)?;
+    let model = &loaded.model;
+    for warning in model.warnings.iter().chain(&text.warnings) {
         progress.warn(warning);
     }
-    let model = &loaded.model;
-    let key_outliers = outliers::key_outliers(&planned, &model.config);
-    let made = Made { weights, head, pooled_heads: model.pooled_heads };
-    let metadata = Metadata {
+    let provenance = provenance(&files, &maps, storage, model.pooled_heads, progress)?;
+    let metadata = metadata(model, &planned, text, provenance);
+    let output = Output::create(out)?;
+    let file_bytes = stream(&output, metadata, &planned, progress)?;
+    output.commit()?;
+    Ok(Report { file_bytes, bits_per_weight: bits_per_weight(&planned) })
+}
+
+/// All of the file but its tensors.
+fn metadata(
+    model: &ModelDescription,
+    planned: &[Planned<'_, '_>],
+    text: TextSections,
+    provenance: String,
+) -> Metadata {
+    let key_outliers = outliers::key_outliers(planned, &model.config);
+    Metadata {
         config: Config { key_outliers: key_outliers.contains(&true), ..model.config },
         arch: model.arch.clone(),
         ropes: model.ropes.iter().map(|rope| table(rope, model.config.rot_dim)).collect(),
@@ -81,39 +91,16 @@ pub fn convert(
         local: model.local.clone(),
         sparse: model.sparse.clone(),
         key_outliers,
-        tokenizer: words.tokenizer,
-        chat: words.chat,
+        tokenizer: text.tokenizer,
+        chat: text.chat,
         sampling: model.sampling,
-        provenance: provenance(&files, &maps, &made, progress)?,
-    };
-    let output = Output::create(out)?;
-    let file_bytes = stream(&output, metadata, &planned, progress)?;
-    output.commit()?;
-    Ok(Report { file_bytes, bits_per_weight: bits_per_weight(&planned) })
+        provenance,
+    }
 }
 
 fn table(rope: &Rotary, rot_dim: usize) -> RopeTable {
     let phases = phases(rope.theta, rot_dim, &rope.scaling);
     RopeTable { phases, attention_factor: rope.attention_factor }
-}
-
-/// The choices, with what follows from the source where none was made.
-fn resolve(options: &ConvertOptions, is_gguf: bool) -> Result<(Weights, Weights)> {
-    let default = if is_gguf { Weights::Keep } else { Weights::As(WeightType::Int4) };
-    let weights = options.weights.unwrap_or(default);
-    let head = match (options.head, weights) {
-        (Some(Head::Of(head)), _) => head,
-        (Some(Head::Same), weights) => weights,
-        (None, Weights::As(kind)) if kind.is_quantized() => Weights::As(WeightType::Int8),
-        (None, weights) => weights,
-    };
-    for (option, choice) in [("--weights", weights), ("--head", head)] {
-        if choice == Weights::Keep && !is_gguf {
-            let todo = "safetensors are not quantized: give int4, int4a, int8 or f32";
-            return Err(Error::new(format_args!("{option} keep"), "the source is no GGUF", todo));
-        }
-    }
-    Ok((weights, head))
 }
 
 fn bits_per_weight(planned: &[Planned<'_, '_>]) -> f64 {

@@ -1,4 +1,4 @@
-//! What the user is told when a conversion cannot be done.
+//! Errors of conversions, each a line that tells the user what to do.
 
 use std::fmt::{self, Display};
 use std::io;
@@ -16,15 +16,15 @@ pub enum Error {
 /// One thing that is wrong.
 #[derive(Debug)]
 pub struct Fault {
-    /// What it is about: a file, a tensor, an option.
+    /// The thing at fault: a file, a tensor, an option.
     pub thing: String,
-    /// What is wrong with it.
+    /// The fault.
     pub what: String,
-    /// What the user can do.
+    /// Advice to the user.
     pub todo: String,
 }
 
-/// What conversions return.
+/// The result of a step of a conversion.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
@@ -66,7 +66,7 @@ impl Error {
         Self::new(path.display(), what, todo)
     }
 
-    /// What the program exits with.
+    /// The program's exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Cancelled => 130,
@@ -79,9 +79,17 @@ impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cancelled => f.write_str("conversion: interrupted (nothing was written)"),
-            Self::Fault(fault) => write!(f, "{}: {} ({})", fault.thing, fault.what, fault.todo),
+            Self::Fault(fault) => fault.fmt(f),
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.thing, self.what, self.todo)
+    }
+}
+
+impl std::error::Error for Fault {}

@@ -1,9 +1,18 @@
 //! safetensors and GGUF to `.oar`.
 //!
 //! ```text
-//! safetensors, gguf → files → config, names → plan → stream (pack, quantize) → write → output
-//!                     tokenizer, template → words ─────────────────────────────↗
+//! source    safetensors, GGUF: tensors as they lie in files, and their numbers
+//! math      rotary phases, ALiBi slopes, λ: the same on every machine
+//! config    config.json or GGUF's metadata to one description; names of tensors
+//! tokenizer tokenizer.json or GGUF's metadata to the tables that the runtime searches
+//! template  a chat template to the program of gaps that the runtime chats with
+//! convert   files → description → plan → stream (pack, quantize) → write
+//! image     a program and a model as one thing that runs on another machine
 //! ```
+//!
+//! Each of them imports from those above it alone, `image` from none; `error`, `progress`,
+//! `map` and `output` stand below them all. A family is a row in `config/hf/table.rs` and one
+//! in `config/gguf/table.rs`.
 //!
 //! Weights are mapped and streamed tile by tile, so a model larger than memory converts.
 //! The same input and options give the same bytes, on any machine and any number of
@@ -12,35 +21,17 @@
 mod config;
 mod convert;
 mod error;
-mod files;
-mod ggml;
-pub mod gguf;
-mod heads;
 pub mod image;
-mod importance;
-mod lambda;
 mod map;
-mod mxfp4;
-mod names;
-mod outliers;
+mod math;
 mod output;
-mod pack;
-mod plan;
 mod progress;
-mod provenance;
-mod quantize;
-pub mod rope;
-mod safetensors;
-mod slopes;
 mod source;
-mod stream;
 pub mod template;
 pub mod tokenizer;
-mod words;
-pub mod write;
 
-pub use convert::{ConvertOptions, Head, Report, convert};
+pub use convert::write;
+pub use convert::{ConvertOptions, OutputMatrix, Report, Weights, convert};
 pub use error::{Error, Fault, Result};
-pub use image::{Board, CardOptions, ImageOptions, Made, image};
-pub use plan::Weights;
+pub use image::{Board, CardOptions, ImageOptions, ImageReport, image};
 pub use progress::{Progress, Silent};

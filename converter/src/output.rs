@@ -63,7 +63,7 @@ impl Output {
         &self.file
     }
 
-    /// Where the file will be.
+    /// The place where the file will be.
     pub fn target(&self) -> &Path {
         &self.target
     }

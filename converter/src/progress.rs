@@ -1,4 +1,4 @@
-//! How a conversion tells the caller where it is, and hears that it should stop.
+//! Reports of a conversion to the caller, and the caller's wish to stop.
 
 /// Watches a conversion. Every method has a body that does nothing.
 pub trait Progress: Sync {

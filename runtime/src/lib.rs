@@ -13,7 +13,7 @@
 //! # fn main() -> Result<(), Box<dyn core::error::Error>> {
 //! let model = Model::open(&MODEL.0)?; // checked once; a view, nothing is copied
 //! let options = Options { context: 64, ..Options::for_model(&model) };
-//! let mut memory = [0; 300_000]; // at least `Session::bytes_needed(&model, &options)?`
+//! let mut memory = [0; 330_000]; // at least `Session::bytes_needed(&model, &options)?`
 //! let mut session = Session::new(model, options, &mut memory)?;
 //!
 //! let machine = Machine::SCALAR; // plain Rust on this thread; the same bits as any other

@@ -20,8 +20,8 @@ PANICS = ("core/src/panic", "core/src/slice/index.rs")
 FUNCTION = re.compile(r"\s*(?:pub(?:\([a-z]+\))? )?(?:const )?(?:unsafe )?fn (\w+)")
 TYPE = re.compile(r"impl.*?\b(\w+)(?:<[^{]*)? \{")
 # Where an operation meets an instruction set: which operation says more.
-ENTER = ("Isa::run", "enter", "enter_i8mm")
-OPERATION = re.compile(r"oarlock::kernels::((?!neon|scalar|weights|isa|attention::kinds)[\w:]+)::(\w+)")
+ENTER = ("Isa::run", "enter")
+OPERATION = re.compile(r"oarlock::kernels::((?!arm|scalar|block|isa|gemm::floats|attention::floats|attention::int8)[\w:]+)::(\w+)")
 
 
 def function(source, line):
@@ -48,7 +48,9 @@ def place(frames, sources):
     # Calls that a compiler has made one of have no line. What they are part of says where.
     for name, _ in frames:
         if found := OPERATION.search(name):
-            return f"kernels/{found[1].replace('::', '/')}.rs", f"{found[2]}::run"
+            path = Path("kernels", *found[1].split("::"))
+            file = path / "mod.rs" if Path(sources, path).is_dir() else path.with_suffix(".rs")
+            return str(file), f"{found[2]}::run"
     if ours:
         return ours[0][1].removeprefix(sources), "?"
     name, file = frames[-1]

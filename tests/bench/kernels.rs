@@ -10,7 +10,7 @@ use oarlock::internal::format::kv::KV_SPLIT_KEYS;
 use oarlock::internal::format::layout::{WeightType, blocks, matrix_bytes};
 use oarlock::internal::format::matrix::{Linear, Matrix};
 use oarlock::internal::kernels::{
-    ActsMut, Input, Job, Kv, Partial, QueriesMut, Task, attend, matmul,
+    Input, Job, Kv, QuantizedActivationsMut, QueriesMut, SoftmaxState, Task, attend, matmul,
 };
 use oarlock::{Isa, Machine};
 use oarlock_tests::{Aligned, Random, Threads, isas};
@@ -78,7 +78,8 @@ fn products(machine: &Machine<'_>, kind: WeightType, rows: usize, cols: usize, n
     let x: Vec<f32> = (0..n * cols).map(|_| random.normal() as f32).collect();
     let len = n * blocks(cols);
     let (mut q, mut scale, mut sum) = (vec![0; len * 32], vec![0.0; len], vec![0.0; len]);
-    let mut acts = ActsMut::new(n, cols, &mut q, &mut scale, &mut sum).expect("large enough");
+    let mut acts =
+        QuantizedActivationsMut::new(n, cols, &mut q, &mut scale, &mut sum).expect("large enough");
     for (token, x) in x.chunks_exact(cols).enumerate() {
         acts.quantize(machine.isa, token, x);
     }
@@ -125,10 +126,10 @@ fn attention(isa: Isa, kind: KvType, n: usize, blocks: usize) -> f64 {
     let mut head = 0;
     best(|| {
         for _ in 0..blocks {
-            for segment in 0..KEYS / KV_SPLIT_KEYS {
-                let mut partial =
-                    Partial::new(DIMS, n, &mut max, &mut total, &mut acc).expect("large enough");
-                let kv = kv(head * (KEYS / KV_SPLIT_KEYS) + segment);
+            for split in 0..KEYS / KV_SPLIT_KEYS {
+                let mut partial = SoftmaxState::new(DIMS, n, &mut max, &mut total, &mut acc)
+                    .expect("large enough");
+                let kv = kv(head * (KEYS / KV_SPLIT_KEYS) + split);
                 attend(isa, &queries.view(), &kv, |_| 0..KV_SPLIT_KEYS, None, &mut partial);
             }
         }

@@ -1,110 +1,31 @@
 //! `config.json` and `generation_config.json` of Hugging Face transformers 4 and 5.
 
-use oarlock::Sampling;
+mod family;
+mod gated;
+mod generation;
+mod keys;
+pub mod names;
+mod plain;
+mod rope;
+mod rope_scaling;
+mod shared;
+mod sparse;
+mod table;
+
 use oarlock::internal::format::{Activation, Config};
 use serde_json::{Value, json};
 
-use super::families::{FAMILIES, Family};
-use super::keys::{AGAIN, Keys};
-use super::rope::{Ropes, ropes};
-use super::{Description, LATENT, check, in_range, score_scale};
+use super::checks::{LATENT, check, score_scale};
+use super::description::ModelDescription;
 use crate::error::{Error, Result};
-
-pub(super) const FILE: &str = "config.json";
-const GENERATION: &str = "generation_config.json";
-
-/// Keys that change nothing in the mathematics of a forward pass.
-pub(super) const HARMLESS: &[&str] = &[
-    "_attn_implementation_autoset",
-    "_name_or_path",
-    "architectures",
-    "activation_dropout",
-    "attention_dropout",
-    "auto_map",
-    "bad_words_ids",
-    "begin_suppress_tokens",
-    "attn_pdrop",
-    "bos_token_id",
-    "cache_implementation",
-    "chunk_size_feed_forward",
-    "classifier_dropout",
-    "decoder_start_token_id",
-    "diversity_penalty",
-    "do_sample",
-    "dtype",
-    "dropout",
-    "early_stopping",
-    "emb_pdrop",
-    "embd_pdrop",
-    "embedding_dropout",
-    "encoder_no_repeat_ngram_size",
-    "exponential_decay_length_penalty",
-    "finetuning_task",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-    "gradient_checkpointing",
-    "hidden_dropout",
-    "id2label",
-    "init_std",
-    "initializer_range",
-    "is_decoder",
-    "is_llama_config",
-    "label2id",
-    "layerdrop",
-    "length_penalty",
-    "max_length",
-    "max_new_tokens",
-    "min_length",
-    "no_repeat_ngram_size",
-    "num_beam_groups",
-    "num_beams",
-    "num_return_sequences",
-    "output_attentions",
-    "output_hidden_states",
-    "output_router_logits",
-    "output_scores",
-    "pad_token_id",
-    "prefix",
-    // Splits products for training on several devices; the sum is the same.
-    "pretraining_tp",
-    "problem_type",
-    "remove_invalid_values",
-    "repetition_penalty",
-    "resid_pdrop",
-    "residual_dropout",
-    "return_dict",
-    "return_dict_in_generate",
-    // Of training.
-    "router_aux_loss_coef",
-    "router_jitter_noise",
-    "sep_token_id",
-    // Of classifiers.
-    "summary_activation",
-    "summary_first_dropout",
-    "summary_proj_to_labels",
-    "summary_type",
-    "summary_use_proj",
-    "suppress_tokens",
-    "task_specific_params",
-    "temperature",
-    "tf_legacy_loss",
-    "tokenizer_class",
-    "top_k",
-    "top_p",
-    "torch_dtype",
-    "torchscript",
-    "transformers.js_config",
-    "transformers_version",
-    "typical_p",
-    "unk_token_id",
-    "unsloth_fixed",
-    "unsloth_version",
-    "use_bfloat16",
-    "use_cache",
-];
+use family::Family;
+use generation::generate;
+use keys::{AGAIN, FILE, HARMLESS, Keys};
+use rope::{Ropes, ropes};
+use table::FAMILIES;
 
 /// Reads the two files.
-pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description> {
+pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<ModelDescription> {
     let keys = Keys::new(FILE, config)?;
     let family = family(&keys)?;
     let (mut ropes, mut model) = dimensions(&keys, family)?;
@@ -117,7 +38,7 @@ pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description
     let (ends, sampling) = generate(&keys, generation, &mut warnings)?;
     keys.refuse_the_rest(HARMLESS)?;
     check(FILE, &model)?;
-    Ok(Description {
+    Ok(ModelDescription {
         config: model,
         pooled_heads: 1,
         arch: family.arch.into(),
@@ -136,11 +57,11 @@ pub fn from_hf(config: &Value, generation: Option<&Value>) -> Result<Description
     })
 }
 
-/// What all families have in the same words.
+/// Reads the dimensions, which all families have in common but for the names of their keys.
 fn dimensions(keys: &Keys<'_>, family: &Family) -> Result<(Ropes, Config)> {
-    let words = family.words;
-    let hidden = keys.need_one(words.hidden)?;
-    let n_heads = keys.need_one(words.heads)?;
+    let names = family.keys;
+    let hidden = keys.need_one(names.hidden)?;
+    let n_heads = keys.need_one(names.heads)?;
     let head_dim = match keys.size("head_dim")? {
         Some(n) => n,
         None if family.head_dim.is_some() => family.head_dim.unwrap_or_default(),
@@ -150,17 +71,17 @@ fn dimensions(keys: &Keys<'_>, family: &Family) -> Result<(Ropes, Config)> {
             return Err(Error::new(FILE, what, AGAIN));
         }
     };
-    let context = keys.one(words.context)?.unwrap_or(2048);
+    let context = keys.one(names.context)?.unwrap_or(2048);
     let ropes = ropes(keys, head_dim, context, family)?;
-    let ffn_dim = match keys.one(words.inner)? {
+    let ffn_dim = match keys.one(names.ffn_hidden)? {
         Some(n) => n,
-        None if words.four_times => 4 * hidden.min(Config::MAX_DIM),
-        None => keys.need_one(words.inner)?,
+        None if names.four_times => 4 * hidden.min(Config::MAX_DIM),
+        None => keys.need_one(names.ffn_hidden)?,
     };
     let config = Config {
         vocab_size: keys.need("vocab_size")?,
         dim: hidden,
-        n_layers: keys.need_one(words.layers)?,
+        n_layers: keys.need_one(names.layers)?,
         n_heads,
         n_kv_heads: kv_heads(keys, family)?.unwrap_or(n_heads),
         head_dim,
@@ -186,7 +107,7 @@ fn kv_heads(keys: &Keys<'_>, family: &Family) -> Result<Option<usize>> {
 /// The non-linearity by the name that `transformers` gives it.
 fn activation(keys: &Keys<'_>, family: &Family) -> Result<Activation> {
     let mut found = Vec::new();
-    for key in family.words.activation {
+    for key in family.keys.activation {
         found.extend(keys.get(key).map(|name| (key, name, family.activation_of(name))));
     }
     match found.first() {
@@ -242,48 +163,4 @@ fn neutral(keys: &Keys<'_>, family: &Family) -> Result<()> {
         keys.must_be(key, &[json!(false)])?;
     }
     keys.must_be("pruned_heads", &[json!({})])
-}
-
-/// The ids that end generation, and the sampling defaults.
-fn generate(
-    config: &Keys<'_>,
-    generation: Option<&Value>,
-    warnings: &mut Vec<String>,
-) -> Result<(Vec<u32>, Sampling)> {
-    let Some(generation) = generation else {
-        return Ok((ids(config)?.unwrap_or_default(), Sampling::default()));
-    };
-    let keys = Keys::new(GENERATION, generation)?;
-    let ends = ids(&keys)?.or(ids(config)?);
-    let field = |key: &str, range, default| match keys.float(key)? {
-        Some(v) => in_range(GENERATION, key, v, range),
-        None => Ok(default),
-    };
-    let d = Sampling::default();
-    let mut sampling = Sampling {
-        temp: field("temperature", 0.0..=1e6, d.temp)?,
-        top_k: field("top_k", 0.0..=f64::from(u32::MAX), f64::from(d.top_k))? as u32,
-        top_p: field("top_p", 0.0..=1.0, d.top_p)?,
-        min_p: field("min_p", 0.0..=1.0, d.min_p)?,
-        repeat_penalty: field("repetition_penalty", 1e-6..=1e6, d.repeat_penalty)?,
-    };
-    // Files written by transformers hold what differs from its defaults, so an explicit
-    // false is the authors' word, while a missing key says nothing.
-    if keys.bool("do_sample")? == Some(false) {
-        sampling.temp = 0.0;
-        warnings.push(format!("{GENERATION}: do_sample is false, so the default is --temp 0"));
-    }
-    Ok((ends.unwrap_or_default(), sampling))
-}
-
-/// `eos_token_id`: one, several or none.
-fn ids(keys: &Keys<'_>) -> Result<Option<Vec<u32>>> {
-    let id = |v: &Value| v.as_u64().and_then(|id| u32::try_from(id).ok());
-    let ids = match keys.get("eos_token_id") {
-        None => return Ok(None),
-        Some(Value::Array(list)) => list.iter().map(id).collect(),
-        Some(one) => id(one).map(|id| vec![id]),
-    };
-    let what = "eos_token_id is neither an id nor a list of ids";
-    ids.map(Some).ok_or_else(|| Error::new(&keys.thing, what, AGAIN))
 }

@@ -1,13 +1,14 @@
-//! What an image can be made for, and which programs run there.
+//! Boards that an image can be made for, and the programs that run there.
 
 use std::path::{Path, PathBuf};
 
 use byteorder::{ByteOrder, LittleEndian};
 
 use super::kernel;
+use super::unfit::Unfit;
 use crate::error::{Error, Result};
 
-/// Where an image runs.
+/// A machine that an image runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Board {
     /// Linux on 64-bit ARM: Raspberry Pi OS.
@@ -35,7 +36,7 @@ impl Board {
         }
     }
 
-    /// What Rust calls the target of its program.
+    /// Rust's name of the target of its program.
     pub const fn triple(self) -> &'static str {
         match self {
             Self::LinuxArm64 => "aarch64-unknown-linux-gnu",
@@ -47,6 +48,9 @@ impl Board {
 
     /// The board's program, if it was built beside the running converter: in the same folder
     /// for this machine, else in the folder of its target.
+    ///
+    /// # Errors
+    /// If it is in none of these places.
     pub fn find_program(self) -> Result<PathBuf> {
         let own = std::env::current_exe().ok();
         let folder = own.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
@@ -67,16 +71,19 @@ impl Board {
         })
     }
 
-    /// Whether the file at `path` is a program that runs on this board.
+    /// Checks that the file at `path` is a program that runs on this board.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no such program.
     pub fn check(self, path: &Path) -> Result<()> {
         let bytes = crate::map::map(path)?;
-        let done = match self {
+        let fits = match self {
             Self::LinuxArm64 => elf(&bytes, 183),
             Self::LinuxX86_64 => elf(&bytes, 62),
             Self::Apple => mach_o(&bytes),
             Self::RaspberryPi => kernel::flat(&bytes).map(drop),
         };
-        done.map_err(|what| {
+        fits.map_err(|what| {
             let todo = format!("give the oarlock built for {}, as it was built", self.triple());
             Error::new(path.display(), what, todo)
         })
@@ -84,18 +91,18 @@ impl Board {
 }
 
 /// A 64-bit little-endian ELF executable for `machine`.
-fn elf(bytes: &[u8], machine: u16) -> std::result::Result<(), &'static str> {
-    let header = bytes.get(..64).ok_or("not an ELF program")?;
+fn elf(bytes: &[u8], machine: u16) -> std::result::Result<(), Unfit> {
+    let header = bytes.get(..64).ok_or(Unfit("not an ELF program"))?;
     if !header.starts_with(b"\x7fELF\x02\x01") {
-        return Err("not a 64-bit ELF program");
+        return Err(Unfit("not a 64-bit ELF program"));
     }
     // An executable, or one that can lie anywhere.
     let kind = LittleEndian::read_u16(&header[16..18]);
     if kind != 2 && kind != 3 {
-        return Err("not an executable");
+        return Err(Unfit("not an executable"));
     }
     if LittleEndian::read_u16(&header[18..20]) != machine {
-        return Err("a program for another machine");
+        return Err(Unfit("a program for another machine"));
     }
     Ok(())
 }
@@ -107,23 +114,23 @@ const LC_CODE_SIGNATURE: u32 = 0x1D;
 
 /// A signed arm64 Mach-O executable (Apple's `mach-o/loader.h`): an unsigned one is killed
 /// when it starts.
-fn mach_o(bytes: &[u8]) -> std::result::Result<(), &'static str> {
+fn mach_o(bytes: &[u8]) -> std::result::Result<(), Unfit> {
     let word = |at: usize| bytes.get(at..at + 4).map(LittleEndian::read_u32);
     if word(0) != Some(MH_MAGIC_64) {
-        return Err("not a 64-bit Mach-O program");
+        return Err(Unfit("not a 64-bit Mach-O program"));
     }
     if word(4) != Some(CPU_TYPE_ARM64) || word(12) != Some(MH_EXECUTE) {
-        return Err("not an executable for Apple Silicon");
+        return Err(Unfit("not an executable for Apple Silicon"));
     }
     let mut at = 32_usize;
     for _ in 0..word(16).unwrap_or(0) {
         match (word(at), word(at + 4)) {
             (Some(LC_CODE_SIGNATURE), _) => return Ok(()),
             (Some(_), Some(size)) if size >= 8 => at = at.saturating_add(size as usize),
-            _ => return Err("a damaged Mach-O program"),
+            _ => return Err(Unfit("a damaged Mach-O program")),
         }
     }
-    Err("not signed (codesign -s - FILE signs it)")
+    Err(Unfit("not signed (codesign -s - FILE signs it)"))
 }
 
 #[cfg(test)]
@@ -149,7 +156,10 @@ mod tests {
         let signed = [&words[..], &commands].concat();
         assert!(mach_o(&bytes(&signed)).is_ok());
         let unsigned = [&words[..], &commands[..4], &[0x19, 16, 0, 0]].concat();
-        assert_eq!(mach_o(&bytes(&unsigned)), Err("not signed (codesign -s - FILE signs it)"));
+        assert_eq!(
+            mach_o(&bytes(&unsigned)),
+            Err(Unfit("not signed (codesign -s - FILE signs it)"))
+        );
         assert!(mach_o(&bytes(&signed[..12])).is_err(), "cut short");
     }
 }

@@ -4,34 +4,36 @@
 //! After Microsoft's *FAT32 File System Specification* 1.03 ("FATgen103"). Files lie one
 //! behind the other, so a chain is a count; there is one folder, the root.
 
+mod names;
+
 use std::io::{self, Seek, SeekFrom, Write};
 
 use byteorder::{ByteOrder, LittleEndian};
 
-use super::fat_names::entries;
+use names::entries;
 
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
-/// Where the partition begins: whole megabytes suit the flash of a card.
+/// The partition's first byte: whole megabytes suit the flash of a card.
 const PARTITION: u64 = 4 << 20;
 /// Sectors before the first table, as other formatters have them.
 const RESERVED: u64 = 32;
 /// The fewest clusters that make it FAT32 (page 14), and some more, as advised there.
-const FEWEST: u64 = 65_525 + 16;
+const MIN_CLUSTERS: u64 = 65_525 + 16;
 /// The most sectors in a cluster that are tried.
-const WIDEST: u64 = 8;
+const MAX_CLUSTER_SECTORS: u64 = 8;
 /// Room for whoever edits `config.txt` on the card.
 const SPARE: u64 = 4 << 20;
 /// The first cluster there is; the root folder begins there.
 const FIRST: u64 = 2;
 const LAST_OF_CHAIN: u32 = 0x0FFF_FFFF;
 /// A file is shorter than this (page 27: its size has 32 bits).
-pub const MOST_FILE_BYTES: u64 = u32::MAX as u64;
+pub const MAX_FILE_BYTES: u64 = u32::MAX as u64;
 
-/// Where everything lies.
-struct Plan {
+/// Places of everything on the disk.
+struct DiskLayout {
     /// Sectors of a cluster.
-    wide: u64,
+    cluster_sectors: u64,
     clusters: u64,
     /// Sectors of one table.
     table: u64,
@@ -39,24 +41,24 @@ struct Plan {
     chains: Vec<u64>,
 }
 
-impl Plan {
+impl DiskLayout {
     fn new(root: &[u8], lens: &[u64]) -> Self {
-        let mut wide = WIDEST;
+        let mut cluster_sectors = MAX_CLUSTER_SECTORS;
         loop {
-            let chains = Self::chains(root, lens, wide);
-            let needed = chains.iter().sum::<u64>() + SPARE.div_ceil(wide * SECTOR);
-            if needed < FEWEST && wide > 1 {
-                wide /= 2;
+            let chains = Self::chains(root, lens, cluster_sectors);
+            let needed = chains.iter().sum::<u64>() + SPARE.div_ceil(cluster_sectors * SECTOR);
+            if needed < MIN_CLUSTERS && cluster_sectors > 1 {
+                cluster_sectors /= 2;
                 continue;
             }
-            let clusters = needed.max(FEWEST);
+            let clusters = needed.max(MIN_CLUSTERS);
             let table = ((clusters + FIRST) * 4).div_ceil(SECTOR);
-            return Self { wide, clusters, table, chains };
+            return Self { cluster_sectors, clusters, table, chains };
         }
     }
 
-    fn chains(root: &[u8], lens: &[u64], wide: u64) -> Vec<u64> {
-        let of = |len: u64| len.div_ceil(wide * SECTOR);
+    fn chains(root: &[u8], lens: &[u64], cluster_sectors: u64) -> Vec<u64> {
+        let of = |len: u64| len.div_ceil(cluster_sectors * SECTOR);
         let root = of(root.len() as u64).max(1);
         std::iter::once(root).chain(lens.iter().map(|&len| of(len))).collect()
     }
@@ -74,20 +76,20 @@ impl Plan {
 
     /// Sectors of the partition.
     fn sectors(&self) -> u64 {
-        RESERVED + 2 * self.table + self.clusters * self.wide
+        RESERVED + 2 * self.table + self.clusters * self.cluster_sectors
     }
 
-    /// Where a chain begins on the disk.
+    /// The byte of the disk at which a chain begins.
     fn place(&self, chain: usize) -> u64 {
         let before: u64 = self.chains.iter().take(chain).sum();
-        PARTITION + (RESERVED + 2 * self.table + before * self.wide) * SECTOR
+        PARTITION + (RESERVED + 2 * self.table + before * self.cluster_sectors) * SECTOR
     }
 
     fn boot_sector(&self) -> Vec<u8> {
         let mut sector = vec![0; SECTOR as usize];
         put(&mut sector, 0, b"\xEB\x58\x90OARLOCK ");
         LittleEndian::write_u16(&mut sector[11..], SECTOR as u16);
-        sector[13] = self.wide as u8;
+        sector[13] = self.cluster_sectors as u8;
         LittleEndian::write_u16(&mut sector[14..], RESERVED as u16);
         sector[16] = 2; // tables
         sector[21] = 0xF8; // a fixed disk
@@ -107,7 +109,7 @@ impl Plan {
         sector
     }
 
-    /// How much is free, and where it begins (page 21).
+    /// The sector that says how much is free, and where it begins (page 21).
     fn free_space(&self) -> Vec<u8> {
         let mut sector = vec![0; SECTOR as usize];
         LittleEndian::write_u32(&mut sector[0..], 0x4161_5252);
@@ -143,7 +145,7 @@ impl Plan {
     }
 
     /// Everything before the first file.
-    fn head(&self, root: &[u8]) -> Vec<u8> {
+    fn before_files(&self, root: &[u8]) -> Vec<u8> {
         let mut disk = self.partition_table();
         let mut at = |place: u64, bytes: &[u8]| {
             disk.resize(disk.len().max(place as usize), 0);
@@ -175,15 +177,15 @@ pub fn write<W: Write + Seek, E: From<io::Error>>(
     let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
     let lens: Vec<u64> = files.iter().map(|(_, len)| *len).collect();
     let empty = entries(LABEL, &names, &mut |_| (0, 0));
-    let plan = Plan::new(&empty, &lens);
-    let root = entries(LABEL, &names, &mut |i| (plan.first(i + 1), lens[i] as u32));
-    disk.write_all(&plan.head(&root))?;
+    let layout = DiskLayout::new(&empty, &lens);
+    let root = entries(LABEL, &names, &mut |i| (layout.first(i + 1), lens[i] as u32));
+    disk.write_all(&layout.before_files(&root))?;
     for i in 0..files.len() {
-        disk.seek(SeekFrom::Start(plan.place(i + 1)))?;
+        disk.seek(SeekFrom::Start(layout.place(i + 1)))?;
         fill(disk, i)?;
     }
     // The last sector, so that the disk is as long as its partition says.
-    disk.seek(SeekFrom::Start(PARTITION + (plan.sectors() - 1) * SECTOR))?;
+    disk.seek(SeekFrom::Start(PARTITION + (layout.sectors() - 1) * SECTOR))?;
     Ok(disk.write_all(&[0; SECTOR as usize])?)
 }
 
@@ -206,17 +208,17 @@ mod tests {
     fn read(disk: &[u8], short: &[u8; 11]) -> Vec<u8> {
         let part = &disk[PARTITION as usize..];
         let long = |at: usize| LittleEndian::read_u32(&part[at..]) as usize;
-        let (wide, table) = (usize::from(part[13]) * 512, 32 * 512);
+        let (cluster_bytes, table) = (usize::from(part[13]) * 512, 32 * 512);
         let data = table + 2 * long(36) * 512;
-        let root = &part[data..data + wide];
+        let root = &part[data..data + cluster_bytes];
         let at = root.chunks(32).position(|entry| entry.starts_with(short)).expect("the file");
         let entry = &root[at * 32..];
         let high = usize::from(LittleEndian::read_u16(&entry[20..]));
         let mut cluster = high << 16 | usize::from(LittleEndian::read_u16(&entry[26..]));
         let mut bytes = Vec::new();
         while (2..0x0FFF_FFF8).contains(&cluster) {
-            let start = data + (cluster - 2) * wide;
-            bytes.extend_from_slice(&part[start..start + wide]);
+            let start = data + (cluster - 2) * cluster_bytes;
+            bytes.extend_from_slice(&part[start..start + cluster_bytes]);
             cluster = long(table + 4 * cluster);
         }
         bytes.truncate(LittleEndian::read_u32(&entry[28..]) as usize);
@@ -242,10 +244,10 @@ mod tests {
 
     #[test]
     fn larger_disks_have_wider_clusters() {
-        for (bytes, wide) in [(0, 1), (70 << 20, 2), (1 << 30, 8), (3 << 30, 8)] {
-            let plan = Plan::new(&[0; 32], &[bytes]);
-            assert_eq!(plan.wide, wide, "{bytes}");
-            assert!(plan.clusters >= FEWEST && plan.clusters > plan.used());
+        for (bytes, cluster_sectors) in [(0, 1), (70 << 20, 2), (1 << 30, 8), (3 << 30, 8)] {
+            let layout = DiskLayout::new(&[0; 32], &[bytes]);
+            assert_eq!(layout.cluster_sectors, cluster_sectors, "{bytes}");
+            assert!(layout.clusters >= MIN_CLUSTERS && layout.clusters > layout.used());
         }
     }
 }

@@ -7,10 +7,12 @@ use byteorder::{ByteOrder, LittleEndian};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Where the program of `boards/raspi` is linked to lie, and `config.txt` has it loaded.
+use super::unfit::Unfit;
+
+/// The address that the program of `boards/raspi` is linked to, and `config.txt` has it loaded at.
 pub const LOAD_ADDRESS: u64 = 0x8_0000;
 /// More than any such program takes; a damaged file may claim anything.
-const MOST_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Linux' header of 64-bit images (Documentation/arch/arm64/booting.rst).
 const OFFSET_AT: usize = 8;
@@ -19,7 +21,7 @@ const MAGIC_AT: usize = 56;
 const MAGIC: &[u8; 4] = b"ARM\x64";
 
 /// The program as one piece of memory, from an ELF file or already so.
-pub fn flat(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
+pub fn flat(bytes: &[u8]) -> Result<Vec<u8>, Unfit> {
     let flat = if bytes.starts_with(b"\x7fELF") { segments(bytes)? } else { bytes.to_vec() };
     check(&flat)?;
     Ok(flat)
@@ -35,28 +37,28 @@ pub fn packed(flat: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// Whether this is such a program, alone: its header says how long it is.
-fn check(flat: &[u8]) -> Result<(), &'static str> {
+fn check(flat: &[u8]) -> Result<(), Unfit> {
     if flat.get(MAGIC_AT..MAGIC_AT + 4) != Some(MAGIC) {
-        return Err("not a program for the bare board");
+        return Err(Unfit("not a program for the bare board"));
     }
     let number = |at: usize| flat.get(at..at + 8).map(LittleEndian::read_u64);
     if number(OFFSET_AT) != Some(LOAD_ADDRESS) {
-        return Err("linked for another address than the board's");
+        return Err(Unfit("linked for another address than the board's"));
     }
     if number(SIZE_AT) != Some(flat.len() as u64) {
-        return Err("shorter or longer than it says itself");
+        return Err(Unfit("shorter or longer than it says itself"));
     }
     Ok(())
 }
 
 /// The loadable segments of a 64-bit ELF file for ARM, with the gaps and what is zero at the
 /// start as zeros (System V ABI, chapter 5).
-fn segments(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
-    const DAMAGED: &str = "a damaged ELF program";
+fn segments(bytes: &[u8]) -> Result<Vec<u8>, Unfit> {
+    const DAMAGED: Unfit = Unfit("a damaged ELF program");
     let half = |at: usize| bytes.get(at..at + 2).map(LittleEndian::read_u16).ok_or(DAMAGED);
     let long = |at: usize| bytes.get(at..at + 8).map(LittleEndian::read_u64).ok_or(DAMAGED);
     if bytes.get(4..6) != Some(&[2, 1]) || half(18)? != 183 {
-        return Err("a program for another machine");
+        return Err(Unfit("a program for another machine"));
     }
     let (table, size, count) = (long(32)?, usize::from(half(54)?), usize::from(half(56)?));
     let mut flat = Vec::new();
@@ -68,7 +70,7 @@ fn segments(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
         let (offset, address) = (long(at + 8)? as usize, long(at + 16)?);
         let (in_file, in_memory) = (long(at + 32)? as usize, long(at + 40)?);
         let start = address.checked_sub(LOAD_ADDRESS).ok_or(DAMAGED)?;
-        let end = start.checked_add(in_memory).filter(|&end| end <= MOST_BYTES).ok_or(DAMAGED)?;
+        let end = start.checked_add(in_memory).filter(|&end| end <= MAX_BYTES).ok_or(DAMAGED)?;
         let part = bytes.get(offset..offset.saturating_add(in_file)).ok_or(DAMAGED)?;
         let (start, end) = (start as usize, end as usize);
         flat.resize(flat.len().max(end), 0);

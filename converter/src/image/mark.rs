@@ -4,6 +4,7 @@
 //! what it was made to carry even where its end is missing. Whoever makes an image and the
 //! program itself both use this; `docs/reference/format.md` describes it.
 
+use std::fmt;
 use std::ops::Range;
 
 use byteorder::{ByteOrder, LittleEndian};
@@ -36,6 +37,14 @@ pub const NOTHING: [u8; MARK_BYTES] = {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
 
+impl fmt::Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the mark of the place of the model is damaged")
+    }
+}
+
+impl std::error::Error for Damaged {}
+
 /// The mark of a program whose model lies at `model` of the file.
 pub fn write(model: &Range<u64>) -> [u8; MARK_BYTES] {
     let mut mark = NOTHING;
@@ -46,7 +55,10 @@ pub fn write(model: &Range<u64>) -> [u8; MARK_BYTES] {
     mark
 }
 
-/// Where in the file the model lies, if there is one.
+/// Reads where in the file the model lies, in bytes, if there is one.
+///
+/// # Errors
+/// If no image was made with this mark.
 ///
 /// The name at the front is covered by the checksum alone: comparing would bring a second
 /// copy of it into the program, and then nobody could tell which of them is the mark.
@@ -62,7 +74,7 @@ pub fn read(mark: &[u8; MARK_BYTES]) -> Result<Option<Range<u64>>, Damaged> {
     if whole && known && fits { Ok(Some(start..end)) } else { Err(Damaged) }
 }
 
-/// Where in a program its mark is; `None` if it has none, or more than one.
+/// Finds the mark of a program, and its offset in bytes; `None` if it has none, or more than one.
 pub fn find(program: &[u8]) -> Option<(usize, &[u8; MARK_BYTES])> {
     let mut marks = program.windows(MARK_BYTES).enumerate().filter(|(_, w)| w.starts_with(MAGIC));
     let (at, mark) = marks.next()?;

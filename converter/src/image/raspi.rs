@@ -1,19 +1,24 @@
 //! A Raspberry Pi without an operating system: the files of its boot partition, in a folder
 //! or, with the firmware, on a whole disk.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use oarlock::{Model, Options, Session};
 
-use super::{ImageOptions, Made, bytes, fat, folder_of, kernel, open_model, pour};
+use super::copy::{bytes, pour};
+use super::folder::write_folder;
+use super::model::open_model;
+use super::options::{ImageOptions, ImageReport};
+use super::{fat, kernel};
 use crate::error::{Error, Result};
 use crate::map::map;
 use crate::output::Output;
 use crate::progress::Progress;
 
-/// What the firmware is told, and what the owner reads.
+/// The firmware's settings, and the page for the owner.
 const CONFIG: &str = include_str!("../../../boards/raspi/card/config.txt");
 const README: &str = include_str!("../../../boards/raspi/card/README.txt");
 const MODEL: &str = "model.oar";
@@ -44,12 +49,16 @@ enum Content {
 type Files = Vec<(String, Content)>;
 
 /// Makes the folder, or with the firmware the disk.
-pub fn image(options: &ImageOptions, program: &Path, progress: &dyn Progress) -> Result<Made> {
+pub fn image(
+    options: &ImageOptions,
+    program: &Path,
+    progress: &dyn Progress,
+) -> Result<ImageReport> {
     let memory = memory_needed(options)?;
     let mut files = files(options, program)?;
     progress.start(bytes(&options.model)?);
     match &options.card.firmware {
-        None => folder_of(&options.out, |staging| {
+        None => write_folder(&options.out, |staging| {
             files.iter().try_for_each(|(name, content)| {
                 let output = Output::create(&staging.join(name))?;
                 content.write(&mut output.file(), progress, &options.out)?;
@@ -61,7 +70,7 @@ pub fn image(options: &ImageOptions, program: &Path, progress: &dyn Progress) ->
             disk(&files, &options.out, progress)?;
         }
     }
-    Ok(Made { memory_mib: Some(memory) })
+    Ok(ImageReport { memory_mib: Some(memory) })
 }
 
 /// MiB that the board must have; an error if it has less.
@@ -92,7 +101,7 @@ fn session_bytes(model: &Model<'_>, context: Option<usize>) -> Result<u64> {
     Ok(bytes as u64)
 }
 
-/// What is on the card whatever the firmware.
+/// Files that are on the card whatever the firmware.
 fn files(options: &ImageOptions, program: &Path) -> Result<Files> {
     let flat = kernel::flat(&map(program)?);
     // It was checked to be one.
@@ -144,7 +153,7 @@ fn disk(files: &Files, out: &Path, progress: &dyn Progress) -> Result<()> {
     let mut list = Vec::new();
     for (name, content) in files {
         let len = content.len()?;
-        if len > fat::MOST_FILE_BYTES {
+        if len > fat::MAX_FILE_BYTES {
             let what = "a FAT32 disk holds no file of 4 GiB";
             return Err(Error::new(name, what, "give a smaller model"));
         }
@@ -152,37 +161,50 @@ fn disk(files: &Files, out: &Path, progress: &dyn Progress) -> Result<()> {
     }
     let output = Output::create(out)?;
     let mut disk = output.file();
-    fat::write::<_, Failed>(&mut disk, &list, |disk, i| {
+    fat::write::<_, DiskError>(&mut disk, &list, |disk, i| {
         let content = files.get(i).map(|(_, content)| content);
         Ok(content.map_or(Ok(()), |content| content.write(disk, progress, out))?)
     })
-    .map_err(|failed| failed.told(out))?;
+    .map_err(|error| error.told(out))?;
     output.commit()
 }
 
-/// What can go wrong in the middle of a disk.
-enum Failed {
+/// Failures in the middle of a disk.
+#[derive(Debug)]
+enum DiskError {
     Io(io::Error),
-    Told(Error),
+    Fault(Error),
 }
 
-impl From<io::Error> for Failed {
+impl From<io::Error> for DiskError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-impl From<Error> for Failed {
+impl From<Error> for DiskError {
     fn from(error: Error) -> Self {
-        Self::Told(error)
+        Self::Fault(error)
     }
 }
 
-impl Failed {
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Fault(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for DiskError {}
+
+impl DiskError {
+    /// The error that the user is told; `out` is the disk.
     fn told(self, out: &Path) -> Error {
         match self {
             Self::Io(error) => Error::write(out, &error),
-            Self::Told(error) => error,
+            Self::Fault(error) => error,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use oarlock::chat::{Step, python_strip};
 
-use super::Underivable;
-use super::program::{MERGED, Program};
+use super::error::Underivable;
+use super::program::{ChatProgram, MERGED};
 use super::render::{Message, Template};
 
 /// Contents that a template may treat in its own way, and that only look like its markup.
@@ -39,10 +39,10 @@ const SYSTEMS: [Option<&str>; 6] =
     [None, Some("Be brief."), Some(""), Some(" "), Some("\n Be kind.\n\n"), Some("{{ x }}</s>")];
 
 /// Conversations to compare.
-const COUNT: usize = 600;
+const CONVERSATIONS: usize = 600;
 
 /// Finds out which contents are trimmed and what an empty system message does.
-pub(super) fn habits(template: &Template, program: &mut Program) -> Result<(), Underivable> {
+pub(super) fn habits(template: &Template, program: &mut ChatProgram) -> Result<(), Underivable> {
     let mut roles = vec![Step::User, Step::Assistant];
     if program.gap(Step::Start, Step::System).is_some() && !program.merges_system {
         roles.insert(0, Step::System);
@@ -88,19 +88,19 @@ pub(super) fn refuses_system(template: &Template) -> bool {
     template.render(&with, true).is_err() && template.render(&with[1..], true).is_ok()
 }
 
-/// What closes a model's thoughts. Some templates cut them out of past answers, which cannot be
-/// done to what has been fed: those are compared without them.
+/// The end of a model's thoughts. Some templates cut them out of past answers, which cannot be done
+/// to what has been fed: those are compared without them.
 const THOUGHT: &str = "</think>";
 
 /// Compares many conversations: with and without a system message, of one to five turns,
 /// ended by a message or an answer, to be continued or not.
-pub(super) fn conversations(template: &Template, program: &Program) -> Result<(), Underivable> {
+pub(super) fn conversations(template: &Template, program: &ChatProgram) -> Result<(), Underivable> {
     let all = agree(template, program, true);
     all.or_else(|why| agree(template, program, false).map_err(|_| why))
 }
 
-fn agree(template: &Template, program: &Program, thoughts: bool) -> Result<(), Underivable> {
-    for i in 0..COUNT {
+fn agree(template: &Template, program: &ChatProgram, thoughts: bool) -> Result<(), Underivable> {
+    for i in 0..CONVERSATIONS {
         let mut messages = drawn(i, program.gap(Step::Start, Step::System).is_some());
         let thinks = |m: &&mut Message| m.role == Step::Assistant && m.content.contains(THOUGHT);
         for message in messages.iter_mut().filter(|m| !thoughts && thinks(m)) {
@@ -130,7 +130,7 @@ fn drawn(i: usize, system: bool) -> Vec<Message> {
 
 /// The conversation with the system message in the first one; `None` if that is empty, and the
 /// template, which knows one message only, trims away what is between them.
-fn merged(program: &Program, system: &str, messages: &[Message]) -> Option<Vec<Message>> {
+fn merged(program: &ChatProgram, system: &str, messages: &[Message]) -> Option<Vec<Message>> {
     let trims = program.trims[Step::User as usize];
     let trimmed = |text: &str| if trims { python_strip(text).to_owned() } else { text.to_owned() };
     let mut messages = messages.to_vec();
@@ -147,7 +147,7 @@ fn merged(program: &Program, system: &str, messages: &[Message]) -> Option<Vec<M
 
 fn compare(
     template: &Template,
-    program: &Program,
+    program: &ChatProgram,
     messages: &[Message],
     open: bool,
 ) -> Result<(), Underivable> {

@@ -5,15 +5,15 @@ use oarlock::chat::{
     Step, TRIMS_END_AFTER_SYSTEM, TRIMS_SYSTEM, VERSION, VERSION_AFTER_SYSTEM, VERSION_THINKING,
 };
 
-use super::Underivable;
+use super::error::Underivable;
 use super::render::Message;
 
 /// A table of gaps, and habits of the template.
 #[derive(Clone, Default)]
-pub(super) struct Program {
-    /// By step before and step after.
+pub(super) struct ChatProgram {
+    /// Gaps by step before and step after.
     gaps: [[Option<String>; STEPS]; STEPS],
-    /// By role, whether its contents are trimmed.
+    /// Whether contents are trimmed, by role.
     pub trims: [bool; STEPS],
     pub ignores_empty_system: bool,
     /// Whether the message behind a system message is trimmed at its end only.
@@ -26,10 +26,10 @@ pub(super) struct Program {
     pub asks_date: bool,
 }
 
-/// What is written between a system message and the message that it is merged into.
+/// Text between a system message and the message that it is merged into.
 pub(super) const MERGED: &str = "\n\n";
 
-impl Program {
+impl ChatProgram {
     /// Writes system messages, which the template refuses, as its authors do in those of their
     /// templates that take them: as the beginning of the first message.
     pub fn merge_system(&mut self) {
@@ -87,7 +87,7 @@ impl Program {
         section(trims.fold(flags, |flags, flag| flags | flag), &gaps, &text)
     }
 
-    /// What the runtime writes for a conversation, with [`DATE`] for the date.
+    /// Writes a conversation as the runtime does, with [`DATE`] for the date.
     pub fn write(&self, messages: &[Message], open: bool) -> Result<String, NoSuchTurn> {
         let section = self.section();
         let mut date = [0; 4];

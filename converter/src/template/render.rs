@@ -7,7 +7,7 @@ use minijinja::value::{Value, merge_maps};
 use minijinja::{Environment, Error, ErrorKind, context};
 use oarlock::chat::{DATE, Step};
 
-use super::Underivable;
+use super::error::Underivable;
 
 /// A message of a conversation.
 #[derive(Clone, Debug)]
@@ -27,15 +27,15 @@ impl Message {
     }
 }
 
-/// What templates call the clock.
+/// The clock's name in templates.
 pub(super) const CLOCK: &str = "strftime_now";
 
-/// What templates call the thoughts beside an answer.
+/// The name in templates of the thoughts beside an answer.
 pub(super) const THOUGHTS: &str = "thinking";
 
-/// What a template gets beside messages: nothing that it can do without.
+/// Values for a template beside messages: nothing that it can do without.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Given {
+pub(super) struct RenderOptions {
     /// A clock that gives a place for the date to be put, so that a file does not depend on the
     /// day of its conversion. Without it, those that ask whether there is one write the date that
     /// they fall back to.
@@ -58,7 +58,7 @@ impl<'t> Template<'t> {
     pub fn new(
         source: &'t str,
         specials: &[(String, String)],
-        given: Given,
+        given: RenderOptions,
     ) -> Result<Self, Underivable> {
         let mut environment = Environment::new();
         let mut syntax = SyntaxConfig::builder();
@@ -85,7 +85,7 @@ impl<'t> Template<'t> {
         Ok(Self { environment, source, specials, thoughts })
     }
 
-    /// What the template writes, with the beginning of an answer if `open`.
+    /// Renders the messages, with the beginning of an answer if `open`.
     pub fn render(&self, messages: &[Message], open: bool) -> Result<String, Underivable> {
         let messages = messages.iter().map(|message| {
             let (role, content) = (message.name(), message.content.as_str());

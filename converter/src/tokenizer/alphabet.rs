@@ -22,7 +22,7 @@ impl Alphabet {
         text.chars().map(|c| self.bytes.get(&c).copied()).collect()
     }
 
-    /// What decoding makes of a token's text: the bytes it spells, else its own.
+    /// Decodes a token's text: to the bytes it spells, else to its own.
     pub fn decoded(&self, text: &str) -> Vec<u8> {
         self.spelled(text).unwrap_or_else(|| text.as_bytes().to_vec())
     }

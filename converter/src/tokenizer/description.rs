@@ -1,30 +1,30 @@
-//! What both sources of a tokenizer come to.
+//! Descriptions of tokenizers, which both sources come to.
 
 use std::collections::HashMap;
 
 use oarlock::tokenizer::tables::Units;
 use oarlock::tokenizer::{Charsmap, Splitter, rewrite};
 
-use super::{TokenizerError, malformed};
+use super::error::{TokenizerError, malformed};
 
 /// A BPE or Unigram tokenizer.
-pub(super) struct Description {
+pub(super) struct TokenizerDescription {
     pub splitter: Splitter,
-    /// What is done to a text before and after, as `oarlock::tokenizer::tables` has it.
+    /// Changes to a text before and after, as `oarlock::tokenizer::tables` has them.
     pub rules: u32,
     /// SentencePiece's table, if one of the rules is to go by it.
     pub charsmap: Vec<u8>,
-    /// What words are made of.
+    /// The parts that words are made of.
     pub units: Units,
     /// The token of a character that has none.
     pub unknown: Option<u32>,
-    /// By id; ids without a token are empty.
+    /// Tokens by id; ids without a token are empty.
     pub tokens: Vec<Token>,
     /// The token of each byte.
     pub byte_ids: Vec<Option<u32>>,
-    /// By id, if tokens have scores.
+    /// Scores by id, if tokens have some.
     pub scores: Vec<f64>,
-    /// In order of rank.
+    /// Merges in order of rank.
     pub merges: Vec<Merge>,
     /// Whether a whole word that is a token becomes it, whatever its merges give.
     pub ignore_merges: bool,
@@ -33,7 +33,7 @@ pub(super) struct Description {
     pub suffix: Vec<u32>,
 }
 
-impl Default for Description {
+impl Default for TokenizerDescription {
     fn default() -> Self {
         Self {
             splitter: Splitter::Gpt2,
@@ -53,8 +53,8 @@ impl Default for Description {
     }
 }
 
-impl Description {
-    /// What of a text is looked for after it is normalized.
+impl TokenizerDescription {
+    /// Normalizes the text of an added token, which is looked for in normalized texts.
     pub fn normalized(&self, text: &str) -> String {
         let mut out = String::new();
         let charsmap = Charsmap::new(&self.charsmap).unwrap_or_default();
@@ -133,7 +133,10 @@ pub(super) fn check_added(added: &[Added]) -> Result<(), TokenizerError> {
 }
 
 /// Gives the added tokens their place among the tokens; `decoded` gives the bytes of a text.
-pub(super) fn place_added(description: &mut Description, decoded: impl Fn(&str) -> Vec<u8>) {
+pub(super) fn place_added(
+    description: &mut TokenizerDescription,
+    decoded: impl Fn(&str) -> Vec<u8>,
+) {
     let text = |added: &Added| match added.normalized {
         true => description.normalized(&added.text),
         false => added.text.clone(),

@@ -8,17 +8,17 @@ use oarlock::tokenizer::tables::{
 };
 use oarlock::tokenizer::{Symbol, Tokenizer};
 
-use super::description::{Added, Description, Merge, Token};
-use super::{TokenizerError, malformed};
+use super::description::{Added, Merge, Token, TokenizerDescription};
+use super::error::{TokenizerError, malformed};
 
 /// Writes the section.
-pub(super) fn write(description: &Description) -> Result<Vec<u8>, TokenizerError> {
+pub(super) fn write(description: &TokenizerDescription) -> Result<Vec<u8>, TokenizerError> {
     let words = whole_words(description)?;
     section(description, &words)
 }
 
 /// The ids of words that become one token as a whole.
-fn whole_words(description: &Description) -> Result<Vec<u32>, TokenizerError> {
+fn whole_words(description: &TokenizerDescription) -> Result<Vec<u32>, TokenizerError> {
     let candidates = (0_u32..)
         .zip(&description.tokens)
         .filter(|(_, token)| token.merged && !token.bytes.is_empty());
@@ -55,57 +55,90 @@ fn merged(tokenizer: &Tokenizer<'_>, word: &[u8], scratch: &mut Vec<Symbol>) -> 
     first.filter(|_| count == 1 && dropped == Ok(0))
 }
 
-/// The section, with these words in the table of whole words.
-fn section(description: &Description, words: &[u32]) -> Result<Vec<u8>, TokenizerError> {
-    let mut blob = Vec::new();
-    let starts = starts(&description.tokens, &mut blob);
-    let verbatim = added(description, false, &mut blob);
-    let normalized = added(description, true, &mut blob);
-    let words_table = word_table(&description.tokens, words);
-    let merges = merge_table(&description.merges);
+/// Tables of a section whose sizes its header says.
+struct Tables {
+    blob: Vec<u8>,
+    starts: Vec<u32>,
+    verbatim: Vec<[u32; 4]>,
+    normalized: Vec<[u32; 4]>,
+    words: Vec<[u32; 2]>,
+    merges: Vec<[u32; 4]>,
+    scores: Vec<f64>,
+}
+
+impl Tables {
+    /// Makes the tables, with these words in that of whole words.
+    fn new(description: &TokenizerDescription, words: &[u32]) -> Self {
+        let mut blob = Vec::new();
+        let starts = starts(&description.tokens, &mut blob);
+        let verbatim = added(description, false, &mut blob);
+        let normalized = added(description, true, &mut blob);
+        // Ids beyond the vocabulary are never spelled with.
+        let scores = description.scores.iter().copied();
+        let scores: Vec<f64> = if description.units == Units::Scored {
+            scores.chain(std::iter::repeat(f64::INFINITY)).take(description.tokens.len()).collect()
+        } else {
+            Vec::new()
+        };
+        let words = word_table(&description.tokens, words);
+        let merges = merge_table(&description.merges);
+        Self { blob, starts, verbatim, normalized, words, merges, scores }
+    }
+}
+
+/// The length of the longest of these words; 0 without any.
+fn longest_word(description: &TokenizerDescription, words: &[u32]) -> Result<u32, TokenizerError> {
     let longest = words.iter().map(|&id| description.tokens[id as usize].bytes.len()).max();
     if description.units == Units::Scored && longest > Some(LONGEST_SCORED) {
         let found = format!("a token of {} bytes", longest.unwrap_or_default());
         return Err(TokenizerError::unsupported("model.vocab", found));
     }
-    // Ids beyond the vocabulary are never spelled with.
-    let scores = description.scores.iter().copied();
-    let scores: Vec<f64> = if description.units == Units::Scored {
-        scores.chain(std::iter::repeat(f64::INFINITY)).take(description.tokens.len()).collect()
-    } else {
-        Vec::new()
-    };
+    count(longest.unwrap_or(0))
+}
+
+fn header(
+    description: &TokenizerDescription,
+    tables: &Tables,
+    longest_word: u32,
+) -> Result<Header, TokenizerError> {
     let mut header = Header {
         version: 0,
         splitter: description.splitter as u32,
         tokens: count(description.tokens.len())?,
-        merges: count(merges.len())?,
-        words: count(words_table.len())?,
-        longest_word: count(longest.unwrap_or(0))?,
-        verbatim: count(verbatim.len())?,
-        normalized: count(normalized.len())?,
+        merges: count(tables.merges.len())?,
+        words: count(tables.words.len())?,
+        longest_word,
+        verbatim: count(tables.verbatim.len())?,
+        normalized: count(tables.normalized.len())?,
         prefix: count(description.prefix.len())?,
         suffix: count(description.suffix.len())?,
-        blob: count(blob.len())?,
+        blob: count(tables.blob.len())?,
         rules: description.rules,
         units: description.units as u32,
         unknown: description.unknown.map_or(0, |id| id + 1),
-        scores: count(scores.len())?,
+        scores: count(tables.scores.len())?,
         charsmap: count(description.charsmap.len())?,
     };
     header.version = header.own_version();
-    let mut out = header.to_bytes().to_vec();
+    Ok(header)
+}
+
+/// The section, with these words in the table of whole words.
+fn section(description: &TokenizerDescription, words: &[u32]) -> Result<Vec<u8>, TokenizerError> {
+    let longest_word = longest_word(description, words)?;
+    let tables = Tables::new(description, words);
+    let mut out = header(description, &tables, longest_word)?.to_bytes().to_vec();
     put(&mut out, description.byte_ids.iter().map(|id| [id.unwrap_or(NONE)]));
-    put(&mut out, merges);
-    put(&mut out, words_table);
-    put(&mut out, starts.into_iter().map(|start| [start]));
-    put(&mut out, verbatim);
-    put(&mut out, normalized);
+    put(&mut out, tables.merges);
+    put(&mut out, tables.words);
+    put(&mut out, tables.starts.into_iter().map(|start| [start]));
+    put(&mut out, tables.verbatim);
+    put(&mut out, tables.normalized);
     put(&mut out, description.prefix.iter().chain(&description.suffix).map(|&id| [id]));
-    out.extend(scores.into_iter().flat_map(f64::to_le_bytes));
+    out.extend(tables.scores.into_iter().flat_map(f64::to_le_bytes));
     out.extend(&description.charsmap);
     out.extend(description.tokens.iter().map(flags));
-    out.extend(blob);
+    out.extend(tables.blob);
     Ok(out)
 }
 
@@ -122,7 +155,7 @@ fn flags(token: &Token) -> u8 {
     special | if token.end { END } else { 0 }
 }
 
-/// Where each token begins in the blob, and where the last one ends.
+/// Offsets at which each token begins in the blob, and at which the last one ends.
 fn starts(tokens: &[Token], blob: &mut Vec<u8>) -> Vec<u32> {
     let mut starts = vec![0];
     for token in tokens {
@@ -133,7 +166,11 @@ fn starts(tokens: &[Token], blob: &mut Vec<u8>) -> Vec<u32> {
 }
 
 /// Entries of the added tokens that are, or are not, looked for after normalizing.
-fn added(description: &Description, normalized: bool, blob: &mut Vec<u8>) -> Vec<[u32; 4]> {
+fn added(
+    description: &TokenizerDescription,
+    normalized: bool,
+    blob: &mut Vec<u8>,
+) -> Vec<[u32; 4]> {
     let chosen = description.added.iter().filter(|added| added.normalized == normalized);
     let chosen: Vec<&Added> = chosen.filter(|added| !added.text.is_empty()).collect();
     let flag = |on: bool, flag: u32| if on { flag } else { 0 };

@@ -1,11 +1,11 @@
-//! Carves the caller's slice into typed, 64-byte aligned buffers.
+//! An arena: carves the caller's slice into typed, 64-byte aligned buffers.
 //!
 //! A buffer list is written once, against [`Source`]: run on a [`Measure`] it counts
 //! bytes, run on an [`Arena`] it takes them, so the two cannot disagree. Nothing is
 //! zeroed: a page that no token reaches is never touched.
 #![allow(unsafe_code)]
 
-/// Alignment of every buffer: a cache line, and the widest register.
+/// Alignment of every buffer in bytes: a cache line, and the widest register.
 const ALIGN: usize = 64;
 
 /// A type that any bytes are a value of.
@@ -25,13 +25,13 @@ unsafe impl Plain for i8 {}
 // SAFETY: every pattern is an integer, aligned to 1.
 unsafe impl Plain for u8 {}
 
-/// Where buffers come from.
+/// A source of buffers.
 pub(crate) trait Source<'a> {
-    /// The next `len` elements, aligned; `None` if `len` is, or if there are no more.
+    /// Takes the next `len` elements, aligned; `None` if `len` is, or if there are no more.
     fn take<T: Plain>(&mut self, len: Option<usize>) -> Option<&'a mut [T]>;
 }
 
-/// Counts instead of carving: every buffer is empty.
+/// A source that counts instead of carving: every buffer is empty.
 #[derive(Default)]
 pub(crate) struct Measure {
     bytes: usize,
@@ -53,7 +53,7 @@ impl<'a> Source<'a> for Measure {
     }
 }
 
-/// What is left of the caller's slice.
+/// A source that carves what is left of the caller's slice.
 pub(crate) struct Arena<'a> {
     rest: &'a mut [u8],
 }

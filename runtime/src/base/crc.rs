@@ -81,7 +81,7 @@ pub fn crc32(bytes: &[u8]) -> u32 {
     crc.finish()
 }
 
-/// Takes in as many bytes: every table is one look-up, and none waits for another.
+/// Takes in [`STEP`] bytes: every table is one look-up, and none waits for another.
 #[inline(always)]
 fn step(state: u32, chunk: &[u8]) -> u32 {
     let mut next = 0;

@@ -48,17 +48,18 @@ struct Hands<P> {
 unsafe impl<P: Send> Sync for Hands<P> {}
 
 impl<P> Hands<P> {
-    /// The pieces of a part, the first time it is asked for.
+    /// Takes the pieces of a part; none the second time that it is asked for.
     fn hand(&self, part: usize) -> impl Iterator<Item = P> {
         let first = self.dealt.get(part).is_some_and(|dealt| !dealt.swap(true, Ordering::Relaxed));
         let pieces = self.pieces.get(part..self.pieces.len() * usize::from(first));
+        // Whatever the executor asks for: a part that there is not has no pieces.
         let pieces = pieces.unwrap_or_default().iter().step_by(self.parts.max(1));
         // SAFETY: these cells came to this call alone.
         pieces.filter_map(|piece| unsafe { (*piece.get()).take() })
     }
 }
 
-/// As [`for_each`] for the first [`MOST_PIECES`], each part with its share.
+/// Runs `f` as [`for_each`] does, on the first [`MOST_PIECES`], each part with its share.
 fn deal<P: Send>(
     exec: &dyn Executor,
     pieces: &mut impl Iterator<Item = P>,
@@ -136,17 +137,18 @@ pub(crate) struct Block<'a, T> {
 unsafe impl<T: Send> Send for Block<'_, T> {}
 
 impl<'a, T> Block<'a, T> {
-    /// The first `rows` rows of `stride` elements; as many as `data` holds whole.
+    /// Views the first `rows` rows of `stride` elements; as many as `data` holds whole.
     pub(crate) fn new(data: &'a mut [T], rows: usize, stride: usize) -> Self {
         let rows = data.len().checked_div(stride).unwrap_or(0).min(rows);
         Self { first: data.as_mut_ptr(), rows, cols: stride, stride, owner: PhantomData }
     }
 
+    /// Number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The columns before `col`, and the rest.
+    /// Cuts into the columns before `col` and the rest.
     pub(crate) fn split_cols(self, col: usize) -> (Self, Self) {
         let col = col.min(self.cols);
         // `wrapping_add`: with no rows left the pointer may pass the end; nothing is
@@ -156,7 +158,7 @@ impl<'a, T> Block<'a, T> {
         (Self { cols: col, ..self }, right)
     }
 
-    /// The rows before `row`, and the rest.
+    /// Cuts into the rows before `row` and the rest.
     pub(crate) fn split_rows(self, row: usize) -> (Self, Self) {
         let row = row.min(self.rows);
         let first = self.first.wrapping_add(row * self.stride);
@@ -164,7 +166,7 @@ impl<'a, T> Block<'a, T> {
         (Self { rows: row, ..self }, lower)
     }
 
-    /// Cut into strips of `width` columns, the last perhaps narrower.
+    /// Cuts into strips of `width` columns, the last perhaps narrower.
     pub(crate) fn columns(self, width: usize) -> impl Iterator<Item = Self> {
         let mut rest = Some(self);
         core::iter::from_fn(move || {
@@ -174,7 +176,7 @@ impl<'a, T> Block<'a, T> {
         })
     }
 
-    /// Cut into strips of `height` rows, the last perhaps lower.
+    /// Cuts into strips of `height` rows, the last perhaps lower.
     pub(crate) fn strips(self, height: usize) -> impl Iterator<Item = Self> {
         let mut rest = Some(self);
         core::iter::from_fn(move || {

@@ -29,7 +29,7 @@ pub(crate) const EXP_LEAST: f32 = -87.0;
 /// Above this exp stays what it is here: the scale of 2^n has no more exponents.
 pub(crate) const EXP_MOST: f32 = 88.0;
 
-/// `a · b + c`, rounded once.
+/// Fused multiply-add: `a · b + c`, rounded once.
 ///
 /// The product of two f32 is exact in f64. Their sum is not: rounding it to f64 and then
 /// to f32 rounds twice. Rounding to odd first (Boldo and Melquiond, 2008) repairs that:
@@ -74,13 +74,13 @@ pub fn sqrt(v: f32) -> f32 {
     root as f32
 }
 
-/// The nearest integer, the even one of two; for |v| < 2^22.
+/// Rounds to the nearest integer, the even one of two; for |v| < 2^22.
 #[inline(always)]
 pub fn rint(v: f32) -> f32 {
     (v + ROUNDER) - ROUNDER
 }
 
-/// e to the power of `v`: 1 at 0, 0 below −87, constant above 88; within 1 ulp.
+/// The exponential function: 1 at 0, 0 below −87, constant above 88; within 1 ulp.
 ///
 /// The kernels compute the same lane by lane.
 pub fn exp(v: f32) -> f32 {
@@ -98,7 +98,7 @@ pub fn exp(v: f32) -> f32 {
     p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits()))
 }
 
-/// 1 / (1 + e^−v), the exponent never positive.
+/// The logistic function 1 / (1 + e^−v), the exponent never positive.
 ///
 /// The kernels compute the same lane by lane.
 pub fn sigmoid(v: f32) -> f32 {

@@ -3,6 +3,7 @@
 use super::ring::Run;
 use crate::base::arena::Source;
 use crate::base::carry::Carrier;
+use crate::base::checked::{part, part_mut, present};
 use crate::format::kv::{HEAD_ALIGN, KvType};
 use crate::kernels::{Kv, KvMut};
 
@@ -149,8 +150,8 @@ impl<'a> Cache<'a> {
     /// The kv heads of a layer, to be written: a run of all slots each.
     pub(crate) fn layer_mut(&mut self, layer: usize) -> impl Iterator<Item = KvMut<'_>> {
         let (shape, heads) = (self.shape, self.shape.n_kv_heads);
-        let bytes = shape.head_bytes().unwrap_or(0);
-        let scales = (shape.head_key_scales().unwrap_or(0), shape.head_value_scales());
+        let bytes = present(shape.head_bytes());
+        let scales = (present(shape.head_key_scales()), shape.head_value_scales());
         let mut keys = heads_of(self.keys, layer, heads, bytes);
         let mut values = heads_of(self.values, layer, heads, bytes);
         let mut key_scales = heads_of(self.key_scales, layer, heads, scales.0);
@@ -158,8 +159,8 @@ impl<'a> Cache<'a> {
         (0..heads).map(move |_| KvMut {
             kind: shape.kv,
             head_dim: shape.head_dim,
-            keys: keys.next().unwrap_or_default(),
-            values: values.next().unwrap_or_default(),
+            keys: present(keys.next()),
+            values: present(values.next()),
             key_scales: key_scales.next().unwrap_or_default(),
             value_scales: value_scales.next().unwrap_or_default(),
         })
@@ -172,15 +173,15 @@ impl<'a> Cache<'a> {
         carrier: &mut C,
     ) -> Result<(), C::Error> {
         let shape = self.shape;
-        let bytes = slots * shape.slot_bytes().unwrap_or(0);
+        let bytes = slots * present(shape.slot_bytes());
         let key_scales = slots * shape.kv.key_scales(shape.head_dim);
         let value_scales = slots * shape.kv.value_scales();
         for layer in 0..shape.n_layers {
             for head in self.layer_mut(layer) {
-                carrier.bytes(head.keys.get_mut(..bytes).unwrap_or_default())?;
-                carrier.bytes(head.values.get_mut(..bytes).unwrap_or_default())?;
-                carrier.cells(head.key_scales.get_mut(..key_scales).unwrap_or_default())?;
-                carrier.cells(head.value_scales.get_mut(..value_scales).unwrap_or_default())?;
+                carrier.bytes(part_mut(head.keys, ..bytes))?;
+                carrier.bytes(part_mut(head.values, ..bytes))?;
+                carrier.cells(part_mut(head.key_scales, ..key_scales))?;
+                carrier.cells(part_mut(head.value_scales, ..value_scales))?;
             }
         }
         Ok(())
@@ -191,33 +192,25 @@ impl<'a> Cache<'a> {
         let shape = &self.shape;
         let first = |head| (layer * shape.n_kv_heads + head) * shape.slots + run.slot;
         let (keys, values) = (first(keys), first(values));
-        let bytes = shape.slot_bytes().unwrap_or(0);
+        let bytes = present(shape.slot_bytes());
         let (key, value) = (shape.kv.key_scales(shape.head_dim), shape.kv.value_scales());
         Kv {
             kind: shape.kv,
             head_dim: shape.head_dim,
-            keys: part(self.keys, keys * bytes, run.slots * bytes),
-            values: part(self.values, values * bytes, run.slots * bytes),
-            key_scales: part(self.key_scales, keys * key, run.slots * key),
-            value_scales: part(self.value_scales, values * value, run.slots * value),
+            keys: part(self.keys, keys * bytes..(keys + run.slots) * bytes),
+            values: part(self.values, values * bytes..(values + run.slots) * bytes),
+            key_scales: part(self.key_scales, keys * key..(keys + run.slots) * key),
+            value_scales: part(self.value_scales, values * value..(values + run.slots) * value),
         }
     }
 }
 
-/// The parts of each head of a layer, `each` long.
+/// The parts of each head of a layer, `each` long; none at all of a cache without scales.
 fn heads_of<T>(
     all: &mut [T],
     layer: usize,
     heads: usize,
     each: usize,
 ) -> core::slice::ChunksExactMut<'_, T> {
-    part_mut(all, layer * heads * each, heads * each).chunks_exact_mut(each.max(1))
-}
-
-fn part<T>(all: &[T], start: usize, len: usize) -> &[T] {
-    all.get(start..start + len).unwrap_or_default()
-}
-
-fn part_mut<T>(all: &mut [T], start: usize, len: usize) -> &mut [T] {
-    all.get_mut(start..start + len).unwrap_or_default()
+    part_mut(all, layer * heads * each..(layer + 1) * heads * each).chunks_exact_mut(each.max(1))
 }

@@ -1,18 +1,20 @@
-//! Why a file is refused.
+//! Errors of opening a file.
 
 use core::fmt;
 
-use super::{Role, Section};
+use super::constants::{NONE, VERSION};
+use super::role::Role;
+use super::section::Section;
 
-/// Why [`Model::open`](crate::model::Model::open) refuses a file.
+/// The reason for which [`Model::open`](crate::Model::open) refuses a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum OpenError {
     /// The slice does not start on a 64-byte boundary.
     Misaligned,
-    /// The file does not start with [`MAGIC`](super::MAGIC).
+    /// The file does not start with the bytes `OARLOCK\n`.
     Magic,
-    /// The file has this version, which is not one up to [`VERSION`](super::VERSION).
+    /// The file has this version, which this build does not read.
     Version(u32),
     /// The slice has fewer bytes than the file says it needs.
     Truncated {
@@ -33,14 +35,14 @@ pub enum OpenError {
     Tensor {
         /// Index in the directory.
         index: u32,
-        /// What is wrong with it.
+        /// The field of the entry that is wrong.
         field: Field,
     },
     /// The model lacks this tensor, or has it in the wrong place.
     Missing {
-        /// The layer that lacks it, or [`NONE`](super::NONE).
+        /// Index of the layer that lacks it; `u32::MAX` if it belongs to none.
         layer: u32,
-        /// What it would be for.
+        /// The role of the tensor.
         role: Role,
     },
 }
@@ -168,13 +170,21 @@ impl Field {
     }
 }
 
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl core::error::Error for Field {}
+
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Misaligned => f.write_str("the bytes do not start on a 64-byte boundary"),
             Self::Magic => f.write_str("not an .oar file"),
             Self::Version(v) => {
-                write!(f, "file version {v}, this program reads versions 1 to {}", super::VERSION)
+                write!(f, "file version {v}, this program reads versions 1 to {}", VERSION)
             }
             Self::Truncated { needed, found } => {
                 write!(f, "truncated: {found} bytes of at least {needed}")
@@ -186,7 +196,7 @@ impl fmt::Display for OpenError {
             Self::Tensor { index, field } => {
                 write!(f, "directory entry {index}: invalid {}", field.name())
             }
-            Self::Missing { layer: super::NONE, role } => {
+            Self::Missing { layer: NONE, role } => {
                 write!(f, "directory: no {} where it belongs", role.name())
             }
             Self::Missing { layer, role } => {

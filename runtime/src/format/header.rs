@@ -1,8 +1,13 @@
-//! The header: what the file is, how long it is, and where its sections lie.
+//! The header: magic, version, lengths, and the table of sections.
 
-use byteorder::{ByteOrder, LittleEndian};
+use core::ops::Range;
 
-use super::{ALIGN, Field, MAGIC, OpenError, VERSION, align_up};
+use super::constants::{ALIGN, MAGIC, VERSION};
+use super::error::{Field, OpenError};
+use super::extent::Extent;
+use super::fields::{put, u32_at, u64_at};
+use super::section::Section;
+use crate::base::checked::{part, part_mut};
 use crate::base::crc::Crc32;
 
 /// Byte ranges in the header.
@@ -26,100 +31,16 @@ mod entry {
     pub const LENGTH: Range<usize> = 16..24;
 }
 
-/// The parts of the metadata, in their order in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[repr(u32)]
-pub enum Section {
-    /// The model's dimensions and options: [`Config`](super::Config).
-    Config = 1,
-    /// Rotary frequencies as phases.
-    Rope = 2,
-    /// Which directory entries belong to which layer.
-    Layers = 3,
-    /// What tensors there are: [`Entry`](super::Entry)s.
-    Directory = 4,
-    /// The strings that entries point into, UTF-8.
-    Names = 5,
-    /// The tokenizer's tables.
-    Tokenizer = 6,
-    /// What surrounds the turns of a conversation.
-    Chat = 7,
-    /// The sampling that the model's authors recommend.
-    Sampling = 8,
-    /// Where the file comes from: lines of UTF-8.
-    Provenance = 9,
-}
-
-impl Section {
-    /// All of them, in file order.
-    pub const ALL: [Self; 9] = [
-        Self::Config,
-        Self::Rope,
-        Self::Layers,
-        Self::Directory,
-        Self::Names,
-        Self::Tokenizer,
-        Self::Chat,
-        Self::Sampling,
-        Self::Provenance,
-    ];
-    /// How many there are.
-    pub const COUNT: usize = Self::ALL.len();
-
-    /// What an error message calls it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Config => "config",
-            Self::Rope => "rope",
-            Self::Layers => "layers",
-            Self::Directory => "directory",
-            Self::Names => "names",
-            Self::Tokenizer => "tokenizer",
-            Self::Chat => "chat",
-            Self::Sampling => "sampling",
-            Self::Provenance => "provenance",
-        }
-    }
-}
-
-/// Where something lies in the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Extent {
-    /// Bytes from the start of the file.
-    pub offset: u64,
-    /// Bytes, without the padding after it.
-    pub len: u64,
-}
-
-impl Extent {
-    /// Where the next thing starts, or `None` if that overflows.
-    pub const fn next(self) -> Option<u64> {
-        match self.offset.checked_add(self.len) {
-            Some(end) => align_up(end),
-            None => None,
-        }
-    }
-
-    /// These bytes of `file`, if it has them.
-    pub fn of(self, file: &[u8]) -> Option<&[u8]> {
-        let start = usize::try_from(self.offset).ok()?;
-        let len = usize::try_from(self.len).ok()?;
-        file.get(start..start.checked_add(len)?)
-    }
-}
-
-/// The header, whose section offsets follow from the section lengths.
+/// The header; the sections' offsets follow from their lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The version of the format: [`Config::version`](super::Config::version).
     pub version: u32,
     /// Bytes of the whole file.
     pub total_len: u64,
-    /// Bytes of header and sections, padding included: where the tensors start.
+    /// Bytes of header and sections, padding included: the offset of the first tensor.
     pub metadata_len: u64,
-    /// Where each section lies, in the order of [`Section::ALL`].
+    /// The place of each section, in the order of [`Section::ALL`].
     pub sections: [Extent; Section::COUNT],
 }
 
@@ -140,7 +61,28 @@ impl Header {
         Some(Self { version, total_len, metadata_len: offset, sections })
     }
 
+    /// The place of a section.
+    pub const fn section(&self, section: Section) -> Extent {
+        let [config, rope, layers, directory, names, tokenizer, chat, sampling, provenance] =
+            self.sections;
+        match section {
+            Section::Config => config,
+            Section::Rope => rope,
+            Section::Layers => layers,
+            Section::Directory => directory,
+            Section::Names => names,
+            Section::Tokenizer => tokenizer,
+            Section::Chat => chat,
+            Section::Sampling => sampling,
+            Section::Provenance => provenance,
+        }
+    }
+
     /// Reads the header of `file` and checks it against the metadata's checksum.
+    ///
+    /// # Errors
+    /// [`OpenError::Truncated`], [`Magic`](OpenError::Magic), [`Version`](OpenError::Version),
+    /// [`Checksum`](OpenError::Checksum), or the header's [`Field`] that contradicts the others.
     pub fn read(file: &[u8]) -> Result<Self, OpenError> {
         let truncated = |needed| OpenError::Truncated { needed, found: file.len() as u64 };
         let header: &[u8; Self::LEN] = file.first_chunk().ok_or(truncated(Self::LEN as u64))?;
@@ -153,7 +95,7 @@ impl Header {
         }
         let this = Self::parse(header)?;
         let metadata = Extent { offset: 0, len: this.metadata_len };
-        let metadata = metadata.of(file).ok_or(truncated(this.metadata_len))?;
+        let metadata = metadata.bytes(file).ok_or(truncated(this.metadata_len))?;
         if metadata_crc(metadata) != u32_at(header, field::CRC) {
             return Err(OpenError::Checksum);
         }
@@ -163,14 +105,14 @@ impl Header {
         Ok(this)
     }
 
-    /// Reads the lengths and sees that all the rest follows from them.
+    /// Reads the lengths and checks that all the rest follows from them.
     fn parse(header: &[u8; Self::LEN]) -> Result<Self, OpenError> {
         let bad = |field| OpenError::Field(field);
         if u32_at(header, field::SECTIONS) != Section::COUNT as u32 {
             return Err(bad(Field::SectionCount));
         }
         let mut lens = [0; Section::COUNT];
-        let table = header.get(field::TABLE..).unwrap_or_default();
+        let table = part(header, field::TABLE..);
         for (len, entry) in lens.iter_mut().zip(table.chunks_exact(entry::LEN)) {
             *len = u64_at(entry, entry::LENGTH);
         }
@@ -181,8 +123,7 @@ impl Header {
         // One file for one content: whatever else the header holds is decided by now.
         let mut canonical = [0; Self::LEN];
         this.write(&mut canonical, u32_at(header, field::CRC));
-        let differs =
-            |range: core::ops::Range<usize>| header.get(range.clone()) != canonical.get(range);
+        let differs = |range: Range<usize>| part(header, range.clone()) != part(&canonical, range);
         if differs(field::METADATA_LEN) || total_len < this.metadata_len {
             return Err(bad(Field::Lengths));
         }
@@ -195,51 +136,29 @@ impl Header {
     /// Writes the header; `crc` is [`metadata_crc`] of the metadata that starts with it.
     pub fn write(&self, out: &mut [u8; Self::LEN], crc: u32) {
         out.fill(0);
-        put(out, field::MAGIC, |b| b.copy_from_slice(&MAGIC));
-        put(out, field::VERSION, |b| LittleEndian::write_u32(b, self.version));
-        put(out, field::CRC, |b| LittleEndian::write_u32(b, crc));
-        put(out, field::TOTAL_LEN, |b| LittleEndian::write_u64(b, self.total_len));
-        put(out, field::METADATA_LEN, |b| LittleEndian::write_u64(b, self.metadata_len));
-        put(out, field::SECTIONS, |b| LittleEndian::write_u32(b, Section::COUNT as u32));
-        let table = out.get_mut(field::TABLE..).unwrap_or_default();
+        put(out, field::MAGIC, MAGIC);
+        put(out, field::VERSION, self.version.to_le_bytes());
+        put(out, field::CRC, crc.to_le_bytes());
+        put(out, field::TOTAL_LEN, self.total_len.to_le_bytes());
+        put(out, field::METADATA_LEN, self.metadata_len.to_le_bytes());
+        put(out, field::SECTIONS, (Section::COUNT as u32).to_le_bytes());
+        let table = part_mut(out, field::TABLE..);
         let entries = table.chunks_exact_mut(entry::LEN);
         for ((out, kind), extent) in entries.zip(Section::ALL).zip(self.sections) {
-            put(out, entry::KIND, |b| LittleEndian::write_u32(b, kind as u32));
-            put(out, entry::OFFSET, |b| LittleEndian::write_u64(b, extent.offset));
-            put(out, entry::LENGTH, |b| LittleEndian::write_u64(b, extent.len));
+            put(out, entry::KIND, (kind as u32).to_le_bytes());
+            put(out, entry::OFFSET, extent.offset.to_le_bytes());
+            put(out, entry::LENGTH, extent.len.to_le_bytes());
         }
     }
 }
 
-/// The checksum of header and sections, its own field counted as zero.
+/// Computes the checksum of header and sections, its own field counted as zero.
+///
+/// `metadata` starts with a whole header.
 pub fn metadata_crc(metadata: &[u8]) -> u32 {
     let mut crc = Crc32::new();
-    crc.update(metadata.get(..field::CRC.start).unwrap_or(metadata));
+    crc.update(part(metadata, ..field::CRC.start));
     crc.update(&[0; 4]);
-    crc.update(metadata.get(field::CRC.end..).unwrap_or_default());
+    crc.update(part(metadata, field::CRC.end..));
     crc.finish()
-}
-
-/// The field of a record whose length is known to hold it.
-pub(super) fn u32_at(record: &[u8], range: core::ops::Range<usize>) -> u32 {
-    record.get(range).map_or(0, LittleEndian::read_u32)
-}
-
-pub(super) fn u64_at(record: &[u8], range: core::ops::Range<usize>) -> u64 {
-    record.get(range).map_or(0, LittleEndian::read_u64)
-}
-
-pub(super) fn f32_at(record: &[u8], range: core::ops::Range<usize>) -> f32 {
-    record.get(range).map_or(0.0, LittleEndian::read_f32)
-}
-
-/// The f64 at `range` of a record; zero if the record is too short.
-pub(super) fn f64_at(record: &[u8], range: core::ops::Range<usize>) -> f64 {
-    record.get(range).map_or(0.0, LittleEndian::read_f64)
-}
-
-pub(super) fn put(record: &mut [u8], range: core::ops::Range<usize>, f: impl FnOnce(&mut [u8])) {
-    if let Some(bytes) = record.get_mut(range) {
-        f(bytes);
-    }
 }

@@ -13,16 +13,16 @@
 //! value scales     [32 keys] f32, of int8
 //! ```
 
-use crate::format::layout::BLOCK_COLS;
+use super::layout::BLOCK_COLS;
 
 /// Keys in a tile.
 pub const TILE_KEYS: usize = 32;
 /// Indices in a KV split, which has a softmax of its own until the merge.
 pub const KV_SPLIT_KEYS: usize = 512;
-/// A head's dimensions are padded to a multiple of this.
+/// Multiple to which a head's dimensions are padded.
 pub const HEAD_ALIGN: usize = 32;
 
-/// How keys and values are cached.
+/// The type of cached keys and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KvType {
@@ -39,12 +39,12 @@ impl KvType {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Int8, Self::F16, Self::F32];
 
-    /// The type that the command line calls so.
+    /// The type of this name on the command line.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kv| kv.name() == name)
     }
 
-    /// The name that the command line uses.
+    /// The name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Int8 => "int8",
@@ -53,8 +53,10 @@ impl KvType {
         }
     }
 
-    /// The type of a layer in a session of this type: with outliers among its keys f16 instead of
-    /// int8, since one large element makes the scale that 32 share too coarse for the rest.
+    /// The type of one layer in a session of this type.
+    ///
+    /// Instead of int8, a layer with outliers among its keys has f16: one large element makes the
+    /// scale that 32 share too coarse for the rest.
     pub const fn of_layer(self, key_outliers: bool) -> Self {
         match self {
             Self::Int8 if key_outliers => Self::F16,
@@ -62,7 +64,7 @@ impl KvType {
         }
     }
 
-    /// Bytes of one cached value.
+    /// Bytes of one element.
     pub const fn bytes(self) -> usize {
         match self {
             Self::Int8 => 1,
@@ -71,12 +73,12 @@ impl KvType {
         }
     }
 
-    /// Scales of one cached key of a head of `head_dim`: one for each 32 dimensions.
+    /// Number of scales of one cached key of a head of `head_dim`: one for each 32 dimensions.
     pub const fn key_scales(self, head_dim: usize) -> usize {
         if matches!(self, Self::Int8) { head_dim.div_ceil(BLOCK_COLS) } else { 0 }
     }
 
-    /// Scales of one cached value of a head.
+    /// Number of scales of one cached value of a head.
     pub const fn value_scales(self) -> usize {
         matches!(self, Self::Int8) as usize
     }

@@ -26,7 +26,7 @@
 pub const TILE_ROWS: usize = 16;
 /// Columns in a block, which share a scale per row.
 pub const BLOCK_COLS: usize = 32;
-/// Columns in a group: the values that one 32-bit lane of integer dot product takes.
+/// Columns in a group: the values that one 32-bit lane of an integer dot product takes.
 pub const GROUP_COLS: usize = 4;
 /// Column groups in a block.
 pub const GROUPS: usize = BLOCK_COLS / GROUP_COLS;
@@ -35,7 +35,7 @@ pub const LINE: usize = TILE_ROWS * GROUP_COLS;
 /// The nibble that stands for zero in int4.
 pub const INT4_ZERO: u8 = 8;
 
-/// How the weights of a matrix are stored.
+/// The type of a matrix's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
@@ -51,7 +51,7 @@ pub enum WeightType {
 }
 
 impl WeightType {
-    /// Every type, in the order of its code in the file.
+    /// All of them, in the order of their codes in the file.
     pub const ALL: [Self; 4] = [Self::F32, Self::Int8, Self::Int4, Self::Int4a];
 
     /// The type with this code in the file.
@@ -65,7 +65,7 @@ impl WeightType {
         }
     }
 
-    /// The name that the command line and `inspect` use.
+    /// The name on the command line and in listings.
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -98,28 +98,28 @@ impl WeightType {
         }
     }
 
-    /// Whether a matrix of this type takes its input as int8 blocks.
+    /// Whether a matrix of this type takes its input quantized, in int8 blocks.
     pub const fn is_quantized(self) -> bool {
         !matches!(self, Self::F32)
     }
 }
 
-/// Blocks in a row of `cols` columns, the last one padded.
+/// Number of blocks in a row of `cols` columns, the last one padded.
 pub const fn blocks(cols: usize) -> usize {
     cols.div_ceil(BLOCK_COLS)
 }
 
-/// Tiles in `rows` rows, the last one padded.
+/// Number of tiles in `rows` rows, the last one padded.
 pub const fn tiles(rows: usize) -> usize {
     rows.div_ceil(TILE_ROWS)
 }
 
-/// Bytes of one packed tile, or `None` if that overflows.
+/// Bytes of one packed tile; `None` if that overflows.
 pub const fn tile_bytes(kind: WeightType, cols: usize) -> Option<usize> {
     blocks(cols).checked_mul(kind.block_bytes())
 }
 
-/// Bytes of a packed matrix, or `None` if that overflows.
+/// Bytes of a packed matrix; `None` if that overflows.
 pub const fn matrix_bytes(kind: WeightType, rows: usize, cols: usize) -> Option<usize> {
     match tile_bytes(kind, cols) {
         Some(bytes) => tiles(rows).checked_mul(bytes),

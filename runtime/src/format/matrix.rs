@@ -1,6 +1,6 @@
 //! A packed weight matrix, where it lies.
 
-use crate::format::layout::{WeightType, matrix_bytes};
+use super::layout::{WeightType, matrix_bytes};
 
 /// A weight matrix in packed tiles: see [`layout`](crate::format::layout).
 #[derive(Clone, Copy, Debug)]
@@ -15,33 +15,33 @@ impl<'m> Matrix<'m> {
     /// A matrix without rows.
     pub const EMPTY: Self = Self { kind: WeightType::F32, rows: 0, cols: 0, tiles: &[] };
 
-    /// `rows × cols` weights in `tiles`, or `None` if the tiles have another length.
+    /// Takes `tiles` for `rows × cols` weights; `None` if the tiles have another length.
     pub fn new(kind: WeightType, rows: usize, cols: usize, tiles: &'m [u8]) -> Option<Self> {
         (matrix_bytes(kind, rows, cols)? == tiles.len()).then_some(Self { kind, rows, cols, tiles })
     }
 
-    /// How the weights are stored.
+    /// The type of the weights.
     pub const fn kind(&self) -> WeightType {
         self.kind
     }
 
-    /// Outputs.
+    /// Rows: outputs of the product.
     pub const fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Inputs.
+    /// Columns: inputs of the product.
     pub const fn cols(&self) -> usize {
         self.cols
     }
 
-    /// The packed tiles.
+    /// The packed tiles: [`matrix_bytes`] of them.
     pub const fn tiles(&self) -> &'m [u8] {
         self.tiles
     }
 }
 
-/// A matrix and what is added to its product.
+/// A linear layer: a matrix, and the bias that is added to its product.
 #[derive(Clone, Copy, Debug)]
 pub struct Linear<'m> {
     /// `(rows, cols)`

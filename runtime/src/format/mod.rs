@@ -17,35 +17,32 @@
 
 mod cast;
 mod config;
+mod constants;
 mod directory;
 mod error;
+mod extent;
+mod fields;
 mod header;
 pub mod kv;
 pub mod layout;
 pub mod matrix;
 mod records;
+mod role;
 mod sampling;
+mod section;
+mod shape;
+mod tensor_type;
 
 pub(crate) use cast::{f32s, u64s};
 pub use config::{Activation, Clamped, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual};
 pub use config::{Routing, Scale};
-pub use directory::{Entry, NONE, Role, TensorType};
+pub use constants::{ALIGN, MAGIC, NONE, VERSION, align_up};
+pub use directory::Entry;
 pub use error::{Field, OpenError};
-pub use header::{Extent, Header, Section, metadata_crc};
+pub use extent::Extent;
+pub use header::{Header, metadata_crc};
 pub use records::{LayerEntry, RopeHeader, SAMPLING_LEN, read_sampling, write_sampling};
+pub use role::Role;
 pub use sampling::{Sampling, SamplingError};
-
-/// The first bytes of the file; the line end shows a transfer that changed line ends.
-pub const MAGIC: [u8; 8] = *b"OARLOCK\n";
-/// The newest version of everything in this module. A file has the first that suffices.
-pub const VERSION: u32 = 4;
-/// What every section, every tensor, the file's length and the slice itself are aligned to.
-pub const ALIGN: usize = 64;
-
-/// `len` rounded up to the alignment, or `None` if that overflows.
-pub const fn align_up(len: u64) -> Option<u64> {
-    match len.checked_add(ALIGN as u64 - 1) {
-        Some(sum) => Some(sum - sum % ALIGN as u64),
-        None => None,
-    }
-}
+pub use section::Section;
+pub use tensor_type::TensorType;

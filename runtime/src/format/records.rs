@@ -1,17 +1,18 @@
 //! The small sections: rope, layers, sampling.
 
-use byteorder::{ByteOrder, LittleEndian};
-
-use super::header::{f32_at, f64_at, put, u32_at};
+use super::error::{Field, OpenError};
+use super::fields::{f32_at, f64_at, put, u32_at};
 use super::sampling::Sampling;
-use super::{Field, OpenError, Section};
+use super::section::Section;
+use crate::base::checked::part;
 
 /// The start of a table of the rope section; `count` phases (u64) follow.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RopeHeader {
-    /// Rotary frequencies: half of `rot_dim`.
+    /// Number of rotary frequencies: half of `rot_dim`.
     pub count: u32,
-    /// What sine and cosine are multiplied by: 1, or what YaRN-like scaling asks for.
+    /// Factor of sine and cosine: 1, or another by YaRN-like scaling (arXiv 2309.00071, section
+    /// 3.4).
     pub attention_factor: f32,
 }
 
@@ -24,11 +25,17 @@ impl RopeHeader {
         Self::LEN + 8 * count
     }
 
-    /// Reads the header of a table; the error names the field that cannot be.
+    /// Reads the header of a whole table.
+    ///
+    /// # Errors
+    /// [`OpenError::SectionLength`] if the table has not as many phases as it says,
+    /// [`OpenError::Field`] if the factor is not finite.
     pub fn read(table: &[u8]) -> Result<Self, OpenError> {
-        let this = Self { count: u32_at(table, 0..4), attention_factor: f32_at(table, 4..8) };
+        let wrong_len = OpenError::SectionLength(Section::Rope);
+        let header: &[u8; Self::LEN] = table.first_chunk().ok_or(wrong_len)?;
+        let this = Self { count: u32_at(header, 0..4), attention_factor: f32_at(header, 4..8) };
         if table.len() as u64 != Self::LEN as u64 + 8 * u64::from(this.count) {
-            return Err(OpenError::SectionLength(Section::Rope));
+            return Err(wrong_len);
         }
         if !this.attention_factor.is_finite() {
             return Err(OpenError::Field(Field::AttentionFactor));
@@ -38,20 +45,20 @@ impl RopeHeader {
 
     /// Writes the header.
     pub fn write(&self, out: &mut [u8; Self::LEN]) {
-        put(out, 0..4, |b| LittleEndian::write_u32(b, self.count));
-        put(out, 4..8, |b| LittleEndian::write_f32(b, self.attention_factor));
+        put(out, 0..4, self.count.to_le_bytes());
+        put(out, 4..8, self.attention_factor.to_le_bytes());
     }
 }
 
-/// An entry of the layers section: which directory entries are the layer's.
+/// An entry of the layers section: the layer's directory entries, and its options.
 ///
-/// Layers need not be alike (a family may have some with experts, some without), so each
-/// says where its tensors are; the rest of the entry is for its options.
+/// Layers need not be alike (a family may have some with experts, some without), so each says
+/// where its tensors are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LayerEntry {
-    /// Index of its first directory entry.
+    /// Index of the layer's first directory entry.
     pub first: u32,
-    /// How many there are.
+    /// Number of the layer's directory entries.
     pub count: u32,
     /// Whether queries and keys are not rotated: positions are then known from the mask alone.
     pub no_rope: bool,
@@ -76,8 +83,11 @@ impl LayerEntry {
     pub const LEN: usize = 32;
 
     /// Reads an entry.
+    ///
+    /// # Errors
+    /// [`OpenError::Field`] if flags or bytes are used that are not yet.
     pub fn read(bytes: &[u8; Self::LEN]) -> Result<Self, OpenError> {
-        if bytes.get(12..).is_none_or(|b| b.iter().any(|&b| b != 0)) {
+        if part(bytes, 12..).iter().any(|&b| b != 0) {
             return Err(OpenError::Field(Field::Reserved));
         }
         let flags = u32_at(bytes, 8..12);
@@ -97,23 +107,26 @@ impl LayerEntry {
     /// Writes the entry.
     pub fn write(&self, out: &mut [u8; Self::LEN]) {
         out.fill(0);
-        put(out, 0..4, |b| LittleEndian::write_u32(b, self.first));
-        put(out, 4..8, |b| LittleEndian::write_u32(b, self.count));
+        put(out, 0..4, self.first.to_le_bytes());
+        put(out, 4..8, self.count.to_le_bytes());
         let flag = |set, bit| if set { bit } else { 0 };
         let flags = flag(self.no_rope, LAYER_NO_ROPE)
             | flag(self.local, LAYER_LOCAL)
             | flag(self.sparse, LAYER_SPARSE)
             | flag(self.key_outliers, LAYER_KEY_OUTLIERS);
-        put(out, 8..12, |b| LittleEndian::write_u32(b, flags));
+        put(out, 8..12, flags.to_le_bytes());
     }
 }
 
 /// Bytes of the sampling section.
 pub const SAMPLING_LEN: usize = 40;
 
-/// Reads the sampling section: what the model's authors recommend.
+/// Reads the sampling section: the parameters that the model's authors recommend.
 ///
-/// In f64, since it is: 0.95 as an f32 would keep other candidates than 0.95 does.
+/// They are f64, since 0.95 as an f32 would keep other candidates than 0.95 does.
+///
+/// # Errors
+/// [`OpenError::SectionLength`], or [`OpenError::Field`] if a parameter is out of its range.
 pub fn read_sampling(section: &[u8]) -> Result<Sampling, OpenError> {
     let section: &[u8; SAMPLING_LEN] =
         section.try_into().or(Err(OpenError::SectionLength(Section::Sampling)))?;
@@ -133,10 +146,10 @@ pub fn read_sampling(section: &[u8]) -> Result<Sampling, OpenError> {
 /// Writes the sampling section.
 pub fn write_sampling(sampling: &Sampling) -> [u8; SAMPLING_LEN] {
     let mut out = [0; SAMPLING_LEN];
-    put(&mut out, 0..8, |b| LittleEndian::write_f64(b, sampling.temp));
-    put(&mut out, 8..16, |b| LittleEndian::write_f64(b, sampling.top_p));
-    put(&mut out, 16..24, |b| LittleEndian::write_f64(b, sampling.min_p));
-    put(&mut out, 24..32, |b| LittleEndian::write_f64(b, sampling.repeat_penalty));
-    put(&mut out, 32..36, |b| LittleEndian::write_u32(b, sampling.top_k));
+    put(&mut out, 0..8, sampling.temp.to_le_bytes());
+    put(&mut out, 8..16, sampling.top_p.to_le_bytes());
+    put(&mut out, 16..24, sampling.min_p.to_le_bytes());
+    put(&mut out, 24..32, sampling.repeat_penalty.to_le_bytes());
+    put(&mut out, 32..36, sampling.top_k.to_le_bytes());
     out
 }

@@ -1,19 +1,24 @@
-//! Parameters of the choice of a token.
+//! Parameters of sampling: the choice of a token by its logits.
 
-/// How a token is chosen.
+use core::fmt;
+
+/// Parameters of sampling, applied in the order: penalty, temperature, top-k, top-p, min-p.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sampling {
-    /// Divides the logits; 0 takes the most probable token (ties: the lower id) and draws
-    /// nothing.
+    /// Temperature: divides the logits; 0 takes the most probable token (ties: the lower id) and
+    /// draws nothing.
     pub temp: f64,
     /// Keeps this many candidates and all that tie with the last of them; 0 is off.
     pub top_k: u32,
-    /// Keeps the most probable candidates that together reach this probability; from 1 off.
+    /// Keeps the most probable candidates that together reach this probability (arXiv 1904.09751);
+    /// from 1 on it is off.
     pub top_p: f64,
-    /// Drops candidates below this fraction of the highest probability; 0 is off.
+    /// Drops candidates below this fraction of the highest probability (arXiv 2407.01082); 0 is
+    /// off.
     pub min_p: f64,
-    /// Divides positive and multiplies negative logits of visible tokens; 1 is off.
+    /// Divides positive and multiplies negative logits of visible tokens (arXiv 1909.05858, section
+    /// 4.1); 1 is off.
     pub repeat_penalty: f64,
 }
 
@@ -37,9 +42,27 @@ pub enum SamplingError {
     RepeatPenalty,
 }
 
+impl fmt::Display for SamplingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Temp => "the temperature is negative or not finite",
+            Self::TopP => "top-p is negative or not finite",
+            Self::MinP => "min-p is not within 0 and 1",
+            Self::RepeatPenalty => "the repeat penalty is not positive and finite",
+        })
+    }
+}
+
+impl core::error::Error for SamplingError {}
+
 impl Sampling {
-    /// Whether every field is in its range; a [`Sampler`](crate::Sampler) built from values that are not
-    /// still returns a token, but not one that means anything.
+    /// Checks that every field is in its range.
+    ///
+    /// A [`Sampler`](crate::Sampler) with values that are not still returns a token, but not one
+    /// that means anything.
+    ///
+    /// # Errors
+    /// The first field that is out of its range.
     pub fn check(&self) -> Result<(), SamplingError> {
         let Self { temp, top_k: _, top_p, min_p, repeat_penalty } = *self;
         let wrong = |ok: bool, error| if ok { Ok(()) } else { Err(error) };

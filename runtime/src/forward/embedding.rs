@@ -1,5 +1,6 @@
 //! Tokens → the residual stream.
 
+use crate::base::checked::nonzero;
 use crate::format::Norm;
 use crate::kernels::{Isa, add_embedding_row, embedding_row, layer_norm_in, norm_heads, scale};
 use crate::model::Model;
@@ -16,7 +17,7 @@ pub(crate) fn embed(
 ) {
     let (config, embedding) = (model.config(), model.embedding());
     let (positions, norm) = (model.positions(), model.embedding_norm());
-    for ((i, token), row) in (0..).zip(tokens).zip(x.chunks_exact_mut(stride.max(1))) {
+    for ((i, token), row) in (0..).zip(tokens).zip(x.chunks_exact_mut(nonzero(stride))) {
         let at = position.wrapping_add(i);
         let Some(row) = row.get_mut(..embedding.cols()) else { return };
         embedding_row(&embedding, *token as usize, row);

@@ -1,13 +1,14 @@
 //! The input of a region of matrices: f32 for f32 matrices, quantized for the others.
 
 use crate::base::arena::Source;
+use crate::base::checked::{nonzero, part, part_mut};
 use crate::base::disjoint::for_each;
 use crate::format::layout::{BLOCK_COLS, blocks};
 use crate::format::matrix::Linear;
 use crate::format::{Config, Norm};
 use crate::kernels::Machine;
-use crate::kernels::{ActsMut, Input, Isa, layer_norm, rms_norm};
-use crate::model::Gain;
+use crate::kernels::{Input, Isa, QuantizedActivationsMut, layer_norm, rms_norm};
+use crate::model::NormWeights;
 
 /// Rows of f32, one a token, a stride apart.
 #[derive(Clone, Copy)]
@@ -23,10 +24,7 @@ pub(crate) struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// `each` rows at a time.
     fn chunks(&self, each: usize) -> core::slice::Chunks<'a, f32> {
-        self.data
-            .get(..self.n * self.stride)
-            .unwrap_or_default()
-            .chunks((each * self.stride).max(1))
+        part(self.data, ..self.n * self.stride).chunks(nonzero(each * self.stride))
     }
 }
 
@@ -64,26 +62,34 @@ impl<'a> InputBuffers<'a> {
         &mut self,
         machine: &Machine<'_>,
         config: &Config,
-        gain: Gain<'_>,
+        gain: NormWeights<'_>,
         x: Rows<'_>,
         matrices: [&Linear<'_>; M],
     ) -> Input<'_> {
         let Self { normed, quants, scales, sums } = self;
-        let acts = wanted(matrices).then(|| ActsMut::new(x.n, x.cols, quants, scales, sums));
+        let acts = wanted(matrices)
+            .then(|| QuantizedActivationsMut::new(x.n, x.cols, quants, scales, sums));
         let (mut acts, each) = (acts.flatten(), share(machine, x.n));
-        let normed = normed.get_mut(..x.n * x.cols).unwrap_or_default();
-        let rows = x.chunks(each).zip(normed.chunks_mut((each * x.cols).max(1)));
+        let normed = part_mut(normed, ..x.n * x.cols);
+        let rows = x.chunks(each).zip(normed.chunks_mut(nonzero(each * x.cols)));
         let parts = rows.zip(parts(acts.as_mut(), x.n, each));
         run(machine, [x.n, x.cols], parts, |((x_rows, normed), mut acts)| {
-            let rows = x_rows.chunks(x.stride.max(1)).zip(normed.chunks_exact_mut(x.cols.max(1)));
+            let rows =
+                x_rows.chunks(nonzero(x.stride)).zip(normed.chunks_exact_mut(nonzero(x.cols)));
             for (token, (row, normed)) in rows.enumerate() {
-                norm_row(machine.isa, config, gain, row.get(..x.cols).unwrap_or_default(), normed);
+                norm_row(machine.isa, config, gain, part(row, ..x.cols), normed);
                 if let Some(acts) = &mut acts {
                     acts.quantize(machine.isa, token, normed);
                 }
             }
         });
-        Input { n: x.n, cols: x.cols, x: normed, stride: x.cols, acts: acts.map(ActsMut::done) }
+        Input {
+            n: x.n,
+            cols: x.cols,
+            x: normed,
+            stride: x.cols,
+            acts: acts.map(QuantizedActivationsMut::freeze),
+        }
     }
 
     /// The rows themselves, as `matrices` want them.
@@ -94,16 +100,23 @@ impl<'a> InputBuffers<'a> {
         matrices: [&Linear<'_>; M],
     ) -> Input<'i> {
         let Self { quants, scales, sums, .. } = self;
-        let acts = wanted(matrices).then(|| ActsMut::new(x.n, x.cols, quants, scales, sums));
+        let acts = wanted(matrices)
+            .then(|| QuantizedActivationsMut::new(x.n, x.cols, quants, scales, sums));
         let (mut acts, each) = (acts.flatten(), share(machine, x.n));
         let parts = x.chunks(each).zip(parts(acts.as_mut(), x.n, each));
         run(machine, [x.n, x.cols], parts, |(rows, acts)| {
             let Some(mut acts) = acts else { return };
-            for (token, row) in rows.chunks(x.stride.max(1)).enumerate() {
-                acts.quantize(machine.isa, token, row.get(..x.cols).unwrap_or_default());
+            for (token, row) in rows.chunks(nonzero(x.stride)).enumerate() {
+                acts.quantize(machine.isa, token, part(row, ..x.cols));
             }
         });
-        Input { n: x.n, cols: x.cols, x: x.data, stride: x.stride, acts: acts.map(ActsMut::done) }
+        Input {
+            n: x.n,
+            cols: x.cols,
+            x: x.data,
+            stride: x.stride,
+            acts: acts.map(QuantizedActivationsMut::freeze),
+        }
     }
 
     /// These tokens of an input, in this order, as `matrices` want them.
@@ -117,15 +130,15 @@ impl<'a> InputBuffers<'a> {
         let (n, cols) = (tokens.len(), from.cols);
         let acts = from.acts.filter(|_| wanted(matrices));
         let taken = acts.and_then(|from| {
-            let mut taken = ActsMut::new(n, cols, quants, scales, sums)?;
+            let mut taken = QuantizedActivationsMut::new(n, cols, quants, scales, sums)?;
             for (i, token) in tokens.iter().enumerate() {
                 taken.copy(i, &from, *token as usize);
             }
-            Some(taken.done())
+            Some(taken.freeze())
         });
         if matrices.iter().any(|linear| !linear.weight.kind().is_quantized()) {
-            for (row, token) in normed.chunks_exact_mut(cols.max(1)).zip(tokens) {
-                let row_of = from.x.get(*token as usize * from.stride..).unwrap_or_default();
+            for (row, token) in normed.chunks_exact_mut(nonzero(cols)).zip(tokens) {
+                let row_of = part(from.x, *token as usize * from.stride..);
                 row.iter_mut().zip(row_of).for_each(|(to, from)| *to = *from);
             }
         }
@@ -134,7 +147,7 @@ impl<'a> InputBuffers<'a> {
 }
 
 /// `out = norm(x)`, all `(dim)`.
-fn norm_row(isa: Isa, config: &Config, gain: Gain<'_>, x: &[f32], out: &mut [f32]) {
+fn norm_row(isa: Isa, config: &Config, gain: NormWeights<'_>, x: &[f32], out: &mut [f32]) {
     match config.norm {
         Norm::Rms => rms_norm(isa, x, gain.gain, config.norm_eps, out),
         Norm::Layer => layer_norm(isa, x, gain.gain, gain.bias, config.norm_eps, out),
@@ -153,12 +166,12 @@ pub(crate) fn share(machine: &Machine<'_>, n: usize) -> usize {
 
 /// `acts` in parts of `each` tokens, or as many times nothing.
 fn parts<'p>(
-    acts: Option<&'p mut ActsMut<'_>>,
+    acts: Option<&'p mut QuantizedActivationsMut<'_>>,
     n: usize,
     each: usize,
-) -> impl Iterator<Item = Option<ActsMut<'p>>> {
-    let mut rest = acts.map(ActsMut::reborrow);
-    (0..n.div_ceil(each.max(1))).map(move |_| {
+) -> impl Iterator<Item = Option<QuantizedActivationsMut<'p>>> {
+    let mut rest = acts.map(QuantizedActivationsMut::reborrow);
+    (0..n.div_ceil(nonzero(each))).map(move |_| {
         let (part, others) = rest.take()?.split(each);
         rest = Some(others);
         Some(part)

@@ -1,5 +1,6 @@
 //! The residual stream → logits, one for every token of the vocabulary.
 
+use crate::base::checked::nonzero;
 use crate::forward::input::{InputBuffers, Rows};
 use crate::kernels::Machine;
 use crate::kernels::{Job, Task, matmul, scale, soft_cap};
@@ -19,12 +20,12 @@ pub(crate) fn logits(
     let input = input.norm(machine, config, model.output_norm(), x, [&output]);
     matmul(machine, &mut [Job { input, task: Task::Store(output), out, stride }]);
     if config.logit_scale.0 != 1.0 {
-        for row in out.chunks_mut(stride.max(1)).take(n) {
+        for row in out.chunks_mut(nonzero(stride)).take(n) {
             scale(machine.isa, row, config.logit_scale.0);
         }
     }
     if let Some(cap) = config.logit_cap {
-        for row in out.chunks_mut(stride.max(1)).take(n) {
+        for row in out.chunks_mut(nonzero(stride)).take(n) {
             soft_cap(machine.isa, row, cap);
         }
     }

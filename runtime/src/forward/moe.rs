@@ -6,6 +6,7 @@
 //! read once, those of experts that nobody goes through not at all, and one token alone gets the
 //! same sums.
 
+use crate::base::checked::part_mut;
 use crate::base::disjoint::Block;
 use crate::format::layout::TILE_ROWS;
 use crate::format::matrix::Linear;
@@ -34,7 +35,7 @@ pub(crate) fn moe<'m>(ctx: &ForwardContext<'_>, layer: &Layer<'m>, workspace: &m
     let MoeWorkspace { router, sum, input: own } = moe;
     let (n, config, experts) = (ctx.span.tokens, ctx.model.config(), &layer.experts);
     let rows = Rows { n, data: x, cols: config.dim, stride: shape.dim };
-    let [first_gate, first_up] = [experts.gate.of(0), experts.up.of(0)];
+    let [first_gate, first_up] = [experts.gate.expert(0), experts.up.expert(0)];
     let matrices = [&first_gate, &first_up, &layer.gate, &layer.up];
     let input = if config.norms.before() {
         input.norm(ctx.machine, config, layer.ffn_norm, rows, matrices)
@@ -43,7 +44,7 @@ pub(crate) fn moe<'m>(ctx: &ForwardContext<'_>, layer: &Layer<'m>, workspace: &m
     };
     router.select(ctx.machine, config, experts, input);
     let first = |expert: &Expert<'m>| hidden_task(config, expert.gate, expert.up);
-    sum.get_mut(..n * shape.dim).unwrap_or_default().fill(0.0);
+    part_mut(sum, ..n * shape.dim).fill(0.0);
     let mut from = 0;
     while let Some(group) = router.next_group(from) {
         from = group.experts.last().map_or(u32::MAX, |(last, _)| last + 1);
@@ -70,7 +71,7 @@ fn group_experts<'m>(experts: &Experts<'m>, group: &ExpertGroup<'_>) -> Running<
     let mut running = Running::new();
     for &(expert, n) in &group.experts {
         let [gate, up, down] =
-            [experts.gate, experts.up, experts.down].map(|stack| stack.of(expert as usize));
+            [experts.gate, experts.up, experts.down].map(|stack| stack.expert(expert as usize));
         drop(running.push(Expert { gate, up, down, n }));
     }
     running
@@ -107,7 +108,7 @@ fn products<'m>(
         let split = rest.take().and_then(|rest| rest.split_at_mut_checked(expert.n * stride));
         let Some((out, others)) = split else { break };
         let from = if input.n == 1 { 0 } else { row };
-        let input = input.of(from..from + expert.n);
+        let input = input.select(from..from + expert.n);
         // There is room: no more experts are put into a group.
         drop(jobs.push(Job { input, task: task(expert), out, stride }));
         (rest, row) = (Some(others), row + expert.n);

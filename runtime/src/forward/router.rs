@@ -1,6 +1,7 @@
 //! The router: selects the experts of each token of a chunk, and their weights.
 
 use crate::base::arena::Source;
+use crate::base::checked::{nonzero, part};
 use crate::base::disjoint::Block;
 use crate::base::math::{exp, sigmoid};
 use crate::format::layout::TILE_ROWS;
@@ -127,7 +128,7 @@ impl<'a> Router<'a> {
 
     /// The first expert from this one on that a token goes through.
     fn next(&self, from: u32) -> Option<u32> {
-        let chosen = self.ids.get(..self.n * self.used).unwrap_or_default();
+        let chosen = part(self.ids, ..self.n * self.used);
         chosen.iter().copied().filter(|&expert| expert >= from).min()
     }
 
@@ -135,7 +136,7 @@ impl<'a> Router<'a> {
     /// each, from this row on; gives their number, if there is room for all.
     fn collect(&mut self, expert: u32, row: usize) -> Option<usize> {
         let Self { n, used, ids, weights, tokens, factors, .. } = self;
-        let chosen = ids.chunks((*used).max(1)).zip(weights.chunks((*used).max(1)));
+        let chosen = ids.chunks(nonzero(*used)).zip(weights.chunks(nonzero(*used)));
         let of_expert = (0..).zip(chosen).take(*n).filter_map(|(token, (ids, weights))| {
             let (_, weight) = ids.iter().zip(weights).find(|(id, _)| **id == expert)?;
             Some((token, *weight))
@@ -157,7 +158,7 @@ impl<'a> Router<'a> {
         for (i, ((token, factor), score)) in (0..).zip(all.zip(scores)) {
             (*token, *factor) = (i, sigmoid(score));
         }
-        (tokens.get(..*n).unwrap_or_default(), factors.get(..*n).unwrap_or_default())
+        (part(tokens, ..*n), part(factors, ..*n))
     }
 }
 

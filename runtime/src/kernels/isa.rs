@@ -1,13 +1,15 @@
 //! The `Isa` token: a value of this type is proof that the CPU can.
 #![allow(unsafe_code)]
 
+#[cfg(all(feature = "every-isa", target_arch = "aarch64"))]
+use super::arm::i8mm;
+#[cfg(target_arch = "aarch64")]
+use super::arm::{base, dotprod};
 #[cfg(any(feature = "every-isa", not(target_arch = "aarch64")))]
 use super::scalar::Scalar;
-use super::simd::Simd;
+use super::simd::Op;
 #[cfg(target_arch = "x86_64")]
-use super::{avx_vnni, avx2_madd, avx512};
-#[cfg(target_arch = "aarch64")]
-use super::{neon_base, neon_dotprod};
+use super::x86::{amx, avx_vnni, avx2_madd, avx512};
 
 /// An instruction set that this CPU has.
 ///
@@ -38,15 +40,8 @@ enum Kind {
     NeonI8mm,
 }
 
-/// An operation written once, over whatever registers there are.
-pub(crate) trait Op {
-    type Out;
-    /// Must be `#[inline(always)]`, as must all generic code that it calls.
-    fn run<S: Simd>(self, simd: S) -> Self::Out;
-}
-
 impl Isa {
-    /// Plain Rust, which defines the bits. Not there on 64-bit ARM without `every-isa`.
+    /// Plain Rust, which defines the bits. (Not there on 64-bit ARM without `every-isa`.)
     #[cfg(any(feature = "every-isa", not(target_arch = "aarch64")))]
     pub const SCALAR: Self = Self(Kind::Scalar);
 
@@ -127,15 +122,15 @@ impl Isa {
             Kind::Avx512Vnni => unsafe { avx512::enter(op) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512Amx => unsafe { avx512::enter_amx(op) },
+            Kind::Avx512Amx => unsafe { amx::enter(op) },
             #[cfg(target_arch = "aarch64")]
-            Kind::Neon => neon_base::enter(op),
+            Kind::Neon => base::enter(op),
             // SAFETY: an `Isa` of this kind exists only where the feature does.
             #[cfg(target_arch = "aarch64")]
-            Kind::NeonDotprod => unsafe { neon_dotprod::enter(op) },
+            Kind::NeonDotprod => unsafe { dotprod::enter(op) },
             // SAFETY: an `Isa` of this kind exists only where the features do.
             #[cfg(all(feature = "every-isa", target_arch = "aarch64"))]
-            Kind::NeonI8mm => unsafe { neon_dotprod::enter_i8mm(op) },
+            Kind::NeonI8mm => unsafe { i8mm::enter(op) },
         }
     }
 
@@ -159,24 +154,5 @@ impl Isa {
             #[cfg(all(feature = "every-isa", target_arch = "aarch64"))]
             Kind::NeonI8mm => "neon-i8mm",
         }
-    }
-}
-
-/// Puts the calling thread's floating point into the state that the bits rest on:
-/// nearest even, nothing flushed to zero, no traps (MXCSR 0x1F80, FPCR 0).
-///
-/// Every thread that runs the model calls this once, before it does.
-pub fn set_control_word() {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let mxcsr = 0x1F80_u32;
-        // SAFETY: SSE is part of x86-64, and the word is the default of its ABI, which
-        // compiled code assumes anyway. (`_mm_setcsr` is deprecated for this form.)
-        unsafe { core::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack)) };
-    }
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: the base architecture has FPCR, and 0 is the default of its ABI.
-    unsafe {
-        core::arch::asm!("msr fpcr, xzr", options(nomem, nostack));
     }
 }

@@ -1,15 +1,15 @@
-//! What computes: the instruction set and the threads.
+//! The machine that computes: its instruction set and its threads.
 
 use super::Isa;
 use crate::base::exec::Executor;
 
-/// What a board computes with. Every call that computes takes it, and none keeps it: a
+/// The means that a board computes with. Every call that computes takes it, and none keeps it: a
 /// session may go on with other threads or another instruction set, to the same bits.
 #[derive(Clone, Copy)]
 pub struct Machine<'e> {
     /// Proof of what the CPU can do.
     pub isa: Isa,
-    /// Where the parts of a loop run.
+    /// The threads that the parts of a loop run on.
     pub exec: &'e dyn Executor,
 }
 

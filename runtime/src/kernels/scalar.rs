@@ -3,13 +3,12 @@
 
 use core::array::from_fn;
 
-use super::dots::{Steps, dots};
-use super::quants::{Int4, Int8};
-use super::several::Each;
-use super::simd::{MOST_PARTS, Simd};
+use super::block::PerToken;
+use super::simd::{Dots, IntWeights, MAX_PARTS, Simd};
 use crate::base::math;
+use crate::format::layout::GROUPS;
 
-/// No instructions at all.
+/// Proof of no instructions at all.
 #[derive(Clone, Copy)]
 pub(crate) struct Scalar;
 
@@ -18,9 +17,9 @@ type I = [i32; 16];
 
 /// The activations of a block, and what their dot products are to be lessened by.
 #[derive(Clone, Copy)]
-pub(crate) struct Acts {
+pub(crate) struct ScalarActivations {
     q: [i8; 32],
-    less: i32,
+    correction: i32,
 }
 
 // What is long stays a function of its own: inlined sixteen lanes deep into every kernel,
@@ -44,7 +43,7 @@ fn fma(a: &F, b: &F, c: &F) -> F {
 #[cfg(not(target_arch = "aarch64"))]
 use math::fma as one_fma;
 
-/// The same number by the hardware's, which every 64-bit ARM has: in f64 it is so slow where
+/// A fused multiply-add of the hardware, which every 64-bit ARM has: in f64 it is so slow where
 /// that is emulated in turn that nobody could compare whole sessions there.
 #[cfg(target_arch = "aarch64")]
 #[inline(always)]
@@ -54,7 +53,7 @@ fn one_fma(a: f32, b: f32, c: f32) -> f32 {
     unsafe { vget_lane_f32::<0>(vfma_f32(vdup_n_f32(c), vdup_n_f32(a), vdup_n_f32(b))) }
 }
 
-/// Nearest even. Not by `math::rint`, which stops at 2^22.
+/// Rounds to the nearest integer, ties to even. (Not by `math::rint`, which stops at 2^22.)
 #[inline(never)]
 fn round(v: &F) -> I {
     v.map(|v| {
@@ -79,16 +78,16 @@ fn to_halves(v: &F) -> [[u8; 2]; 16] {
 // SAFETY: plain Rust needs nothing of the CPU.
 unsafe impl Simd for Scalar {
     const LANES: usize = 16;
-    const MATMUL_TOKENS: usize = 1;
-    type Several = Each;
+    const PREFILL_TOKENS: usize = 1;
+    type Prefill<Q: IntWeights> = PerToken<Q>;
 
     type F = F;
     type I = I;
-    type W = [u8; 64];
-    type W8 = [u8; 64];
-    type A4 = Acts;
-    type A8 = Acts;
-    type A7 = Acts;
+    type Weights = [u8; 64];
+    type WeightsInt8 = [u8; 64];
+    type ActivationsInt4 = ScalarActivations;
+    type ActivationsInt8 = ScalarActivations;
+    type ActivationsUint7 = ScalarActivations;
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> F {
@@ -196,13 +195,13 @@ unsafe impl Simd for Scalar {
         v.into_iter().fold(0, i32::wrapping_add)
     }
     #[inline(always)]
-    unsafe fn store_i8(self, to: *mut i8, [v, ..]: [I; MOST_PARTS]) {
+    unsafe fn store_i8(self, to: *mut i8, [v, ..]: [I; MAX_PARTS]) {
         // SAFETY: the caller vouches for 16 elements.
         unsafe { to.cast::<[i8; 16]>().write_unaligned(v.map(|v| v as i8)) }
     }
 
     #[inline(always)]
-    unsafe fn load_w(self, from: *const u8) -> [u8; 64] {
+    unsafe fn load_weights(self, from: *const u8) -> [u8; 64] {
         // SAFETY: the caller vouches for 64 bytes.
         unsafe { from.cast::<[u8; 64]>().read_unaligned() }
     }
@@ -211,78 +210,69 @@ unsafe impl Simd for Scalar {
         (w.map(|b| b & 15), w.map(|b| b >> 4))
     }
     #[inline(always)]
-    fn ready_i8(self, w: [u8; 64]) -> [u8; 64] {
+    fn prepare_int8(self, w: [u8; 64]) -> [u8; 64] {
         w
     }
     #[inline(always)]
-    unsafe fn acts4(self, from: *const i8, less: i32) -> Acts {
+    unsafe fn load_activations_int4(self, from: *const i8, correction: i32) -> ScalarActivations {
         // SAFETY: the caller vouches for 32 elements.
-        Acts { q: unsafe { from.cast::<[i8; 32]>().read_unaligned() }, less }
+        ScalarActivations { q: unsafe { from.cast::<[i8; 32]>().read_unaligned() }, correction }
     }
     #[inline(always)]
-    unsafe fn acts8(self, from: *const i8, less: i32) -> Acts {
+    unsafe fn load_activations_int8(self, from: *const i8, correction: i32) -> ScalarActivations {
         // SAFETY: the caller vouches for 32 elements.
-        unsafe { self.acts4(from, less) }
+        unsafe { self.load_activations_int4(from, correction) }
     }
     #[inline(always)]
-    fn dots4<const T: usize>(
+    fn dot_int4<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> ([u8; 64], [u8; 64]),
-        a: [&Acts; T],
+        a: [&ScalarActivations; T],
         first: usize,
-    ) -> [[I; MOST_PARTS]; T] {
-        dots::<Self, Int4, T>(self, w, a, first)
+    ) -> Dots<Self, T> {
+        let mut sums = start(a);
+        for line in 0..GROUPS / 2 {
+            let (low, high) = w(line, first);
+            for (sums, a) in sums.iter_mut().zip(a) {
+                sums[0] = dot(&sums[0], &low, i32::from, &a.q, line);
+                sums[0] = dot(&sums[0], &high, i32::from, &a.q, line + GROUPS / 2);
+            }
+        }
+        sums
     }
     #[inline(always)]
-    fn dots8<const T: usize>(
+    fn dot_int8<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> [u8; 64],
-        a: [&Acts; T],
+        a: [&ScalarActivations; T],
         first: usize,
-    ) -> [[I; MOST_PARTS]; T] {
-        dots::<Self, Int8, T>(self, w, a, first)
+    ) -> Dots<Self, T> {
+        let mut sums = start(a);
+        for line in 0..GROUPS {
+            let w = w(line, first);
+            for (sums, a) in sums.iter_mut().zip(a) {
+                sums[0] = dot(&sums[0], &w, |w| i32::from(w.cast_signed()), &a.q, line);
+            }
+        }
+        sums
     }
     #[inline(always)]
-    fn acts7(self, q: [[I; MOST_PARTS]; 2]) -> Acts {
-        Acts { q: from_fn(|i| q[i / 16][0][i % 16] as i8), less: 0 }
-    }
-    #[inline(always)]
-    fn dots7<const T: usize>(
+    fn dot_uint7<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> [u8; 64],
-        a: [&Acts; T],
+        a: [&ScalarActivations; T],
         first: usize,
-    ) -> [[I; MOST_PARTS]; T] {
-        self.dots8(w, a, first)
+    ) -> Dots<Self, T> {
+        self.dot_int8(w, a, first)
+    }
+    #[inline(always)]
+    fn pack_activations_uint7(self, q: [[I; MAX_PARTS]; 2]) -> ScalarActivations {
+        ScalarActivations { q: from_fn(|i| q[i / 16][0][i % 16] as i8), correction: 0 }
     }
 }
 
-impl Steps for Scalar {
-    type Z4 = I;
-    type Z8 = I;
-
-    #[inline(always)]
-    fn start4(self, a: &Acts) -> I {
-        [-a.less; 16]
-    }
-    #[inline(always)]
-    fn start8(self, a: &Acts) -> I {
-        [-a.less; 16]
-    }
-    #[inline(always)]
-    fn dot_u4(self, z: I, w: [u8; 64], a: &Acts, g: usize) -> I {
-        dot(&z, &w, i32::from, &a.q, g)
-    }
-    #[inline(always)]
-    fn dot_i8(self, z: I, w: [u8; 64], a: &Acts, g: usize) -> I {
-        dot(&z, &w, |w| i32::from(w.cast_signed()), &a.q, g)
-    }
-    #[inline(always)]
-    fn sum4(self, z: I) -> I {
-        z
-    }
-    #[inline(always)]
-    fn sum8(self, z: I) -> I {
-        z
-    }
+/// Dot products before any line: minus what is taken off.
+#[inline(always)]
+fn start<const T: usize>(a: [&ScalarActivations; T]) -> Dots<Scalar, T> {
+    a.map(|a| [[-a.correction; 16]; MAX_PARTS])
 }

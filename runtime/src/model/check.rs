@@ -1,10 +1,11 @@
-//! Everything that [`Model::open`] checks after the header.
+//! The checks of [`Model::open`](super::Model::open) after the header.
 
+use crate::base::checked::part;
 use crate::format::layout::WeightType;
 use crate::format::{Config, Entry, Extent, Field, Header, LayerEntry, NONE, OpenError, Role};
 use crate::format::{RopeHeader, Sampling, Section, TensorType, read_sampling};
 
-/// What was read on the way.
+/// The sections that were read on the way.
 pub(super) struct Checked {
     pub(super) config: Config,
     pub(super) sampling: Sampling,
@@ -12,10 +13,8 @@ pub(super) struct Checked {
 
 /// Checks a `file` whose header is in order.
 pub(super) fn check(file: &[u8], header: &Header) -> Result<Checked, OpenError> {
-    let section = |s: Section| {
-        let extent = header.sections.get(s as usize - 1).copied().unwrap_or_default();
-        extent.of(file).ok_or(OpenError::Field(Field::SectionTable))
-    };
+    let section =
+        |s: Section| header.section(s).bytes(file).ok_or(OpenError::Field(Field::SectionTable));
     let config = Config::read(section(Section::Config)?)?;
     // One file for one content: a later version than the first that suffices is another file.
     if header.version != config.version() {
@@ -38,14 +37,14 @@ pub(super) fn check(file: &[u8], header: &Header) -> Result<Checked, OpenError> 
     Ok(Checked { config, sampling })
 }
 
-/// All tables of rotary frequencies are as long, so that each is where its number says.
+/// Checks the tables of rotary frequencies, which are all of one length.
 fn rope(config: &Config, section: &[u8]) -> Result<(), OpenError> {
     let len = RopeHeader::table_len(config.rot_dim / 2);
     if section.len() != len * config.rope_tables() {
         return Err(OpenError::SectionLength(Section::Rope));
     }
-    for table in section.chunks_exact(len.max(1)) {
-        RopeHeader::read(table)?;
+    for table in 0..config.rope_tables() {
+        RopeHeader::read(part(section, table * len..(table + 1) * len))?;
     }
     Ok(())
 }
@@ -59,9 +58,9 @@ struct Walk<'m> {
     config: Config,
     names: &'m str,
     entries: &'m [[u8; Entry::LEN]],
-    /// The entry that comes next.
+    /// Index of the next entry.
     index: usize,
-    /// Where its tensor must start.
+    /// Offset of the next tensor in the file.
     offset: u64,
 }
 
@@ -103,7 +102,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Those of `roles` that a model like this has, or may have.
+    /// Checks the tensors of those `roles` that this model has, or may have.
     fn all_of(&mut self, roles: &[Role], layer: u32, sparse: bool) -> Result<(), OpenError> {
         let config = self.config;
         for &role in roles.iter().filter(|role| role.is_in(&config, sparse)) {
@@ -117,11 +116,12 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Checks the next entry, which must have this role and layer.
     fn need(&mut self, role: Role, layer: u32) -> Result<(), OpenError> {
         if self.take(role, layer)? { Ok(()) } else { Err(OpenError::Missing { layer, role }) }
     }
 
-    /// Checks the next entry if it has this role and layer; whether it does.
+    /// Checks the next entry if it has this role and layer, and returns whether it does.
     fn take(&mut self, role: Role, layer: u32) -> Result<bool, OpenError> {
         let Some(bytes) = self.entries.get(self.index) else { return Ok(false) };
         let index = self.index as u32;

@@ -4,37 +4,40 @@ use super::tensor::{Stack, Tensor};
 use crate::format::Role;
 use crate::format::matrix::Linear;
 
-/// The weights of a layer with experts, but for those of the expert that every token goes
-/// through; what its model does without is empty.
+/// The weights of a layer's experts and of its routers; those that the model does without are
+/// empty.
+///
+/// The weights of the shared expert, which every token goes through, are
+/// [`Layer::gate`](super::Layer::gate), `up` and `down`.
 #[derive(Clone, Copy, Debug)]
 pub struct Experts<'m> {
-    /// `(n_experts, dim)`, f32
+    /// The router: logits of the experts; `(n_experts, dim)`, f32
     pub router: Linear<'m>,
-    /// `(expert_ffn_dim, dim)` each
-    pub gate: Stacked<'m>,
-    /// `(expert_ffn_dim, dim)` each
-    pub up: Stacked<'m>,
-    /// `(dim, expert_ffn_dim)` each
-    pub down: Stacked<'m>,
-    /// `(1, dim)`, f32: how much of the shared expert a token gets
+    /// Gates, `(expert_ffn_dim, dim)` each
+    pub gate: StackedLinear<'m>,
+    /// Ups, `(expert_ffn_dim, dim)` each
+    pub up: StackedLinear<'m>,
+    /// Downs, `(dim, expert_ffn_dim)` each
+    pub down: StackedLinear<'m>,
+    /// The router of the shared expert: how much of it a token gets; `(1, dim)`, f32
     pub shared_router: Linear<'m>,
 }
 
-/// A matrix for each expert, and what is added to its product.
+/// A linear layer for each expert.
 #[derive(Clone, Copy, Debug)]
-pub struct Stacked<'m> {
-    /// Matrices.
+pub struct StackedLinear<'m> {
+    /// The matrices.
     pub weights: Stack<'m>,
-    /// Vectors, if there are any.
+    /// The biases, if there are any.
     pub biases: Option<Stack<'m>>,
 }
 
 impl<'m> Experts<'m> {
     pub(super) const EMPTY: Self = Self {
         router: Linear::EMPTY,
-        gate: Stacked::EMPTY,
-        up: Stacked::EMPTY,
-        down: Stacked::EMPTY,
+        gate: StackedLinear::EMPTY,
+        up: StackedLinear::EMPTY,
+        down: StackedLinear::EMPTY,
         shared_router: Linear::EMPTY,
     };
 
@@ -55,11 +58,11 @@ impl<'m> Experts<'m> {
     }
 }
 
-impl<'m> Stacked<'m> {
+impl<'m> StackedLinear<'m> {
     const EMPTY: Self = Self { weights: Stack::EMPTY, biases: None };
 
-    /// The matrix of this expert with its bias; empty if there is no such expert.
-    pub fn of(&self, expert: usize) -> Linear<'m> {
+    /// The linear layer of an expert; empty if there is no such expert.
+    pub fn expert(&self, expert: usize) -> Linear<'m> {
         Linear {
             weight: self.weights.matrix(expert),
             bias: self.biases.map(|biases| biases.vector(expert)),

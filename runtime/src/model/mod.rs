@@ -1,4 +1,4 @@
-//! A model file, checked once and then read where it lies.
+//! A model file, checked once and then read where it lies: configuration, weights, options.
 
 mod check;
 mod experts;
@@ -7,8 +7,8 @@ mod options;
 mod tensor;
 mod views;
 
-pub use experts::{Experts, Stacked};
+pub use experts::{Experts, StackedLinear};
 pub use open::Model;
 pub use options::{Options, OptionsError};
 pub use tensor::{Stack, Tensor, VerifyError};
-pub use views::{Frequencies, Gain, Layer};
+pub use views::{Frequencies, Layer, NormWeights};

@@ -1,9 +1,10 @@
-//! A model file, checked once and then read where it lies.
+//! An open model: a file that is checked once and then read where it lies.
 //!
-//! [`Model::open`] sees to everything: header and checksum of the metadata, every
+//! [`Model::open`] checks everything: header and checksum of the metadata, every
 //! dimension, every tensor's place, order, type and shape. After that no accessor can
 //! fail. Tensor bytes are not touched; [`Model::verify_tensor`] checks those on demand.
 
+use crate::base::checked::{part, present};
 use crate::format::Sampling;
 use crate::format::matrix::{Linear, Matrix};
 use crate::format::{self, Config, Entry, Header, LayerEntry, OpenError, RopeHeader};
@@ -11,7 +12,7 @@ use crate::format::{Role, Section};
 
 use super::check::{Checked, check};
 use super::tensor::{Tensor, VerifyError};
-use super::views::{Frequencies, Gain, Layer};
+use super::views::{Frequencies, Layer, NormWeights};
 
 /// A model, borrowed from the bytes of its file.
 #[derive(Clone, Copy, Debug)]
@@ -19,12 +20,17 @@ pub struct Model<'m> {
     config: Config,
     sampling: Sampling,
     header: Header,
-    /// Exactly the file: `(total_len)`.
+    /// The file without what follows it: `(total_len)`.
     file: &'m [u8],
 }
 
 impl<'m> Model<'m> {
-    /// Checks the file at the start of `bytes`, which may be longer than the file.
+    /// Checks the file at the start of `bytes`, which may be longer than the file and begin on a
+    /// 64-byte boundary.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the first thing that is wrong with the file. A file of any bytes is refused
+    /// or opened, and never does worse than to generate nonsense.
     pub fn open(bytes: &'m [u8]) -> Result<Self, OpenError> {
         if !bytes.as_ptr().addr().is_multiple_of(format::ALIGN) {
             return Err(OpenError::Misaligned);
@@ -32,7 +38,7 @@ impl<'m> Model<'m> {
         let header = Header::read(bytes)?;
         let whole = format::Extent { offset: 0, len: header.total_len };
         let truncated = OpenError::Truncated { needed: whole.len, found: bytes.len() as u64 };
-        let file = whole.of(bytes).ok_or(truncated)?;
+        let file = whole.bytes(bytes).ok_or(truncated)?;
         let Checked { config, sampling } = check(file, &header)?;
         Ok(Self { config, sampling, header, file })
     }
@@ -42,56 +48,58 @@ impl<'m> Model<'m> {
         self.file.len()
     }
 
-    /// Dimensions and options.
+    /// The model's dimensions and options.
     pub const fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The architecture's name in its authors' own `config.json`, or the GGUF's.
+    /// The name of the architecture, as `config.json` or the GGUF had it.
     pub fn arch(&self) -> &'m str {
-        Config::arch(self.section(Section::Config)).unwrap_or_default()
+        present(Config::arch(self.section(Section::Config)).ok())
     }
 
-    /// `(vocab_size, dim)`
+    /// The embedding, a row for each token: `(vocab_size, dim)`.
     pub fn embedding(&self) -> Matrix<'m> {
-        self.tensor(0).map_or(Matrix::EMPTY, |t| t.matrix())
+        self.checked_tensor(0).matrix()
     }
 
-    /// The weights of layer `i`; every matrix is empty beyond the last.
+    /// The weights of layer `i`; all are empty beyond the last layer.
     pub fn layer(&self, i: usize) -> Layer<'m> {
         let entry = self.layer_entry(i);
         let LayerEntry { first, count, no_rope, local, sparse, key_outliers } = entry;
         let mut layer = Layer { no_rope, local, sparse, key_outliers, ..Layer::EMPTY };
         let first = first as usize;
-        for tensor in (first..first + count as usize).filter_map(|i| self.tensor(i)) {
-            layer.put(&tensor);
+        for i in first..first + count as usize {
+            layer.put(&self.checked_tensor(i));
         }
         layer
     }
 
-    /// `(dim)`
-    pub fn output_norm(&self) -> Gain<'m> {
-        let of = |role| self.vector(self.after_layers(), role);
-        Gain { gain: of(Role::OutputNorm).unwrap_or_default(), bias: of(Role::OutputNormBias) }
+    /// The norm before the output matrix, `(dim)`.
+    pub fn output_norm(&self) -> NormWeights<'m> {
+        let vector = |role| self.vector(self.after_layers(), role);
+        NormWeights { gain: present(vector(Role::OutputNorm)), bias: vector(Role::OutputNormBias) }
     }
 
-    /// `(context, dim)`: what is added to the embedding at each position, if they are learned.
+    /// The learned positions, which are added to the embedding, if the model has some:
+    /// `(context, dim)`.
     pub fn positions(&self) -> Option<Matrix<'m>> {
         self.find(0, Role::Positions).map(|t| t.matrix())
     }
 
-    /// `(dim)`: of embeddings, if they are normalised.
-    pub fn embedding_norm(&self) -> Option<Gain<'m>> {
+    /// The norm of embeddings, if there is one: `(dim)`.
+    pub fn embedding_norm(&self) -> Option<NormWeights<'m>> {
         let bias = self.vector(0, Role::EmbeddingNormBias);
-        self.vector(0, Role::EmbeddingNorm).map(|gain| Gain { gain, bias })
+        self.vector(0, Role::EmbeddingNorm).map(|gain| NormWeights { gain, bias })
     }
 
-    /// `(n_heads)`: what scores are less by for each token of distance; empty if they are not.
+    /// The ALiBi slopes, by which scores are less for each token of distance: `(n_heads)`, or empty
+    /// ([`Positions::Alibi`](crate::format::Positions::Alibi)).
     pub fn slopes(&self) -> &'m [f32] {
         self.vector(0, Role::Slopes).unwrap_or_default()
     }
 
-    /// `(vocab_size, dim)`: the embedding, where the two are tied.
+    /// The output matrix (lm_head), `(vocab_size, dim)`: the embedding, where the two are tied.
     pub fn output(&self) -> Linear<'m> {
         let own = self.find(self.after_layers(), Role::Output);
         Linear {
@@ -100,8 +108,8 @@ impl<'m> Model<'m> {
         }
     }
 
-    /// How layers are rotated, those with a window or the others, in a session whose context
-    /// has this many tokens.
+    /// The rotary frequencies of layers with a window (`local`) or of the others, in a session with
+    /// a context of this many tokens.
     pub fn rope(&self, local: bool, context: usize) -> Frequencies<'m> {
         let Config { local_rope, long_context, rot_dim, .. } = self.config;
         let table = match () {
@@ -110,13 +118,11 @@ impl<'m> Model<'m> {
             () => 0,
         };
         let len = RopeHeader::table_len(rot_dim / 2);
-        let table = self.section(Section::Rope).get(table * len..(table + 1) * len);
-        let table = table.unwrap_or_default();
-        let phases = table.get(RopeHeader::LEN..).and_then(format::u64s);
-        Frequencies {
-            phases: phases.unwrap_or_default(),
-            factor: RopeHeader::read(table).map_or(1.0, |h| h.attention_factor),
-        }
+        let table = part(self.section(Section::Rope), table * len..(table + 1) * len);
+        let phases = present(format::u64s(part(table, RopeHeader::LEN..)));
+        let header = RopeHeader::read(table);
+        debug_assert!(header.is_ok(), "the file was checked");
+        Frequencies { phases, factor: header.map_or(1.0, |header| header.attention_factor) }
     }
 
     /// The sampling that the authors recommend.
@@ -124,49 +130,54 @@ impl<'m> Model<'m> {
         self.sampling
     }
 
-    /// The tokenizer's tables, checked by their own reader.
+    /// The tokenizer's tables, which [`Tokenizer::new`](crate::Tokenizer::new) checks.
     pub fn tokenizer_section(&self) -> &'m [u8] {
         self.section(Section::Tokenizer)
     }
 
-    /// What surrounds the turns of a conversation, checked by its own reader.
+    /// The chat template's program, which [`Chat::new`](crate::Chat::new) checks.
     pub fn chat_section(&self) -> &'m [u8] {
         self.section(Section::Chat)
     }
 
-    /// Where the file comes from: lines of `key value`.
+    /// The origin of the file: lines of `key value`.
     pub fn provenance(&self) -> &'m str {
-        core::str::from_utf8(self.section(Section::Provenance)).unwrap_or_default()
+        present(core::str::from_utf8(self.section(Section::Provenance)).ok())
     }
 
     /// Every tensor, in the order of the file.
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = Tensor<'m>> + use<'m> {
         let this = *self;
-        (0..self.n_tensors()).map(move |i| this.tensor(i).unwrap_or(Tensor::EMPTY))
+        (0..self.n_tensors()).map(move |i| this.checked_tensor(i))
     }
 
-    /// How many tensors there are.
+    /// Number of tensors.
     pub fn n_tensors(&self) -> usize {
         self.section(Section::Directory).len() / Entry::LEN
     }
 
-    /// Whether no matrix is quantized: then the cache is f32 as well.
+    /// Whether no matrix is quantized, which makes the cache f32 as well.
     pub fn is_f32(&self) -> bool {
         self.tensors().all(|t| t.kind.name() == "f32")
     }
 
-    /// Checks the bytes of tensor `i`: their checksum, and that every float is finite.
+    /// Checks the bytes of tensor `i`, all of which are read: their checksum, and that every float
+    /// is finite. Beyond the last tensor there is nothing to check.
+    ///
+    /// # Errors
+    /// [`VerifyError`]: the tensor is damaged.
     pub fn verify_tensor(&self, i: usize) -> Result<(), VerifyError> {
         let next =
             self.tensor(i.saturating_add(1)).map_or(self.header.total_len, |t| t.extent.offset);
         self.tensor(i).map_or(Ok(()), |t| t.verify(self.file, next))
     }
 
+    /// The bytes of a section.
     fn section(&self, section: Section) -> &'m [u8] {
-        let extent = self.header.sections.get(section as usize - 1);
-        extent.and_then(|e| e.of(self.file)).unwrap_or_default()
+        present(self.header.section(section).bytes(self.file))
     }
 
+    /// The entry of layer `i`; without tensors beyond the last.
     fn layer_entry(&self, i: usize) -> LayerEntry {
         let (entries, _) = self.section(Section::Layers).as_chunks();
         let entry = entries.get(i).and_then(|e| LayerEntry::read(e).ok());
@@ -179,22 +190,22 @@ impl<'m> Model<'m> {
         last.first as usize + last.count as usize
     }
 
-    /// Whether layer `i` has a window of its own.
+    /// Whether queries of layer `i` see no more than the window.
     pub(crate) fn is_local(&self, i: usize) -> bool {
         self.layer_entry(i).local
     }
 
-    /// Whether keys of layer `i` have outliers.
+    /// Whether keys of layer `i` have outliers, which an int8 cache could not hold.
     pub(crate) fn has_key_outliers(&self, i: usize) -> bool {
         self.layer_entry(i).key_outliers
     }
 
-    /// Whether the feed-forward part of layer `i` is one of experts.
+    /// Whether layer `i` has experts.
     pub(crate) fn is_sparse(&self, i: usize) -> bool {
         self.layer_entry(i).sparse
     }
 
-    /// The tensor of this role among those of no layer, from the `first` on.
+    /// Finds the tensor of this role among those of no layer, from the `first` on.
     fn find(&self, first: usize, role: Role) -> Option<Tensor<'m>> {
         let tensors = (first..self.n_tensors()).map_while(|i| self.tensor(i));
         tensors.take_while(|t| t.layer.is_none()).find(|t| t.role == role)
@@ -204,6 +215,14 @@ impl<'m> Model<'m> {
         self.find(first, role).map(|t| t.vector())
     }
 
+    /// The tensor `i`, which the file has.
+    fn checked_tensor(&self, i: usize) -> Tensor<'m> {
+        let tensor = self.tensor(i);
+        debug_assert!(tensor.is_some(), "the file was checked");
+        tensor.unwrap_or(Tensor::EMPTY)
+    }
+
+    /// The tensor `i`; `None` beyond the last.
     fn tensor(&self, i: usize) -> Option<Tensor<'m>> {
         let (entries, _) = self.section(Section::Directory).as_chunks();
         let entry = Entry::read(entries.get(i)?).ok()?;

@@ -1,25 +1,26 @@
-//! What a session is asked to be.
+//! Options of a session.
 
-use super::open::Model;
 use core::fmt;
 
+use super::open::Model;
 use crate::cache::{Ring, Rings};
 use crate::format::Positions;
 use crate::format::kv::KvType;
-use crate::kernels::MOST_HEAD_DIM;
+use crate::kernels::MAX_HEAD_DIM;
 
-/// The shape of a session: with the model it decides how many bytes it needs.
+/// The shape of a session, which with the model decides how many bytes it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Options {
-    /// Tokens that the newest one sees, itself and the sinks included; at least 2.
+    /// Tokens of context: those that the newest one sees, itself and the sinks included; at least
+    /// 2.
     pub context: usize,
-    /// First tokens that are never let go of; at most half the context.
+    /// Attention sinks: first tokens of the stream that stay visible; at most half the context.
     pub sinks: usize,
-    /// How keys and values are cached.
+    /// The type of cached keys and values.
     pub kv: KvType,
-    /// Tokens that go through the layers together in prefill; at least 1. Speed and
-    /// memory depend on it, bits do not.
+    /// Tokens that go through the layers together in prefill; at least 1. It changes speed and
+    /// memory, and no bit of a logit.
     pub chunk: usize,
     /// Tokens that [`Session::feed_speculative`](crate::Session::feed_speculative) may draft.
     pub draft: usize,
@@ -31,20 +32,20 @@ pub struct Options {
 }
 
 impl Options {
-    /// The most context that is taken unasked: its cache is no larger than the weights of a small
-    /// model.
+    /// The largest context that [`Options::for_model`] takes: its cache is no larger than the
+    /// weights of a small model.
     pub const DEFAULT_CONTEXT: usize = 4096;
     /// Sinks that keep a stream stable without costing window (arXiv 2309.17453, section 3).
     pub const DEFAULT_SINKS: usize = 4;
-    /// Long enough for weights to be read once for many tokens, short enough for their
+    /// Tokens of a chunk: enough for weights to be read once for many, few enough for their
     /// activations to stay in a core's cache.
     pub const DEFAULT_CHUNK: usize = 64;
     /// Tokens that a chat drafts at a time: with the one before them they fill a tile of the
     /// matrix kernels.
     pub const CHAT_DRAFT: usize = 3;
 
-    /// Options that suit a model: its own context up to [`Self::DEFAULT_CONTEXT`], and a cache whose own
-    /// error disappears beside that of its matrices.
+    /// Options that suit a model: its own context up to [`Self::DEFAULT_CONTEXT`], and a cache
+    /// whose error disappears beside that of its matrices.
     pub fn for_model(model: &Model<'_>) -> Self {
         let context = model.config().context.clamp(2, Self::DEFAULT_CONTEXT);
         Self {
@@ -60,7 +61,7 @@ impl Options {
 
     /// Tokens that go through the layers together at most: a chunk, or one token and the
     /// drafts behind it. `None` if that overflows.
-    pub(crate) fn step(&self) -> Option<usize> {
+    pub(crate) fn max_batch(&self) -> Option<usize> {
         Some(self.chunk.max(self.draft.checked_add(1)?))
     }
 
@@ -72,15 +73,18 @@ impl Options {
     }
 
     /// Rows of logits that are computed together at most. `None` if that overflows.
-    pub(crate) fn scored(&self) -> Option<usize> {
+    pub(crate) fn max_logit_rows(&self) -> Option<usize> {
         let drafted = if self.draft == 0 { 0 } else { self.draft.checked_add(1)? };
         Some(self.logit_rows.max(drafted))
     }
 
-    /// Where tokens lie and what they see: in layers that see all of the context, and in those
-    /// that see `window` tokens, if there are any.
+    /// The rings of layers that see all of the context, and of those that see `window` tokens; 0 if
+    /// there are none.
+    ///
+    /// # Errors
+    /// [`OptionsError::TooLarge`]
     pub(crate) fn rings(&self, window: usize) -> Result<Rings, OptionsError> {
-        let of = |slack| {
+        let rings = |slack| {
             let whole = Ring::new(self.context, self.sinks, slack)?;
             let local = match window {
                 0 => whole,
@@ -88,13 +92,16 @@ impl Options {
             };
             Some(Rings { whole, local })
         };
-        self.slack().and_then(of).ok_or(OptionsError::TooLarge)
+        self.slack().and_then(rings).ok_or(OptionsError::TooLarge)
     }
 
-    /// Whether the options make sense for `model`.
+    /// Checks the options of a session with `model`.
+    ///
+    /// # Errors
+    /// The first option that cannot be.
     pub(crate) fn check(&self, model: &Model<'_>) -> Result<(), OptionsError> {
-        if model.config().head_dim > MOST_HEAD_DIM {
-            return Err(OptionsError::HeadTooLong { most: MOST_HEAD_DIM });
+        if model.config().head_dim > MAX_HEAD_DIM {
+            return Err(OptionsError::HeadTooLong { most: MAX_HEAD_DIM });
         }
         if self.context < 2 {
             return Err(OptionsError::ContextTooShort);
@@ -117,7 +124,7 @@ impl Options {
     }
 }
 
-/// Why there can be no session with these options.
+/// The reason why there can be no session with these options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum OptionsError {
@@ -125,12 +132,12 @@ pub enum OptionsError {
     ContextTooShort,
     /// The sinks take more than half of the context.
     TooManySinks {
-        /// How many this context allows.
+        /// The most that this context allows.
         most: usize,
     },
     /// The model has no positions for that many tokens.
     NoPositions {
-        /// How many it has.
+        /// Number of positions that it has.
         most: usize,
     },
     /// The chunk is 0.

@@ -1,5 +1,6 @@
-//! One tensor of a model.
+//! Tensors of a model, as their bytes lie in the file.
 
+use crate::base::checked::{part, present};
 use crate::base::crc::crc32;
 use crate::format::layout::WeightType;
 use crate::format::matrix::Matrix;
@@ -8,28 +9,29 @@ use crate::format::{Entry, Extent, NONE, Role, TensorType, f32s};
 /// A tensor, as the directory has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor<'m> {
-    /// Its name in the model it was converted from.
+    /// The name in the model that it was converted from.
     pub name: &'m str,
-    /// What it is for.
+    /// The role in the model.
     pub role: Role,
-    /// The layer it belongs to, if it does.
+    /// Index of the layer, if the tensor belongs to one.
     pub layer: Option<usize>,
-    /// How its bytes are to be read.
+    /// The type: the form of the bytes.
     pub kind: TensorType,
-    /// Rows: 1 for a vector.
+    /// Rows: outputs of a matrix, 1 for a vector.
     pub rows: usize,
-    /// Columns: elements of a vector.
+    /// Columns: inputs of a matrix, elements of a vector.
     pub cols: usize,
-    /// How many of them lie one after another, if it is a stack: one for each expert.
+    /// Number of tensors of this shape that lie one after another, one for each expert, if this is
+    /// a stack.
     pub experts: Option<usize>,
-    /// Where it lies in the file.
+    /// The place in the file.
     pub extent: Extent,
-    /// Checksum of its bytes and the padding after them.
+    /// CRC-32 of the bytes and of the padding after them.
     pub crc: u32,
     bytes: &'m [u8],
 }
 
-/// What [`Model::verify_tensor`](super::Model::verify_tensor) finds.
+/// The fault that [`Model::verify_tensor`](super::Model::verify_tensor) finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum VerifyError {
@@ -64,46 +66,51 @@ impl<'m> Tensor<'m> {
         bytes: &[],
     };
 
-    /// The entry with its name and bytes looked up, if the file has them.
+    /// Looks up an entry's name and bytes; `None` if the file does not have them.
     pub(super) fn new(entry: &Entry, names: &'m [u8], file: &'m [u8]) -> Option<Self> {
         let start = entry.name_offset as usize;
         let name = names.get(start..start.checked_add(entry.name_len as usize)?)?;
         Some(Self {
             name: core::str::from_utf8(name).ok()?,
             role: entry.role,
-            layer: there(entry.layer),
+            layer: unless_none(entry.layer),
             kind: entry.kind,
             rows: entry.rows as usize,
             cols: entry.cols as usize,
-            experts: there(entry.experts),
+            experts: unless_none(entry.experts),
             extent: entry.extent,
             crc: entry.crc,
-            bytes: entry.extent.of(file)?,
+            bytes: entry.extent.bytes(file)?,
         })
     }
 
-    /// Bytes as they lie in the file, without padding.
+    /// The bytes as they lie in the file, without padding.
     pub const fn bytes(&self) -> &'m [u8] {
         self.bytes
     }
 
+    /// The matrix that the role says the tensor is.
     pub(super) fn matrix(&self) -> Matrix<'m> {
-        matrix(self.kind, self.rows, self.cols, self.bytes)
+        let matrix = matrix(self.kind, self.rows, self.cols, self.bytes);
+        debug_assert!(matrix.is_some(), "the file was checked");
+        matrix.unwrap_or(Matrix::EMPTY)
     }
 
+    /// The vector that the role says the tensor is.
     pub(super) fn vector(&self) -> &'m [f32] {
-        f32s(self.bytes).unwrap_or_default()
+        present(f32s(self.bytes))
     }
 
+    /// The stack that the role says the tensor is.
     pub(super) fn stack(&self) -> Stack<'m> {
         let Self { kind, rows, cols, bytes, .. } = *self;
         Stack { kind, rows, cols, bytes }
     }
 
-    /// Checks the bytes up to `next`, where the next tensor starts.
+    /// Checks the bytes up to `next`, the offset of the next tensor.
     pub(super) fn verify(&self, file: &[u8], next: u64) -> Result<(), VerifyError> {
         let padded = Extent { len: next.saturating_sub(self.extent.offset), ..self.extent };
-        if padded.of(file).map(crc32) != Some(self.crc) {
+        if padded.bytes(file).map(crc32) != Some(self.crc) {
             return Err(VerifyError::Checksum);
         }
         if self.is_finite() { Ok(()) } else { Err(VerifyError::NotFinite) }
@@ -111,12 +118,14 @@ impl<'m> Tensor<'m> {
 
     fn is_finite(&self) -> bool {
         let stack = self.stack();
-        (0..self.experts.unwrap_or(1)).all(|expert| is_finite(self.kind, stack.bytes_of(expert)))
+        (0..self.experts.unwrap_or(1))
+            .all(|expert| is_finite(self.kind, stack.expert_bytes(expert)))
     }
 }
 
-/// Several tensors of one shape and type, each on a 64-byte boundary, of which one is used at a
-/// time: nothing of the others is touched.
+/// A stack: a tensor of one shape and type for each expert, each on a 64-byte boundary.
+///
+/// Only the bytes of an expert that is asked for are touched.
 #[derive(Clone, Copy, Debug)]
 pub struct Stack<'m> {
     kind: TensorType,
@@ -128,17 +137,18 @@ pub struct Stack<'m> {
 impl<'m> Stack<'m> {
     pub(super) const EMPTY: Self = Self { kind: TensorType::Vector, rows: 0, cols: 0, bytes: &[] };
 
-    /// `(rows, cols)`: the matrix of this expert; empty if there is no such expert.
+    /// The matrix of an expert, `(rows, cols)`; empty if there is no such expert.
     pub fn matrix(&self, expert: usize) -> Matrix<'m> {
-        matrix(self.kind, self.rows, self.cols, self.bytes_of(expert))
+        matrix(self.kind, self.rows, self.cols, self.expert_bytes(expert)).unwrap_or(Matrix::EMPTY)
     }
 
-    /// `(cols)`: the vector of this expert; empty if there is no such expert.
+    /// The vector of an expert, `(cols)`; empty if there is no such expert.
     pub fn vector(&self, expert: usize) -> &'m [f32] {
-        f32s(self.bytes_of(expert)).unwrap_or_default()
+        present(f32s(self.expert_bytes(expert)))
     }
 
-    fn bytes_of(&self, expert: usize) -> &'m [u8] {
+    /// The bytes of an expert's tensor; empty if there is no such expert.
+    fn expert_bytes(&self, expert: usize) -> &'m [u8] {
         let Self { kind, rows, cols, bytes } = *self;
         let start = kind.stride(rows, cols).and_then(|stride| stride.checked_mul(expert));
         let found = start.zip(kind.bytes(rows, cols)).and_then(|(start, len)| {
@@ -149,13 +159,13 @@ impl<'m> Stack<'m> {
     }
 }
 
-fn matrix(kind: TensorType, rows: usize, cols: usize, bytes: &[u8]) -> Matrix<'_> {
-    let TensorType::Matrix(kind) = kind else { return Matrix::EMPTY };
-    Matrix::new(kind, rows, cols, bytes).unwrap_or(Matrix::EMPTY)
+fn matrix(kind: TensorType, rows: usize, cols: usize, bytes: &[u8]) -> Option<Matrix<'_>> {
+    let TensorType::Matrix(kind) = kind else { return None };
+    Matrix::new(kind, rows, cols, bytes)
 }
 
-/// A number of the directory, where it is one.
-fn there(number: u32) -> Option<usize> {
+/// A number of the directory, unless it is [`NONE`].
+fn unless_none(number: u32) -> Option<usize> {
     usize::try_from(number).ok().filter(|_| number != NONE)
 }
 
@@ -163,10 +173,10 @@ fn there(number: u32) -> Option<usize> {
 fn is_finite(kind: TensorType, bytes: &[u8]) -> bool {
     match kind {
         TensorType::Vector | TensorType::Matrix(WeightType::F32) => {
-            f32s(bytes).unwrap_or_default().iter().all(|v| v.is_finite())
+            present(f32s(bytes)).iter().all(|v| v.is_finite())
         }
         TensorType::Matrix(kind) => bytes.chunks_exact(kind.block_bytes()).all(|block| {
-            let (halves, _) = block.get(kind.quant_bytes()..).unwrap_or_default().as_chunks();
+            let (halves, _) = part(block, kind.quant_bytes()..).as_chunks();
             // An exponent of all ones is infinity or NaN.
             halves.iter().all(|&h| u16::from_le_bytes(h) & 0x7C00 != 0x7C00)
         }),

@@ -1,83 +1,84 @@
-//! The weights of a model by what they are for.
+//! Views of a model's weights by their roles.
 
 use super::experts::Experts;
 use super::tensor::Tensor;
 use crate::format::Role;
 use crate::format::matrix::Linear;
 
-/// The weights of a norm.
+/// The weights of a norm, `(dim)`.
 #[derive(Clone, Copy, Debug)]
-pub struct Gain<'m> {
-    /// What normalised elements are multiplied by.
+pub struct NormWeights<'m> {
+    /// Factors of the normalised elements.
     pub gain: &'m [f32],
-    /// What is then added, as long.
+    /// Summands thereafter, of LayerNorm.
     pub bias: Option<&'m [f32]>,
 }
 
-/// Rotary frequencies.
+/// Rotary frequencies (arXiv 2104.09864).
 #[derive(Clone, Copy, Debug)]
 pub struct Frequencies<'m> {
-    /// Turns per position of each, in units of 2⁻⁶⁴ turn: `(rot_dim / 2)`.
+    /// Angles per position, in units of 2⁻⁶⁴ turn: `(rot_dim / 2)`.
     pub phases: &'m [u64],
-    /// What sine and cosine are multiplied by, usually 1.
+    /// Factor of sine and cosine, usually 1.
     pub factor: f32,
 }
 
-/// The weights of one layer; what its model does without is empty.
+/// The weights of one layer; those that its model does without are empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Layer<'m> {
     /// `(dim)`
-    pub attn_norm: Gain<'m>,
+    pub attn_norm: NormWeights<'m>,
     /// `(n_heads · head_dim, dim)`
     pub q: Linear<'m>,
-    /// See [`QkNorm`]
+    /// `(head_dim)` or `(n_heads · head_dim)`: see [`QkNorm`](crate::format::QkNorm)
     pub q_norm: &'m [f32],
     /// `(n_kv_heads · head_dim, dim)`
     pub k: Linear<'m>,
-    /// See [`QkNorm`]
+    /// `(head_dim)` or `(n_kv_heads · head_dim)`: see [`QkNorm`](crate::format::QkNorm)
     pub k_norm: &'m [f32],
     /// `(n_kv_heads · head_dim, dim)`
     pub v: Linear<'m>,
-    /// `(n_heads)`: see [`Config::sink_logits`]
+    /// `(n_heads)`: see [`Config::sink_logits`](crate::format::Config::sink_logits)
     pub sink_logits: &'m [f32],
-    /// What the second half of the heads is taken off the first by: see [`Config::differential`]
+    /// Factor λ of the second half of the heads, which is subtracted from the first: see
+    /// [`Config::differential`](crate::format::Config::differential)
     pub lambda: f32,
-    /// `(2 · head_dim)`: the gain of what is left
-    pub difference_norm: &'m [f32],
+    /// `(2 · head_dim)`: the gain of the difference
+    pub diff_norm: &'m [f32],
     /// `(dim, n_heads · head_dim)`
     pub o: Linear<'m>,
     /// `(dim)`
     pub attn_after_norm: &'m [f32],
     /// `(dim)`
-    pub ffn_norm: Gain<'m>,
+    pub ffn_norm: NormWeights<'m>,
     /// `(ffn_dim, dim)`; in a layer with experts `(shared_ffn_dim, dim)`
     pub gate: Linear<'m>,
-    /// As the gate.
+    /// As [`gate`](Self::gate).
     pub up: Linear<'m>,
     /// `(dim, ffn_dim)`; in a layer with experts `(dim, shared_ffn_dim)`
     pub down: Linear<'m>,
-    /// In a layer that is sparse.
+    /// The experts of a sparse layer.
     pub experts: Experts<'m>,
     /// `(dim)`
     pub ffn_after_norm: &'m [f32],
     /// Whether queries and keys are not rotated.
     pub no_rope: bool,
-    /// Whether queries see no more than [`Config::window`].
+    /// Whether queries see no more than [`Config::window`](crate::format::Config::window).
     pub local: bool,
-    /// Whether the feed-forward part is one of experts.
+    /// Whether the layer has experts: its feed-forward part is a mixture of them.
     pub sparse: bool,
     /// Whether keys have outliers: an int8 cache keeps this layer in f16.
     pub key_outliers: bool,
 }
 
-impl Gain<'_> {
+impl NormWeights<'_> {
     const EMPTY: Self = Self { gain: &[], bias: None };
 }
 
 impl<'m> Layer<'m> {
     /// A layer that does without everything.
     pub(super) const EMPTY: Self = Self {
-        attn_norm: Gain::EMPTY,
+        attn_norm: NormWeights::EMPTY,
         q: Linear::EMPTY,
         q_norm: &[],
         k: Linear::EMPTY,
@@ -85,10 +86,10 @@ impl<'m> Layer<'m> {
         v: Linear::EMPTY,
         sink_logits: &[],
         lambda: 0.0,
-        difference_norm: &[],
+        diff_norm: &[],
         o: Linear::EMPTY,
         attn_after_norm: &[],
-        ffn_norm: Gain::EMPTY,
+        ffn_norm: NormWeights::EMPTY,
         gate: Linear::EMPTY,
         up: Linear::EMPTY,
         down: Linear::EMPTY,
@@ -115,7 +116,7 @@ impl<'m> Layer<'m> {
             Role::VBias => self.v.bias = Some(t.vector()),
             Role::SinkLogits => self.sink_logits = t.vector(),
             Role::Lambda => self.lambda = t.vector().first().copied().unwrap_or(0.0),
-            Role::DifferenceNorm => self.difference_norm = t.vector(),
+            Role::DiffNorm => self.diff_norm = t.vector(),
             Role::O => self.o.weight = t.matrix(),
             Role::OBias => self.o.bias = Some(t.vector()),
             Role::AttnAfterNorm => self.attn_after_norm = t.vector(),

@@ -6,6 +6,7 @@ use super::error::FeedError;
 use super::lookup::{Text, copy, repeat};
 use super::speculative::{Drafts, Speculation};
 use super::stream::Session;
+use crate::base::checked::{part, part_mut};
 use crate::kernels::Machine;
 
 impl Session<'_> {
@@ -23,7 +24,7 @@ impl Session<'_> {
         if self.accept(&[token]) == 0 {
             let draft_tokens = take(&mut self.memory.draft_tokens);
             let drafted = self.draft(token, most, draft_tokens);
-            let step = draft_tokens.get(..=drafted).unwrap_or_default();
+            let step = part(draft_tokens, ..=drafted);
             self.forward(machine, step);
             if drafted > 0 {
                 self.score(machine, 0, step.len());
@@ -74,15 +75,12 @@ impl Session<'_> {
             *slot = token;
         }
         let text = Text(
-            self.rings
-                .whole
-                .slots_seen(self.len)
-                .map(|slots| self.memory.tokens.get(slots).unwrap_or_default()),
+            self.rings.whole.slots_seen(self.len).map(|slots| part(self.memory.tokens, slots)),
         );
         let Some(repeat) = repeat(text) else { return 0 };
         let most = most.min(self.positions_left().saturating_sub(1));
         let n = self.speculation.pace.drafts(repeat.len).min(most).min(rest.len());
-        copy(text, repeat, rest.get_mut(..n).unwrap_or_default());
+        copy(text, repeat, part_mut(rest, ..n));
         n
     }
 

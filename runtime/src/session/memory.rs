@@ -45,7 +45,7 @@ impl<'a> Memory<'a> {
             differential: config.differential,
             pairs: config.rot_dim / 2,
             local_pairs: if config.local_rope { config.rot_dim / 2 } else { 0 },
-            chunk: options.step()?,
+            chunk: options.max_batch()?,
             kv_splits: Ring::max_kv_splits(options.context),
         };
         let class_of =
@@ -57,7 +57,7 @@ impl<'a> Memory<'a> {
             head_dim: config.head_dim,
             slots: if class.local { local_slots } else { slots },
         };
-        let scored = options.scored()?;
+        let scored = options.max_logit_rows()?;
         let logits_stride = config.vocab_size.checked_next_multiple_of(TILE_ROWS)?;
         Some(Self {
             workspace: Workspace::carve(source, model, attention, scored)?,

@@ -14,6 +14,7 @@
 use super::error::RestoreError;
 use super::stream::Session;
 use crate::base::carry::{Carrier, Restorer, Saver};
+use crate::base::checked::part_mut;
 use crate::cache::CacheClass;
 use crate::cache::Rings;
 use crate::format::kv::KvType;
@@ -90,7 +91,7 @@ impl Session<'_> {
     fn carry<C: Carrier>(&mut self, carrier: &mut C) -> Result<(), C::Error> {
         let Rings { whole, local } = self.rings;
         let slots = whole.slots_reached(self.longest);
-        carrier.cells(self.memory.tokens.get_mut(..slots).unwrap_or_default())?;
+        carrier.cells(part_mut(self.memory.tokens, ..slots))?;
         let local_slots = local.slots_reached(self.longest);
         for class in CacheClass::ALL {
             let slots = if class.local { local_slots } else { slots };

@@ -6,6 +6,7 @@ use super::memory::Memory;
 use super::sampler::Sampler;
 use super::speculative::Speculation;
 use crate::base::arena::{Arena, Measure};
+use crate::base::checked::{nonzero, part};
 use crate::cache::CacheIndex;
 use crate::cache::{Ring, Rings};
 use crate::format::Positions;
@@ -76,7 +77,7 @@ impl<'a> Session<'a> {
     pub fn feed(&mut self, machine: &Machine<'_>, tokens: &[u32]) -> Result<(), FeedError> {
         self.check(tokens)?;
         let known = self.accept(tokens);
-        for chunk in tokens.get(known..).unwrap_or_default().chunks(self.options.chunk.max(1)) {
+        for chunk in part(tokens, known..).chunks(nonzero(self.options.chunk)) {
             self.forward(machine, chunk);
         }
         Ok(())
@@ -94,14 +95,14 @@ impl<'a> Session<'a> {
         self.drop_drafts();
         let vocab_size = self.model.config().vocab_size;
         let mut index = 0;
-        for chunk in tokens.chunks(self.options.chunk.max(1)) {
+        for chunk in tokens.chunks(nonzero(self.options.chunk)) {
             self.forward(machine, chunk);
-            for first in (0..chunk.len()).step_by(self.options.logit_rows.max(1)) {
+            for first in (0..chunk.len()).step_by(nonzero(self.options.logit_rows)) {
                 let rows = self.options.logit_rows.min(chunk.len() - first);
                 self.score(machine, first, rows);
-                let stride = self.memory.logits_stride.max(1);
+                let stride = nonzero(self.memory.logits_stride);
                 for logits in self.memory.logits.chunks(stride).take(rows) {
-                    each(index, logits.get(..vocab_size).unwrap_or_default());
+                    each(index, part(logits, ..vocab_size));
                     index += 1;
                 }
             }
@@ -246,7 +247,7 @@ impl<'a> Session<'a> {
     pub(super) fn score(&mut self, machine: &Machine<'_>, first: usize, rows: usize) {
         let Memory { workspace, logits: out, logits_stride, .. } = &mut self.memory;
         let Workspace { x, shape, input, .. } = workspace;
-        let data = x.get(first * shape.dim..).unwrap_or_default();
+        let data = part(x, first * shape.dim..);
         let x = Rows { n: rows, data, cols: self.model.config().dim, stride: shape.dim };
         logits(machine, &self.model, x, input, out, *logits_stride);
         self.scored = self.last.and_then(|last| last.checked_sub(first)).filter(|&row| row < rows);
@@ -267,5 +268,5 @@ fn row(logits: &[f32], row: Option<usize>, stride: usize, vocab_size: usize) -> 
 /// The text that the last of `len` tokens sees.
 fn visible<'t>(ring: &Ring, tokens: &'t [u32], len: u64) -> Text<'t> {
     let slots = len.checked_sub(1).map(|newest| ring.slots_seen(newest)).unwrap_or_default();
-    Text(slots.map(|slots| tokens.get(slots).unwrap_or_default()))
+    Text(slots.map(|slots| part(tokens, slots)))
 }

@@ -3,7 +3,7 @@
 use oarlock::Model;
 use oarlock::internal::format::layout::WeightType;
 use oarlock::internal::format::{Role, TensorType};
-use oarlock_convert::{ConvertOptions, Head, Weights};
+use oarlock_convert::{ConvertOptions, OutputMatrix, Weights};
 use oarlock_tests::{fixture, tiny_names};
 use serde_json::json;
 
@@ -85,12 +85,12 @@ fn quantized_weights_are_near_and_search_beats_the_textbook() {
 fn head_sets_the_output_and_a_tied_embedding() {
     for (name, tied) in [("gqa", true), ("rope-llama3", false)] {
         let source = Source::of(name);
-        for (head, wanted) in [
-            (Some(Head::Same), WeightType::Int4a),
-            (Some(Head::Of(Weights::As(WeightType::F32))), WeightType::F32),
+        for (output_matrix, wanted) in [
+            (Some(OutputMatrix::Same), WeightType::Int4a),
+            (Some(OutputMatrix::Own(Weights::As(WeightType::F32))), WeightType::F32),
             (None, WeightType::Int8),
         ] {
-            let options = ConvertOptions { head, ..options(WeightType::Int4a) };
+            let options = ConvertOptions { output_matrix, ..options(WeightType::Int4a) };
             let file = source.convert(&options).unwrap();
             let model = Model::open(&file).unwrap();
             assert_eq!(model.output().weight.kind(), wanted);

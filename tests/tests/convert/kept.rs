@@ -5,7 +5,7 @@ use oarlock::internal::format::layout::WeightType;
 use oarlock::internal::format::{Role, TensorType};
 use oarlock::internal::math::f16_to_f32;
 use oarlock::internal::model::Tensor;
-use oarlock_convert::{ConvertOptions, Head, Weights};
+use oarlock_convert::{ConvertOptions, OutputMatrix, Weights};
 use oarlock_tests::{TempDir, fixture};
 use serde_json::{Value, json};
 
@@ -224,8 +224,8 @@ fn other_types_are_read_to_the_bit() {
     let line = refusal(&path, &ConvertOptions::default());
     assert!(line.contains("token_embd.weight: no type here holds"), "{line}");
     assert!(line.contains("exactly (give --head int8"), "{line}");
-    let head = Some(Head::Of(Weights::As(WeightType::Int8)));
-    let line = refusal(&path, &ConvertOptions { head, ..ConvertOptions::default() });
+    let output_matrix = Some(OutputMatrix::Own(Weights::As(WeightType::Int8)));
+    let line = refusal(&path, &ConvertOptions { output_matrix, ..ConvertOptions::default() });
     assert!(line.contains("blk.0.attn_q.weight: no type here holds"), "{line}");
     assert!(line.contains("exactly (give --weights int8"), "{line}");
     for kind in [WeightType::Int8, WeightType::Int4a, WeightType::Int4] {

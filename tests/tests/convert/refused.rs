@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use oarlock::internal::format::layout::WeightType;
-use oarlock_convert::{ConvertOptions, Head, Silent, Weights, convert};
+use oarlock_convert::{ConvertOptions, OutputMatrix, Silent, Weights, convert};
 use oarlock_tests::TempDir;
 use serde_json::json;
 
@@ -456,7 +456,10 @@ fn keep_needs_a_gguf() {
     let source = Source::of("gqa");
     let keep = ConvertOptions { weights: Some(Weights::Keep), ..ConvertOptions::default() };
     assert!(refusal(source.path(), &keep).starts_with("--weights keep: the source is no GGUF"));
-    let keep = ConvertOptions { head: Some(Head::Of(Weights::Keep)), ..ConvertOptions::default() };
+    let keep = ConvertOptions {
+        output_matrix: Some(OutputMatrix::Own(Weights::Keep)),
+        ..ConvertOptions::default()
+    };
     assert!(refusal(source.path(), &keep).starts_with("--head keep"));
 }
 

@@ -180,7 +180,7 @@ fn experts_are_tensors_of_their_own() {
         let (weights, shape) = (bytes(weights), weights.shape(&config));
         let each = weights.len() / config.n_experts;
         for (expert, weights) in weights.chunks(each).enumerate() {
-            let linear = stack.of(expert);
+            let linear = stack.expert(expert);
             assert_eq!((linear.weight.rows(), linear.weight.cols()), shape);
             assert_eq!(linear.weight.tiles(), weights);
             assert_eq!(linear.weight.tiles().as_ptr().addr() % ALIGN, 0);
@@ -188,8 +188,8 @@ fn experts_are_tensors_of_their_own() {
             let each = bytes(biases).len() / config.n_experts;
             assert_eq!(bias, bytes(biases)[expert * each..][..each]);
         }
-        assert!(stack.of(config.n_experts).weight.tiles().is_empty());
-        assert_eq!(stack.of(usize::MAX).weight.rows(), 0);
+        assert!(stack.expert(config.n_experts).weight.tiles().is_empty());
+        assert_eq!(stack.expert(usize::MAX).weight.rows(), 0);
     }
     assert_eq!(experts.router.weight.tiles(), bytes(Role::Router));
     assert_eq!(experts.router.bias.map(<[f32]>::len), Some(5));
@@ -339,7 +339,7 @@ fn touch(model: &Model<'_>) {
     let _ = (model.positions(), model.embedding_norm());
     for i in [0, 1, 2, 1000, usize::MAX] {
         let experts = model.layer(i).experts;
-        let _ = [experts.gate, experts.up, experts.down].map(|stack| stack.of(i));
+        let _ = [experts.gate, experts.up, experts.down].map(|stack| stack.expert(i));
         let _ = model.verify_tensor(i);
     }
     let config = model.config();
@@ -595,7 +595,7 @@ fn later_options_make_a_file_of_version_2() {
     assert_eq!(model.embedding_norm().map(|norm| norm.gain.len()), Some(24));
     assert_eq!(model.output().bias.map(<[f32]>::len), Some(20));
     for (positions, role) in
-        [(Positions::Learned, Role::Positions), (Positions::Linear, Role::Slopes)]
+        [(Positions::Learned, Role::Positions), (Positions::Alibi, Role::Slopes)]
     {
         let config = Config { positions, rot_dim: 0, ..self::config(true) };
         let metadata = Metadata { ropes: vec![RopeTable::default()], ..self::metadata(config) };
@@ -619,7 +619,7 @@ fn options_of_version_3_make_a_file_of_it() {
     let model = Model::open(&file).unwrap();
     assert_eq!(model.config(), &config);
     assert_eq!([0, 1].map(|i| model.layer(i).sink_logits.len()), [2, 2]);
-    assert_eq!([0, 1].map(|i| model.layer(i).difference_norm.len()), [20, 20]);
+    assert_eq!([0, 1].map(|i| model.layer(i).diff_norm.len()), [20, 20]);
     let metadata_len = header(&file).metadata_len as usize;
     file[8] = 2;
     repair(&mut file, metadata_len);

@@ -142,7 +142,7 @@ fn options_of_families_leave_no_trace() {
             norm: Norm::Layer,
             mlp: Mlp::Plain,
             activation: Activation::ReluSquared,
-            positions: Positions::Linear,
+            positions: Positions::Alibi,
             rot_dim: 0,
             embedding_norm: true,
             ..base

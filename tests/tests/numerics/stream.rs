@@ -115,7 +115,7 @@ impl<'m> Oracle<'m> {
                 let (a, b) = (query(h, values), query(h + half, values));
                 left.extend(a.iter().zip(&b).map(|(a, b)| fma(-lambda, *b, *a)));
             }
-            all.extend(self.norm(&left, Role::DifferenceNorm, Some(layer)));
+            all.extend(self.norm(&left, Role::DiffNorm, Some(layer)));
         }
         all
     }
@@ -533,7 +533,7 @@ fn half_the_heads_are_taken_off_the_other_half() {
 
 #[test]
 fn distances_are_those_in_the_cache() {
-    let linear = Config { positions: Positions::Linear, ..config(4, 2, 10, 0) };
+    let linear = Config { positions: Positions::Alibi, ..config(4, 2, 10, 0) };
     for config in [linear, Config { window: 20, ..linear }] {
         let model = Synthetic::new(config, WeightType::F32, 5);
         for (sinks, chunk, kv) in [(4, 1, KvType::F32), (0, 64, KvType::Int8), (16, 7, KvType::F16)]

@@ -5,20 +5,20 @@ use std::collections::HashMap;
 use oarlock::tokenizer::Splitter;
 use oarlock::tokenizer::tables::{PREPEND, SPACE_MARK, STRIP, Units};
 
-use super::super::description::{Description, Merge, Token};
-use super::super::spaces::{MARK, byte};
-use super::super::{TokenizerError, malformed};
-use super::{BYTE, CONTROL, ENDS, GgufTokenizer, NORMAL, UNUSED, added, types};
+use super::metadata::{BYTE, CONTROL, ENDS, GgufTokenizer, NORMAL, UNUSED, added, types};
+use crate::tokenizer::description::{Merge, Token, TokenizerDescription};
+use crate::tokenizer::error::{TokenizerError, malformed};
+use crate::tokenizer::sentencepiece::{META_SYMBOL, byte};
 
 /// All but the places of added tokens. A file that does not say means BOS and a space before a text.
-pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<Description, TokenizerError> {
+pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<TokenizerDescription, TokenizerError> {
     let types = types(source)?;
     if source.scores.len() != source.tokens.len() {
         return Err(malformed("tokenizer.ggml.scores: not as many as tokens"));
     }
     let spaced = source.add_space_prefix.unwrap_or(true);
     let (bos, eos) = (source.add_bos.unwrap_or(true), source.add_eos.unwrap_or(false));
-    let mut description = Description {
+    let mut description = TokenizerDescription {
         splitter: Splitter::Whole,
         rules: SPACE_MARK | if spaced { PREPEND | STRIP } else { 0 },
         units: Units::FusedCharacters,
@@ -27,7 +27,7 @@ pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<Description, Tokeni
         added: added(source, &types, false),
         prefix: source.bos.filter(|_| bos).into_iter().collect(),
         suffix: source.eos.filter(|_| eos).into_iter().collect(),
-        ..Description::default()
+        ..TokenizerDescription::default()
     };
     for ((id, text), &kind) in (0..).zip(&source.tokens).zip(&types) {
         let byte = byte(text).filter(|_| kind == BYTE);
@@ -35,7 +35,8 @@ pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<Description, Tokeni
             description.byte_ids[usize::from(byte)] = Some(id);
         }
         description.tokens.push(Token {
-            bytes: byte.map_or_else(|| text.replace(MARK, " ").into_bytes(), |byte| vec![byte]),
+            bytes: byte
+                .map_or_else(|| text.replace(META_SYMBOL, " ").into_bytes(), |byte| vec![byte]),
             merged: kind == NORMAL && !text.contains(' '),
             end: kind == CONTROL && ENDS.contains(text),
             special: false, // The added tokens say.

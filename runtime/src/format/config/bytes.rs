@@ -2,12 +2,14 @@
 
 use core::ops::Range;
 
-use byteorder::{ByteOrder, LittleEndian};
-
-use super::{Activation, Clamped, Config, Mlp, Norm, Norms, Positions, QkNorm, Residual, Routing};
-use super::{Scale, require};
-use crate::format::header::{f32_at, put, u32_at};
-use crate::format::{Field, OpenError, Section};
+use super::check::require;
+use super::dimensions::Config;
+use super::options::{Activation, Clamped, Mlp, Norm, Norms, Positions, QkNorm, Residual};
+use super::options::{Routing, Scale};
+use crate::base::checked::{part, part_mut};
+use crate::format::error::{Field, OpenError};
+use crate::format::fields::{f32_at, put, u32_at};
+use crate::format::section::Section;
 
 /// Byte ranges in the section.
 mod field {
@@ -67,21 +69,21 @@ impl Config {
     pub const LEN: usize = 192;
     /// Bytes of the section in version 1.
     pub const LEN_1: usize = 128;
-    /// The longest name of an architecture.
+    /// Bytes of the longest name of an architecture.
     pub const ARCH_LEN: usize = field::ARCH.end - field::ARCH.start;
 
-    /// The first version of the format that has all options of a model like this, so that
-    /// programs of that version still read it.
+    /// The first version of the format that has all options of this model, so that programs of
+    /// that version still read it.
     pub fn version(&self) -> u32 {
         let mut bytes = [0; Self::LEN];
         self.write(&mut bytes, "");
-        let later = bytes.get(Self::LEN_1..).unwrap_or_default();
+        let later = part(&bytes, Self::LEN_1..);
         let codes = [self.activation as usize, self.mlp as usize, self.flags() as usize >> 1];
         let is_second = later.iter().any(|&b| b != 0)
             || codes.iter().any(|&code| code != 0)
             || self.norms == Norms::Both
             || self.residual == Residual::ParallelTwoNorms;
-        let third = bytes.get(field::N_EXPERTS.start..).unwrap_or_default();
+        let third = part(&bytes, field::N_EXPERTS.start..);
         let is_third = third.iter().any(|&b| b != 0);
         match is_second {
             _ if self.key_outliers => 4,
@@ -91,12 +93,15 @@ impl Config {
         }
     }
 
-    /// Bytes of the section of a model like this.
+    /// Bytes of this model's section.
     pub fn section_len(&self) -> usize {
         if self.version() == 1 { Self::LEN_1 } else { Self::LEN }
     }
 
     /// Reads the section and checks every value against the others.
+    ///
+    /// # Errors
+    /// [`OpenError::SectionLength`], or [`OpenError::Field`] with the first value that cannot be.
     pub fn read(section: &[u8]) -> Result<Self, OpenError> {
         let wrong_len = OpenError::SectionLength(Section::Config);
         let mut bytes = [0; Self::LEN];
@@ -116,7 +121,7 @@ impl Config {
         Ok(this)
     }
 
-    /// Every value as it stands there.
+    /// Reads every value as it stands there.
     fn parse(bytes: &[u8; Self::LEN]) -> Result<Self, OpenError> {
         let size = |range| u32_at(bytes, range) as usize;
         let flags = u32_at(bytes, field::FLAGS);
@@ -166,7 +171,10 @@ impl Config {
         })
     }
 
-    /// The name of the architecture in the section's bytes.
+    /// Reads the name of the architecture from the section's bytes.
+    ///
+    /// # Errors
+    /// [`OpenError::SectionLength`], or [`Field::Arch`] if the name is not UTF-8.
     pub fn arch(section: &[u8]) -> Result<&str, OpenError> {
         let field = section.get(field::ARCH).ok_or(OpenError::SectionLength(Section::Config))?;
         let len = field.iter().position(|&b| b == 0).unwrap_or(field.len());
@@ -174,20 +182,20 @@ impl Config {
         name.ok_or(OpenError::Field(Field::Arch))
     }
 
-    /// Writes the section; of `arch`, the first [`Config::ARCH_LEN`] bytes.
+    /// Writes the section, with the first [`Config::ARCH_LEN`] bytes of `arch`.
     pub fn write(&self, out: &mut [u8; Self::LEN], arch: &str) {
         out.fill(0);
         for (range, v) in self.sizes() {
-            put_u32(out, range, v as u32);
+            put(out, range, (v as u32).to_le_bytes());
         }
         for (range, v) in self.floats() {
-            put_u32(out, range, v.to_bits());
+            put(out, range, v.to_le_bytes());
         }
-        let name = out.get_mut(field::ARCH).unwrap_or_default();
+        let name = part_mut(out, field::ARCH);
         name.iter_mut().zip(arch.bytes()).for_each(|(out, b)| *out = b);
     }
 
-    /// Integers, choices and flags.
+    /// The integers, choices and flags.
     fn sizes(&self) -> [(Range<usize>, usize); 24] {
         [
             (field::VOCAB_SIZE, self.vocab_size),
@@ -217,7 +225,7 @@ impl Config {
         ]
     }
 
-    /// Floats; 0 where there is none.
+    /// The floats; 0 where there is none.
     fn floats(&self) -> [(Range<usize>, f32); 10] {
         [
             (field::NORM_EPS, self.norm_eps),
@@ -247,23 +255,14 @@ impl Config {
     }
 }
 
-/// Of a range of four bytes.
-fn put_u32(out: &mut [u8; Config::LEN], range: Range<usize>, v: u32) {
-    put(out, range, |bytes| {
-        if let Some(bytes) = bytes.first_chunk_mut::<4>() {
-            LittleEndian::write_u32(bytes, v);
-        }
-    });
-}
-
 const NORMS: [Norms; 3] = [Norms::Before, Norms::After, Norms::Both];
 const RESIDUALS: [Residual; 3] =
     [Residual::Sequential, Residual::Parallel, Residual::ParallelTwoNorms];
 const QK_NORMS: [QkNorm; 3] = [QkNorm::None, QkNorm::Head, QkNorm::Whole];
 const ROUTINGS: [Routing; 2] = [Routing::All, Routing::Chosen];
-const POSITIONS: [Positions; 3] = [Positions::Rotary, Positions::Learned, Positions::Linear];
+const POSITIONS: [Positions; 3] = [Positions::Rotary, Positions::Learned, Positions::Alibi];
 
-/// The variant with the code in `range`, which is its place among `all`.
+/// Reads the variant whose place among `all` is the code in `range`.
 fn choice<T: Copy, const N: usize>(
     bytes: &[u8],
     range: Range<usize>,

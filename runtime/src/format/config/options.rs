@@ -1,4 +1,4 @@
-//! What one decoder differs in from another, and a family from the next.
+//! Options: the ways in which families of decoders differ.
 
 /// The non-linearity of a feed-forward part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,35 +20,38 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Every one, by its number in the file.
+    /// All of them, in the order of their codes in the file.
     pub const ALL: [Self; 5] =
         [Self::Silu, Self::GeluTanh, Self::GeluErf, Self::Relu, Self::ReluSquared];
 }
 
-/// A gate and what it is multiplied with, cut off before they meet: with g = min(gate, limit)
-/// and u = max(−limit, min(up, limit)), g · sigmoid(slope · g) · (u + 1).
+/// The clamped SwiGLU of gpt-oss (arXiv 2508.10925, section 2): gate and up are clamped before they
+/// are multiplied.
+///
+/// With g = min(gate, limit) and u = max(−limit, min(up, limit)), g · sigmoid(slope · g) · (u + 1).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Clamped {
-    /// What the gate is multiplied by inside of the sigmoid.
+    /// Factor of the gate inside of the sigmoid.
     pub slope: f32,
-    /// What both are cut off at.
+    /// Limit of both.
     pub limit: f32,
 }
 
-/// How vectors are normalised.
+/// The norm of vectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
 pub enum Norm {
-    /// x / sqrt(mean(x²) + eps) · g
+    /// RMSNorm, x / sqrt(mean(x²) + eps) · g (arXiv 1910.07467)
     #[default]
     Rms = 0,
-    /// (x − mean(x)) / sqrt(mean((x − mean(x))²) + eps) · g + b, where there is a b
+    /// LayerNorm, (x − mean(x)) / sqrt(mean((x − mean(x))²) + eps) · g + b, where there is a b
+    /// (arXiv 1607.06450)
     Layer = 1,
 }
 
-/// Where the norms of a layer's two parts are.
+/// The places of the norms of a layer's two parts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
@@ -63,18 +66,18 @@ pub enum Norms {
 }
 
 impl Norms {
-    /// Whether a part reads what has been normalised.
+    /// Whether the input of a part is normalised.
     pub const fn before(self) -> bool {
         matches!(self, Self::Before | Self::Both)
     }
 
-    /// Whether what a part gives is normalised.
+    /// Whether the output of a part is normalised.
     pub const fn after(self) -> bool {
         matches!(self, Self::After | Self::Both)
     }
 }
 
-/// How attention and the feed-forward part follow each other.
+/// The order of attention and the feed-forward part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
@@ -84,16 +87,16 @@ pub enum Residual {
     Sequential = 0,
     /// x + attention(x) + mlp(x), of one norm of x
     Parallel = 1,
-    /// The same, but each part has a norm of its own of x.
+    /// As [`Parallel`](Self::Parallel), but each part has a norm of its own of x.
     ParallelTwoNorms = 2,
 }
 
-/// What queries and keys are normalised over, by RMSNorm, before they are rotated.
+/// The RMSNorm of queries and keys before they are rotated (arXiv 2302.05442).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
 pub enum QkNorm {
-    /// They are not.
+    /// None: they are not normalised.
     #[default]
     None = 0,
     /// Each head, all of them with one gain (head_dim)
@@ -114,33 +117,34 @@ pub enum Mlp {
     Plain = 1,
 }
 
-/// What the chosen experts are weighed by: a softmax of what the router says of them.
+/// The weights of the chosen experts: a softmax of the router's logits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
 pub enum Routing {
-    /// Over all experts, so that the weights of the chosen are less than 1 together.
+    /// Over all experts, so that the weights of the chosen sum to less than 1.
     #[default]
     All = 0,
-    /// Over the chosen ones, which is as dividing those of [`Routing::All`] by their sum.
+    /// Over the chosen ones, which is the same as dividing the weights of [`Routing::All`] by their
+    /// sum.
     Chosen = 1,
 }
 
-/// How the model knows in what order tokens come.
+/// The encoding of the order of tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
 pub enum Positions {
-    /// Queries and keys are rotated (arXiv 2104.09864).
+    /// Rotary: queries and keys are rotated (arXiv 2104.09864).
     #[default]
     Rotary = 0,
-    /// Each position has a vector that is added to the embedding; there are `context` of them.
+    /// Learned: each position has a vector that is added to the embedding, `context` of them.
     Learned = 1,
-    /// A score is less by a slope of its head times the distance (arXiv 2108.12409).
-    Linear = 2,
+    /// ALiBi: a score is less by its head's slope times the distance (arXiv 2108.12409).
+    Alibi = 2,
 }
 
-/// A factor that most models do not have; 1 by default.
+/// A factor that few models have; 1 by default.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Scale(pub f32);
@@ -152,15 +156,17 @@ impl Default for Scale {
 }
 
 impl Scale {
-    /// In the file 0 stands for 1, so that a model without has nothing there.
+    /// The factor as the file has it: 0 stands for 1, so that a model without has nothing there.
     pub(super) fn stored(self) -> f32 {
         if self == Self::default() { 0.0 } else { self.0 }
     }
 
+    /// Reads the factor as the file has it.
     pub(super) fn read(stored: f32) -> Self {
         if stored == 0.0 { Self::default() } else { Self(stored) }
     }
 
+    /// Whether the factor is finite and not 0.
     pub(super) fn is_valid(self) -> bool {
         self.0.is_finite() && self.0 != 0.0
     }

@@ -2,11 +2,14 @@
 
 use core::ops::Range;
 
+use crate::base::checked::nonzero;
 use crate::base::disjoint::{Block, MOST_PIECES, for_each};
 use crate::cache::Cache;
 use crate::cache::{Ring, Run};
 use crate::kernels::Machine;
-use crate::kernels::{Bend, Isa, Partial, Queries, Slopes, attend, finish, merge};
+use crate::kernels::{
+    AlibiSlopes, Isa, Queries, ScoreModifier, SoftmaxState, attend, finish, merge,
+};
 
 use super::buffers::{AttentionBuffers, AttentionShape, Heads, QueryBuffers, SoftmaxStates};
 use super::place::{AttentionLayer, Span};
@@ -37,25 +40,25 @@ impl AttentionBuffers<'_> {
         let items = shape.passes() * kv_splits;
         let each = items.div_ceil(MOST_PIECES).max(1);
         let pieces = kv_split.chunks_mut(shape, items, each).zip((0..items).step_by(each));
-        for_each(machine.exec, pieces, |(partials, first): (SoftmaxStates<'_>, usize)| {
-            for (item, mut partial) in (first..).zip(partials.into_chunks(shape, 1)) {
+        for_each(machine.exec, pieces, |(states, first): (SoftmaxStates<'_>, usize)| {
+            for (item, mut state) in (first..).zip(states.into_chunks(shape, 1)) {
                 // It is one at least; said here too, or the division below could panic.
                 let kv_splits = kv_splits.max(1);
                 let (heads, kv_split) = (shape.heads(item / kv_splits), item % kv_splits);
                 let queries = queries.head(shape, heads.keys, 0, 1);
-                if let Some(mut partial) = partial.kernel(shape) {
-                    view.kv_split(heads, view.at.span, kv_split, queries, &mut partial);
+                if let Some(mut state) = state.kernel(shape) {
+                    view.kv_split(heads, view.at.span, kv_split, queries, &mut state);
                 }
             }
         });
         let passes = kv_split.chunks_mut(shape, items, kv_splits);
-        for (pass, (partials, out)) in passes.zip(out.chunks_mut(shape.width())).enumerate() {
-            let mut rest = partials.into_chunks(shape, 1);
+        for (pass, (states, out)) in passes.zip(out.chunks_mut(shape.width())).enumerate() {
+            let mut rest = states.into_chunks(shape, 1);
             let Some(mut total) = rest.next() else { return };
             let Some(mut total) = total.kernel(shape) else { return };
-            for mut partial in rest {
-                if let Some(partial) = partial.kernel(shape) {
-                    merge(view.isa, &mut total, &partial);
+            for mut state in rest {
+                if let Some(state) = state.kernel(shape) {
+                    merge(view.isa, &mut total, &state);
                 }
             }
             view.finish(&total, shape.heads(pass), 0, out);
@@ -72,8 +75,8 @@ impl AttentionBuffers<'_> {
         let passes =
             total.chunks_mut(shape, items, tokens).zip(kv_split.chunks_mut(shape, items, tokens));
         let pieces = passes.zip(out).enumerate().flat_map(|(pass, ((total, kv_split), out))| {
-            let partials = total.into_chunks(shape, block).zip(kv_split.into_chunks(shape, block));
-            let parts = partials.zip(out.strips(block)).enumerate();
+            let states = total.into_chunks(shape, block).zip(kv_split.into_chunks(shape, block));
+            let parts = states.zip(out.strips(block)).enumerate();
             parts.map(move |(i, ((total, kv_split), out))| Part {
                 pass,
                 start: i * block,
@@ -107,7 +110,7 @@ struct Part<'a> {
 /// Tokens to a block: so few that each thread finds four pieces or more, of equal number, and else
 /// many, as a KV split is then fetched for all of them at once.
 fn block_tokens(machine: &Machine<'_>, tokens: usize, passes: usize) -> usize {
-    let (passes, threads) = (passes.max(1), machine.exec.threads());
+    let (passes, threads) = (nonzero(passes), machine.exec.threads());
     let blocks = if threads == 1 { 1 } else { threads * 4_usize.div_ceil(passes) };
     tokens.div_ceil(blocks.min(MOST_PIECES / passes).max(1)).max(8)
 }
@@ -116,7 +119,7 @@ fn block_tokens(machine: &Machine<'_>, tokens: usize, passes: usize) -> usize {
 /// first cache beside a tile.
 fn tokens_together(group: usize) -> usize {
     // One at least as it is; said again, or a step of it could panic.
-    24_usize.div_ceil(group.max(1)).max(1)
+    24_usize.div_ceil(nonzero(group)).max(1)
 }
 
 /// Inputs that all parts share.
@@ -154,10 +157,10 @@ impl View<'_> {
         let (shape, tokens) = (&self.shape, within.len());
         let each = tokens_together(shape.group);
         for n in 0..self.kv_splits(self.at.span.part(within.start, tokens)) {
-            let partials = part.total.chunks_mut(shape, tokens, each);
-            let partials = partials.zip(part.kv_split.chunks_mut(shape, tokens, each));
+            let states = part.total.chunks_mut(shape, tokens, each);
+            let states = states.zip(part.kv_split.chunks_mut(shape, tokens, each));
             let starts = within.clone().step_by(each);
-            for ((mut total, mut kv_split), start) in partials.zip(starts) {
+            for ((mut total, mut kv_split), start) in states.zip(starts) {
                 let len = each.min(within.end - start);
                 let (Some(mut total), Some(mut kv_split)) =
                     (total.kernel(shape), kv_split.kernel(shape))
@@ -176,44 +179,48 @@ impl View<'_> {
         }
     }
 
-    /// Takes the keys of the `n`th KV split into `partial`, which begins anew.
+    /// Takes the keys of the `n`th KV split into `state`, which begins anew.
     fn kv_split(
         &self,
         heads: Heads,
         span: Span,
         n: usize,
         [window, sinks]: PartQueries<'_>,
-        partial: &mut Partial<'_>,
+        state: &mut SoftmaxState<'_>,
     ) {
-        partial.reset();
+        state.reset();
         let (Some(window), Some(sinks)) = (window, sinks) else { return };
         let Some(n) = n.checked_sub(usize::from(self.ring().sinks > 0)) else {
-            return self.sinks(heads, span, &sinks, partial);
+            return self.sinks(heads, span, &sinks, state);
         };
         for run in self.ring().runs(span.indices(), n).into_iter().flatten() {
             let kv = self.cache.tiles(self.at.layer, heads.keys, heads.values, &run);
             let token = |query| span.first + self.shape.token(query) as u64;
             let after_sinks = |query| token(query).saturating_sub(self.ring().sinks as u64);
             let from = |query| after_sinks(query).saturating_sub(run.first) as f32;
-            let bend = self.bend(heads.keys, &from);
-            attend(self.isa, &window, &kv, |query| self.seen(token(query), &run), bend, partial);
+            let modifier = self.modifier(heads.keys, &from);
+            attend(self.isa, &window, &kv, |query| self.seen(token(query), &run), modifier, state);
         }
     }
 
     /// The score modifier of a head's queries, `from` behind the first key of a run.
-    fn bend<'b>(&'b self, head: usize, from: &'b dyn Fn(usize) -> f32) -> Option<Bend<'b>> {
-        let (cap, group) = (self.at.soft_cap, self.shape.group);
+    fn modifier<'b>(
+        &'b self,
+        head: usize,
+        from: &'b dyn Fn(usize) -> f32,
+    ) -> Option<ScoreModifier<'b>> {
+        let (soft_cap, group) = (self.at.soft_cap, self.shape.group);
         let slopes = self.at.alibi_slopes.get(head * group..(head + 1) * group);
-        let slopes = slopes.map(|each| Slopes { each, from });
-        (cap.is_some() || slopes.is_some()).then_some(Bend { cap, slopes })
+        let alibi = slopes.map(|each| AlibiSlopes { each, from });
+        (soft_cap.is_some() || alibi.is_some()).then_some(ScoreModifier { soft_cap, alibi })
     }
 
-    fn sinks(&self, heads: Heads, span: Span, queries: &Queries<'_>, partial: &mut Partial<'_>) {
+    fn sinks(&self, heads: Heads, span: Span, queries: &Queries<'_>, state: &mut SoftmaxState<'_>) {
         let kv = self.cache.tiles(self.at.layer, heads.keys, heads.values, &self.ring().sink_run());
         let token = |query| span.first + self.shape.token(query) as u64;
         let from = |query| self.ring().place(token(query)) as f32;
         let seen = |query| self.ring().sinks_seen(token(query));
-        attend(self.isa, queries, &kv, seen, self.bend(heads.keys, &from), partial);
+        attend(self.isa, queries, &kv, seen, self.modifier(heads.keys, &from), state);
     }
 
     /// The keys of `run` that query `i` sees, counted from its first.
@@ -224,9 +231,9 @@ impl View<'_> {
     }
 
     /// Writes the weighed values of one token's queries, `(group · head_dim)`.
-    fn finish(&self, total: &Partial<'_>, heads: Heads, token: usize, out: &mut [f32]) {
+    fn finish(&self, total: &SoftmaxState<'_>, heads: Heads, token: usize, out: &mut [f32]) {
         let AttentionShape { group, head_dim, .. } = self.shape;
-        for (i, out) in out.chunks_exact_mut(head_dim.max(1)).enumerate().take(group) {
+        for (i, out) in out.chunks_exact_mut(nonzero(head_dim)).enumerate().take(group) {
             let sink = self.at.sink_logits.get(heads.keys * group + i).copied();
             finish(self.isa, total, token * group + i, sink, out);
         }

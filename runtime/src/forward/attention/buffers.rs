@@ -1,8 +1,9 @@
 //! Buffers of attention, carved once.
 
 use crate::base::arena::Source;
+use crate::base::checked::{nonzero, part_mut};
 use crate::format::kv::{HEAD_ALIGN, KvType};
-use crate::kernels::{Partial, Queries, QueriesMut};
+use crate::kernels::{Queries, QueriesMut, SoftmaxState};
 
 /// Dimensions that decide how large the buffers are.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +42,7 @@ impl AttentionShape {
 
     /// Elements of the heads that share a kv head. (Never 0: no head is empty.)
     pub(super) fn width(&self) -> usize {
-        (self.group * self.head_dim).max(1)
+        nonzero(self.group * self.head_dim)
     }
 
     /// Passes over the cache: one for each kv head, or two where attention is differential.
@@ -54,7 +55,7 @@ impl AttentionShape {
         if !self.differential {
             return Heads { keys: n, values: n };
         }
-        let half = (self.n_kv_heads / 2).max(1);
+        let half = nonzero(self.n_kv_heads / 2);
         // All keys with the values of the first half, then all with those of the second.
         let keys = n.checked_rem(self.n_kv_heads).unwrap_or(0);
         let values = n.checked_div(self.n_kv_heads).unwrap_or(0) * half + keys % half;
@@ -63,7 +64,7 @@ impl AttentionShape {
 
     /// Index of the token that a query belongs to: each has one for every head of a group.
     pub(super) fn token(&self, query: usize) -> usize {
-        query / self.group.max(1)
+        query / nonzero(self.group)
     }
 
     /// Query heads of `items` of each of `heads` kv heads.
@@ -206,7 +207,8 @@ impl<'a> PreparedQueries<'a> {
         })
     }
 
-    /// The queries of each kv head in turn, to be written.
+    /// The queries of each kv head in turn, to be written. The type of the cache decides whether
+    /// there are floats or quants; of the others there is nothing.
     pub(super) fn heads_mut(
         &mut self,
         shape: &AttentionShape,
@@ -267,9 +269,9 @@ impl<'a> SoftmaxStates<'a> {
     ) -> impl Iterator<Item = SoftmaxStates<'_>> {
         let rows = items * shape.group;
         let this = SoftmaxStates {
-            max: self.max.get_mut(..rows).unwrap_or_default(),
-            sum: self.sum.get_mut(..rows).unwrap_or_default(),
-            acc: self.acc.get_mut(..rows * shape.padded()).unwrap_or_default(),
+            max: part_mut(self.max, ..rows),
+            sum: part_mut(self.sum, ..rows),
+            acc: part_mut(self.acc, ..rows * shape.padded()),
         };
         this.into_chunks(shape, each)
     }
@@ -280,14 +282,14 @@ impl<'a> SoftmaxStates<'a> {
         shape: &AttentionShape,
         each: usize,
     ) -> impl Iterator<Item = SoftmaxStates<'a>> + use<'a> {
-        let rows = (each * shape.group).max(1);
-        let elements = (rows * shape.padded()).max(1);
+        let rows = nonzero(each * shape.group);
+        let elements = nonzero(rows * shape.padded());
         let both = self.sum.chunks_mut(rows).zip(self.acc.chunks_mut(elements));
         self.max.chunks_mut(rows).zip(both).map(|(max, (sum, acc))| SoftmaxStates { max, sum, acc })
     }
 
     /// All items as the kernels take them, as they were left.
-    pub(super) fn kernel(&mut self, shape: &AttentionShape) -> Option<Partial<'_>> {
-        Partial::resume(shape.head_dim, self.max.len(), self.max, self.sum, self.acc)
+    pub(super) fn kernel(&mut self, shape: &AttentionShape) -> Option<SoftmaxState<'_>> {
+        SoftmaxState::resume(shape.head_dim, self.max.len(), self.max, self.sum, self.acc)
     }
 }

@@ -3,6 +3,7 @@
 use super::buffers::{AngleBuffers, AttentionBuffers, AttentionShape, RopeBuffers};
 use super::place::{AttentionLayer, Span};
 use super::rope::{Rope, RotaryAngles};
+use crate::base::checked::{nonzero, part, part_mut};
 use crate::base::disjoint::{Block, for_each};
 use crate::cache::Cache;
 use crate::cache::{Ring, Rings};
@@ -128,32 +129,32 @@ struct View<'v> {
 }
 
 impl View<'_> {
-    fn prepare(&self, mut part: Part<'_>) {
+    fn prepare(&self, mut work: Part<'_>) {
         for t in 0..self.at.span.tokens {
-            self.write(t, &mut part);
-            let q = part.q.row(t);
+            self.write(t, &mut work);
+            let q = work.q.row(t);
             if let Some(angles) = &self.sink_angles {
-                let len = part.rotated.len().min(q.len());
-                let rotated = part.rotated.get_mut(..len).unwrap_or_default();
-                rotated.copy_from_slice(q.get(..len).unwrap_or_default());
-                self.set(t, rotated, angles, &mut part.sinks);
+                let len = work.rotated.len().min(q.len());
+                let rotated = part_mut(work.rotated, ..len);
+                rotated.copy_from_slice(part(q, ..len));
+                self.set(t, rotated, angles, &mut work.sinks);
             }
-            self.set(t, q, &self.angles, &mut part.window);
+            self.set(t, q, &self.angles, &mut work.window);
         }
     }
 
     /// RotaryAngles the key of token `t` and writes it with its value.
-    fn write(&self, t: usize, part: &mut Part<'_>) {
+    fn write(&self, t: usize, work: &mut Part<'_>) {
         let head_dim = self.shape.head_dim;
         let (cos, sin) = self.angles.row(t);
-        let key = part.k.row(t);
+        let key = work.k.row(t);
         if self.at.rope {
             rotate(self.isa, key, head_dim, cos, sin);
         }
-        let start = t * self.kv_stride + part.head * head_dim;
-        let value = self.v.get(start..start + head_dim).unwrap_or_default();
+        let start = t * self.kv_stride + work.head * head_dim;
+        let value = part(self.v, start..start + head_dim);
         let slot = self.at.ring.slot(self.at.span.first + t as u64);
-        part.cached.write(self.isa, slot, key, value);
+        work.cached.write(self.isa, slot, key, value);
     }
 
     /// RotaryAngles the queries of token `t`, `(group, head_dim)`, and makes them ready.
@@ -163,7 +164,7 @@ impl View<'_> {
         if self.at.rope {
             rotate(self.isa, q, head_dim, cos, sin);
         }
-        for (i, q) in q.chunks_exact(head_dim.max(1)).enumerate() {
+        for (i, q) in q.chunks_exact(nonzero(head_dim)).enumerate() {
             ready.set(self.isa, t * group + i, q, self.score_scale);
         }
     }

@@ -1,13 +1,13 @@
 //! Queries, scaled and in the form that meets the cached keys.
 #![allow(clippy::indexing_slicing)]
 
-use super::cached::{MOST_HEAD_DIM, padded};
+use super::kv::{MAX_HEAD_DIM, padded};
 use crate::format::kv::KvType;
 use crate::format::layout::BLOCK_COLS;
-use crate::kernels::acts::quantize_run;
-use crate::kernels::isa::{Isa, Op};
-use crate::kernels::simd::Simd;
-use crate::kernels::vector::{WIDE, load_wide, scale_wide, store_wide};
+use crate::kernels::elementwise::quantize::quantize_run;
+use crate::kernels::elementwise::vector::{WIDE, load_wide, scale_wide, store_wide};
+use crate::kernels::isa::Isa;
+use crate::kernels::simd::{Op, Simd};
 
 /// The queries of one kv head: those of its group's heads, for one token or several.
 #[derive(Clone, Copy, Debug)]
@@ -40,16 +40,16 @@ impl<'a> Queries<'a> {
     }
 }
 
-/// Whether buffers of these lengths hold `n` queries.
+/// Tells whether buffers of these lengths hold `n` queries.
 fn enough(kind: KvType, head_dim: usize, n: usize, [x, q, scale, sum]: [usize; 4]) -> bool {
     let fits = |len| match kind {
         KvType::Int8 => q >= len && scale >= len / BLOCK_COLS && sum >= len / BLOCK_COLS,
         KvType::F16 | KvType::F32 => x >= len,
     };
-    (1..=MOST_HEAD_DIM).contains(&head_dim) && n.checked_mul(padded(head_dim)).is_some_and(fits)
+    (1..=MAX_HEAD_DIM).contains(&head_dim) && n.checked_mul(padded(head_dim)).is_some_and(fits)
 }
 
-/// Where queries are made ready.
+/// Queries that are being made ready.
 #[derive(Debug)]
 pub struct QueriesMut<'a> {
     kind: KvType,
@@ -62,7 +62,7 @@ pub struct QueriesMut<'a> {
 }
 
 impl<'a> QueriesMut<'a> {
-    /// Room for `n` queries in buffers of at least: for int8, `q` of `(n, padded dims)`
+    /// Takes room for `n` queries in buffers of at least: for int8, `q` of `(n, padded dims)`
     /// and `scale` and `sum` of `(n, padded dims / 32)`; for f16 and f32, `x` of `(n, padded dims)`. The
     /// others may be empty. `None` if one is too short or a head has over 512 dimensions.
     pub fn new(
@@ -108,7 +108,7 @@ impl Op for SetQuery<'_, '_> {
     fn run<S: Simd>(self, s: S) {
         let Self { queries, i, x, score_scale } = self;
         let dims = padded(queries.head_dim);
-        let mut row = [0.0; MOST_HEAD_DIM];
+        let mut row = [0.0; MAX_HEAD_DIM];
         let row = &mut row[..x.len()];
         let score_scale = s.splat(score_scale);
         for (to, x) in row.chunks_mut(WIDE).zip(x.chunks(WIDE)) {

@@ -3,11 +3,11 @@
 // Queries are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
-use super::tile::{Scores, Seen};
+use super::tile::{Scores, VisibleKeys};
 use crate::format::kv::TILE_KEYS;
 use crate::format::layout::TILE_ROWS;
-use crate::kernels::simd::{MOST_PARTS, Simd};
-use crate::kernels::vector::exp_limited;
+use crate::kernels::elementwise::vector::exp_limited;
+use crate::kernels::simd::{MAX_PARTS, Simd};
 
 /// Turns a tile's scores into exponentials (of keys that are not seen, into anything), takes
 /// them into the largest scores and the sums, and gives the factors for what was summed
@@ -20,7 +20,7 @@ use crate::kernels::vector::exp_limited;
 pub(super) fn softmax<S: Simd, const Q: usize>(
     s: S,
     scores: &mut Scores<Q>,
-    seen: Seen,
+    seen: VisibleKeys,
     max: &mut [f32; Q],
     sum: &mut [f32; Q],
 ) -> [f32; TILE_ROWS] {
@@ -83,7 +83,7 @@ fn padded<const Q: usize>(each: &[f32; Q]) -> [f32; TILE_ROWS] {
 
 /// Scores of the keys that are seen, the largest of them all among them.
 #[inline(always)]
-fn largest<S: Simd>(s: S, scores: &[f32; TILE_KEYS], seen: Seen) -> S::F {
+fn largest<S: Simd>(s: S, scores: &[f32; TILE_KEYS], seen: VisibleKeys) -> S::F {
     let mut largest = s.splat(f32::NEG_INFINITY);
     for at in (0..TILE_KEYS).step_by(S::LANES) {
         // SAFETY: `at + LANES` is at most 32.
@@ -96,8 +96,8 @@ fn largest<S: Simd>(s: S, scores: &[f32; TILE_KEYS], seen: Seen) -> S::F {
 /// Puts exponentials in place of a query's scores, and gives partial sums of them, the first
 /// steps of [`Simd::sum16`].
 #[inline(always)]
-fn exponentials<S: Simd>(s: S, scores: &mut [f32; TILE_KEYS], seen: Seen, max: f32) -> S::F {
-    let mut sums = [s.splat(0.0); MOST_PARTS];
+fn exponentials<S: Simd>(s: S, scores: &mut [f32; TILE_KEYS], seen: VisibleKeys, max: f32) -> S::F {
+    let mut sums = [s.splat(0.0); MAX_PARTS];
     for at in (0..TILE_KEYS).step_by(S::LANES) {
         let part = at / S::LANES % S::PARTS;
         let score = scores.as_mut_ptr().wrapping_add(at);

@@ -2,11 +2,11 @@
 
 use core::ops::Range;
 
-use super::rewrite::Source;
+use super::rewrite::SourceMap;
 use super::tables::{ADDED_SPECIAL, Added, LSTRIP, RSTRIP, SINGLE_WORD, Tables};
 use super::unicode::{Class, class, is_word};
 
-/// Which parts of a text may match special tokens such as `<|im_end|>`.
+/// The parts of a text that may match special tokens such as `<|im_end|>`.
 ///
 /// Elsewhere, text that looks like one stays text. Added tokens that are not special
 /// match everywhere.
@@ -16,19 +16,22 @@ pub enum Special<'a> {
     All,
     /// None of it.
     None,
-    /// What lies within one of these byte ranges, which ascend and do not touch.
+    /// The text within one of these byte ranges, which ascend and do not touch.
     Within(&'a [Range<usize>]),
 }
 
-/// How a place of the text stands to the trusted ranges.
+/// The relation of a place in the text to the trusted ranges.
 enum Trust {
+    /// Within one of them.
     Within,
+    /// Outside of all.
     Outside,
-    /// Partly: what is found there is not what either writer wrote.
+    /// Across a border: a token there is not one that either writer wrote.
     Across,
 }
 
 impl Special<'_> {
+    /// The relation of a place to the ranges.
     fn trust(self, place: &Range<usize>) -> Trust {
         match self {
             Self::All => Trust::Within,
@@ -48,11 +51,12 @@ impl Special<'_> {
     }
 }
 
-/// Some of the added tokens, and a text to find them in.
+/// A search for some of the added tokens in a text.
 pub(super) struct Finder<'a> {
     pub tables: &'a Tables<'a>,
-    /// In ascending order of their text.
+    /// The added tokens to look for, in ascending order of their text.
     pub entries: &'a [[u8; 16]],
+    /// The first bytes of those.
     pub first_bytes: &'a FirstBytes,
     pub text: &'a str,
     pub origin: Origin<'a>,
@@ -61,16 +65,17 @@ pub(super) struct Finder<'a> {
     pub no_spaces: bool,
 }
 
-/// Where `text` came from, for `special` speaks of that.
+/// The origin of [`Finder::text`], since [`Finder::special`] speaks of places there.
 #[derive(Clone, Copy)]
 pub(super) enum Origin<'a> {
-    /// It is a part of it, which begins there.
+    /// A part of the origin, which begins at this offset.
     Part(usize),
-    /// It is what a part of it became, which begins there.
-    Rewritten(usize, Source<'a>),
+    /// The rewritten form of a part of the origin, which begins at this offset.
+    Rewritten(usize, SourceMap<'a>),
 }
 
 impl Origin<'_> {
+    /// Leads a place of the text back to the origin.
     fn place(&mut self, place: &Range<usize>) -> Range<usize> {
         let (offset, place) = match self {
             Self::Part(offset) => (*offset, place.clone()),
@@ -80,7 +85,7 @@ impl Origin<'_> {
     }
 }
 
-/// A set of bytes: with which any of the added tokens begins.
+/// A set of bytes: the first ones of the added tokens.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FirstBytes([u64; 4]);
 
@@ -101,22 +106,22 @@ impl FirstBytes {
     }
 }
 
-/// An added token in the text.
+/// An added token that was found, and its place in the text.
 pub(super) struct Found {
     pub id: u32,
     pub place: Range<usize>,
 }
 
 impl<'a> Finder<'a> {
-    /// The first added token at or after `from`: the leftmost, then the longest.
+    /// Finds the first added token at or after `from`: the leftmost, then the longest.
     pub fn next(&mut self, from: usize) -> Option<Found> {
         let mut at = from;
         loop {
             let tail = self.text.as_bytes().get(at..)?;
             at += tail.iter().position(|&byte| self.first_bytes.contains(byte))?;
             match self.longest(at) {
-                // What looks special in a text that is not trusted is passed over, and what is
-                // to be a word and is none.
+                // A token that only looks special in a text that is not trusted is passed over, as
+                // is one within a word that is to be a word of its own.
                 Some((token, true)) => at += token.text.len(),
                 Some((token, false)) if !self.may_stand(&token, at) => at += token.text.len(),
                 Some((token, false)) => return Some(self.strip(&token, from, at)),
@@ -125,7 +130,7 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// The longest added token at `at`, and whether it is one that may not match there.
+    /// Finds the longest added token at `at`, and whether it is one that may not match there.
     fn longest(&mut self, at: usize) -> Option<(Added<'a>, bool)> {
         let mut longest = None;
         let mut entries = self.entries;
@@ -142,13 +147,14 @@ impl<'a> Finder<'a> {
             let nth = |entry: &[u8; 16]| self.tables.added(*entry).text.get(depth).copied();
             let below = entries.partition_point(|entry| nth(entry) < Some(byte));
             let upto = entries.partition_point(|entry| nth(entry) <= Some(byte));
+            // Empty as well where a damaged table does not ascend.
             entries = entries.get(below..upto).unwrap_or_default();
             depth += 1;
         }
         longest
     }
 
-    /// Whether a token that stands at `at` is barred there; `None` if it is not one.
+    /// Whether a token at `at` may not match there; `None` if there is no token after all.
     fn admitted(&mut self, token: &Added<'_>, at: usize) -> Option<bool> {
         if token.text.is_empty() {
             return None;
@@ -167,7 +173,7 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Whether a token at `at` is no part of a word, if it is not to be one.
+    /// Whether a token at `at` is not within a word, if it is to be a word of its own.
     fn may_stand(&self, token: &Added<'_>, at: usize) -> bool {
         let before = self.text.get(..at).and_then(|text| text.chars().next_back());
         let after = self.text.get(at + token.text.len()..).and_then(|text| text.chars().next());

@@ -11,7 +11,8 @@ pub const LONGEST_KEY: usize = 5;
 /// Bytes that a key becomes, at most. SentencePiece's own has 33 (U+FDFA).
 pub const LONGEST_TEXT: usize = 255;
 
-/// The table as the file has it: its units, and the texts that they lead to.
+/// A charsmap as the file has it: a double array (Aoe, 1989) of units, and the texts that keys lead
+/// to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Charsmap<'m> {
     units: &'m [[u8; 4]],
@@ -19,8 +20,8 @@ pub struct Charsmap<'m> {
 }
 
 impl<'m> Charsmap<'m> {
-    /// The bytes of the units as a number, the units, and texts that end with zeros; `None` if it is
-    /// shorter than it says.
+    /// Takes the table's bytes: the length of the units in bytes, the units, and texts that end
+    /// with zeros; `None` if they are fewer than that length says.
     pub fn new(bytes: &'m [u8]) -> Option<Self> {
         let (len, rest) = bytes.split_first_chunk()?;
         let (units, texts) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
@@ -39,7 +40,7 @@ impl<'m> Charsmap<'m> {
         whole || characters(cluster).any(|c| self.shortest(c).is_some())
     }
 
-    /// Gives what a cluster becomes, in pieces.
+    /// Rewrites a cluster and gives it in pieces.
     pub(super) fn rewrite(&self, cluster: &str, put: &mut dyn FnMut(&str)) {
         match self.shortest(cluster).filter(|_| cluster.len() <= LONGEST_KEY) {
             Some(text) => put(text),
@@ -47,14 +48,17 @@ impl<'m> Charsmap<'m> {
         }
     }
 
-    /// Bytes that what begins at the first character of a text adds at most, wherever it ends.
-    pub(super) fn most(&self, text: &str) -> usize {
+    /// Bytes that a cluster that begins with the first character of a text becomes at most,
+    /// wherever it ends.
+    pub(super) fn max_len(&self, text: &str) -> usize {
         let own = text.chars().next().map_or(0, char::len_utf8);
         self.shortest(text).map_or(0, str::len).max(own)
     }
 
-    /// What the shortest key becomes that a text begins with. Nothing asks for longer ones than
-    /// these, and without an end a table that leads in a circle would be followed through it all.
+    /// The text that the shortest key leads to with which a text begins.
+    ///
+    /// Keys longer than [`LONGEST_KEY`] are not asked for, and without an end a table that leads in
+    /// a circle would be followed through all of the text.
     fn shortest(&self, text: &str) -> Option<&'m str> {
         let mut at = children(0, self.unit(0)?);
         for &byte in text.as_bytes().iter().take(LONGEST_KEY).take_while(|&&byte| byte != 0) {
@@ -71,22 +75,23 @@ impl<'m> Charsmap<'m> {
         None
     }
 
-    /// The unit at this place, of which the first is where keys begin.
+    /// The unit at this place; keys begin at the first.
     pub fn unit(&self, at: usize) -> Option<u32> {
         self.units.get(at).copied().map(u32::from_le_bytes)
     }
 
-    /// Where the text of a key begins among [`Self::texts`], the children of whose last unit are here.
+    /// Offset in [`Self::texts`] of the text of a key, the children of whose last unit are here.
     pub fn text_start(&self, children: usize) -> Option<usize> {
         // The upper bit says that a unit holds a value.
         self.unit(children).map(|unit| (unit & !(1 << 31)) as usize)
     }
 
-    /// What keys become, each up to a zero.
+    /// The texts that keys become, each up to a zero.
     pub const fn texts(&self) -> &'m [u8] {
         self.texts
     }
 
+    /// The text at this offset; `None` if it is too long or not UTF-8.
     fn text(&self, start: usize) -> Option<&'m str> {
         let tail = self.texts.get(start..)?;
         let end = tail.iter().take(LONGEST_TEXT + 1).position(|&byte| byte == 0);
@@ -95,7 +100,7 @@ impl<'m> Charsmap<'m> {
     }
 }
 
-/// Where the children of the unit at `at` lie, by exclusive or with their bytes.
+/// Place of the children of the unit at `at`: each lies there by exclusive or with its byte.
 pub const fn children(at: usize, unit: u32) -> usize {
     at ^ (unit as usize >> 10) << ((unit & 1 << 9) >> 6)
 }

@@ -1,4 +1,5 @@
-//! Unicode's normal forms C and KC, as Hugging Face `tokenizers` computes them, in no memory.
+//! Normal forms C and KC of Unicode (UAX #15), as Hugging Face `tokenizers` computes them, in no
+//! memory.
 //!
 //! Marks behind a letter are put in the order of their combining classes and joined to it
 //! as far as they go. How many they are is the text's choice, so they are not gathered
@@ -7,21 +8,21 @@
 
 use core::str::Chars;
 
-#[rustfmt::skip]
-#[path = "compose_tables.rs"]
-mod tables;
+use super::compose_tables as tables;
+use crate::base::checked::part;
 
 /// The normal forms that are composed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// What is the same by Unicode's word.
+    /// Form C: characters that are canonically the same become one.
     Canonical,
-    /// And what only looks otherwise: wide letters, ligatures, letters in circles.
+    /// Form KC: so do characters that only look otherwise, such as wide letters, ligatures, letters
+    /// in circles.
     Compatible,
 }
 
 impl Form {
-    /// Bytes of the normal form, per byte of the text, at most.
+    /// Bytes of the normal form for each byte of the text, at most.
     pub const fn growth(self) -> usize {
         match self {
             Self::Canonical => 3,
@@ -65,8 +66,10 @@ pub(super) fn compose(form: Form, text: &str, put: &mut dyn FnMut(char)) {
     }
 }
 
-/// Joins marks to the letter that they follow: what it becomes, and whether none is left.
-/// Those that are left go to `left`, in order.
+/// Joins marks to the letter that they follow; returns what it becomes, and whether no mark is
+/// left.
+///
+/// Marks that are left go to `left`, in order.
 fn join(
     letter: Option<char>,
     marks: Decomposed<'_>,
@@ -91,10 +94,11 @@ fn join(
 struct Decomposed<'a> {
     form: Form,
     chars: Chars<'a>,
-    /// What still comes of a character that looks otherwise, in order.
+    /// Characters still to come of one that looks otherwise, in order.
     plain: &'static [u32],
-    /// What still comes of the last one, in reverse.
+    /// Characters still to come of the last one, in reverse.
     pending: [char; 4],
+    /// Number of those.
     waiting: usize,
 }
 
@@ -103,13 +107,14 @@ impl<'a> Decomposed<'a> {
         Self { form, chars: text.chars(), plain: &[], pending: ['\0'; 4], waiting: 0 }
     }
 
+    /// Takes the next of [`Self::plain`].
     fn take_plain(&mut self) -> Option<char> {
         let (&c, rest) = self.plain.split_first()?;
         self.plain = rest;
         char::from_u32(c)
     }
 
-    /// The next character, if it is no mark.
+    /// Takes the next character, if it is no mark.
     fn take_letter(&mut self) -> Option<char> {
         let mut after = self.clone();
         let letter = after.next().filter(|&c| class(c) == 0)?;
@@ -117,6 +122,7 @@ impl<'a> Decomposed<'a> {
         Some(letter)
     }
 
+    /// Skips the marks up to the next letter.
     fn skip_marks(&mut self) {
         let mut after = self.clone();
         while after.next().is_some_and(|c| class(c) != 0) {
@@ -124,7 +130,9 @@ impl<'a> Decomposed<'a> {
         }
     }
 
+    /// Puts a character first among those to come.
     fn push(&mut self, c: char) {
+        debug_assert!(self.waiting < self.pending.len(), "a character stands for at most five");
         if let Some(place) = self.pending.get_mut(self.waiting) {
             *place = c;
             self.waiting += 1;
@@ -158,12 +166,12 @@ impl Iterator for Decomposed<'_> {
     }
 }
 
-/// The marks up to the next letter, by class, else as they come.
+/// The marks up to the next letter: by class, those of one class as they come.
 struct Ordered<'a> {
     marks: Decomposed<'a>,
     at: Decomposed<'a>,
     class: u8,
-    /// The lowest class above it that has been seen.
+    /// The lowest class above `class` that has been seen.
     next: Option<u8>,
 }
 
@@ -193,7 +201,7 @@ impl Iterator for Ordered<'_> {
     }
 }
 
-/// [`Form::is_restless`] of the canonical form.
+/// Whether a character is [restless](Form::is_restless) in the canonical form.
 fn is_restless(c: char) -> bool {
     let c = u32::from(c);
     c >= 0x300 && {
@@ -202,7 +210,7 @@ fn is_restless(c: char) -> bool {
     }
 }
 
-/// What a character that looks otherwise becomes, decomposed; nothing if it is none.
+/// The characters, decomposed, of one that only looks otherwise; none if it is no such.
 fn compatible(c: char) -> &'static [u32] {
     let c = u32::from(c);
     if cfg!(not(feature = "nfkc")) || c < 0xA0 {
@@ -210,14 +218,12 @@ fn compatible(c: char) -> &'static [u32] {
     }
     let found = tables::COMPATIBLE.binary_search_by_key(&c, |&(c, ..)| c);
     let row = found.ok().and_then(|at| tables::COMPATIBLE.get(at));
-    row.and_then(|&(_, start, len)| {
-        let start = usize::from(start);
-        tables::PLAIN.get(start..start + usize::from(len))
-    })
-    .unwrap_or_default()
+    let Some(&(_, start, len)) = row else { return &[] };
+    let start = usize::from(start);
+    part(tables::PLAIN, start..start + usize::from(len))
 }
 
-/// The combining class; 0 if it is no mark.
+/// The combining class of a mark; 0 of anything else.
 fn class(c: char) -> u8 {
     let c = u32::from(c);
     if c < 0x300 {
@@ -241,7 +247,7 @@ mod hangul {
     pub const COUNT: u32 = LEADINGS * VOWELS * FINALS;
 }
 
-/// One step of decomposition: what the character stands for.
+/// Decomposes a character by one step; `None` if it stands for itself.
 fn step(c: char) -> Option<(char, Option<char>)> {
     let c = u32::from(c);
     if c < 0xC0 {
@@ -255,6 +261,7 @@ fn step(c: char) -> Option<(char, Option<char>)> {
     Some((char::from_u32(first)?, char::from_u32(second).filter(|&c| c != '\0')))
 }
 
+/// Decomposes a Hangul syllable by one step.
 fn hangul_step(syllable: u32) -> Option<(char, Option<char>)> {
     use hangul::{FINAL, FINALS, FIRST, LEADING, VOWEL, VOWELS};
     let (first, second) = match syllable % FINALS {
@@ -264,7 +271,7 @@ fn hangul_step(syllable: u32) -> Option<(char, Option<char>)> {
     Some((char::from_u32(first)?, char::from_u32(second)))
 }
 
-/// What two characters are together, if they are one.
+/// Composes two characters, if they are one together.
 fn composed(first: char, second: char) -> Option<char> {
     let pair = (u32::from(first), u32::from(second));
     let found = || {
@@ -274,6 +281,7 @@ fn composed(first: char, second: char) -> Option<char> {
     hangul_composed(pair.0, pair.1).or_else(found).and_then(char::from_u32)
 }
 
+/// Composes two parts of a Hangul syllable.
 fn hangul_composed(first: u32, second: u32) -> Option<u32> {
     use hangul::{COUNT, FINAL, FINALS, FIRST, LEADING, LEADINGS, VOWEL, VOWELS};
     let below = |c: u32, from: u32, count: u32| c.checked_sub(from).filter(|&i| i < count);

@@ -92,8 +92,8 @@ def main():
     for c, text in sorted(compatible().items(), key=lambda item: -len(item[1])):
         plain += "" if text in plain else text
         rows.append((c, plain.find(text), len(text)))
-    table("COMPATIBLE", "A code point, and where in `PLAIN` begins what form KC makes of it, and its length.", "(u32, u16, u8)", sorted(rows))
-    table("PLAIN", "What those become, decomposed.", "u32", [(ord(c),) for c in plain])
+    table("COMPATIBLE", "A code point, and offset and length in `PLAIN` of the characters that form KC makes of it.", "(u32, u16, u8)", sorted(rows))
+    table("PLAIN", "The characters that those become, decomposed.", "u32", [(ord(c),) for c in plain])
     table("RESTLESS", "First and last code point of those that composing changes, moves or joins to what is before.", "(u32, u32)", [r[:2] for r in ranges(dict.fromkeys(restless, 0))])
 
 

@@ -1,24 +1,23 @@
-//! Grapheme clusters: what Unicode takes for one character (UAX #29, the extended ones).
+//! Grapheme clusters (UAX #29, the extended ones): sequences that Unicode takes for one character.
 //!
-//! Two letters of a flag are two here. Who asks treats clusters of six bytes or more character by
-//! character, and a flag has eight: it is the same for both.
+//! Two letters of a flag are two here. The charsmap treats clusters of six bytes or more character
+//! by character, and a flag has eight: both come to the same.
 
-#[rustfmt::skip]
-#[path = "grapheme_tables.rs"]
-mod tables;
+use super::grapheme_tables::RANGES;
 
-/// What a character is to those beside it.
+/// The property of a character that decides whether a cluster ends beside it:
+/// Grapheme_Cluster_Break, Extended_Pictographic and Indic_Conjunct_Break in one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
+enum Break {
     /// A control, CR and LF among them: alone, but for CR LF.
     Control,
     /// Joins what is before it.
     Extend,
     /// U+200D
     Joiner,
-    /// As [`Class::Extend`]: between two consonants it joins them.
+    /// As [`Break::Extend`]: between two consonants it joins them.
     Linker,
-    /// As [`Class::Extend`], but in no chain of emoji or of consonants.
+    /// As [`Break::Extend`], but in no chain of emoji or of consonants.
     Spacing,
     /// Joins what is behind it.
     Prepend,
@@ -26,19 +25,25 @@ enum Class {
     Pictograph,
     /// A consonant of a script with linkers.
     Consonant,
-    /// Of Hangul: the three parts of a syllable, syllables without and with the last of them.
+    /// Hangul: the leading consonant of a syllable.
     Leading,
+    /// Hangul: a vowel.
     Vowel,
+    /// Hangul: the final consonant of a syllable.
     Final,
+    /// Hangul: a syllable without a final consonant.
     Open,
+    /// Hangul: a syllable with one.
     Closed,
-    /// As [`Class::Extend`], but in no chain of consonants: U+200C.
+    /// As [`Break::Extend`], but in no chain of consonants: U+200C.
     NonJoiner,
+    /// None of these.
     Other,
 }
 
-impl Class {
-    fn of(c: char) -> Self {
+impl Break {
+    /// The property of a character.
+    fn new(c: char) -> Self {
         const SYLLABLES: u32 = 0xAC00;
         let c = u32::from(c);
         match c {
@@ -50,9 +55,10 @@ impl Class {
         }
     }
 
+    /// The property of a character that the table lists.
     fn listed(c: u32) -> Self {
-        let after = tables::RANGES.partition_point(|range| range >> 11 <= c);
-        let range = after.checked_sub(1).and_then(|at| tables::RANGES.get(at));
+        let after = RANGES.partition_point(|range| range >> 11 <= c);
+        let range = after.checked_sub(1).and_then(|at| RANGES.get(at));
         let range = range.filter(|&&range| c - (range >> 11) <= range >> 4 & 127);
         match range.map(|range| range & 15) {
             Some(0) => Self::Control,
@@ -71,32 +77,34 @@ impl Class {
     }
 }
 
-/// A chain that the last characters are the beginning of.
+/// The part of a chain that the last characters are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Chain {
+    /// No part of one.
     None,
-    /// Behind the first of it.
+    /// The first of a chain, and what joins it.
     Begun,
-    /// And behind what joins the next.
+    /// The same, and the link to the next.
     Linked,
 }
 
-/// A cluster up to some place.
+/// A cluster up to some place in it.
 struct Cluster {
-    last: Class,
+    last: Break,
     emoji: Chain,
     conjunct: Chain,
 }
 
 impl Cluster {
-    fn new(first: Class) -> Self {
+    fn new(first: Break) -> Self {
         let mut new = Self { last: first, emoji: Chain::None, conjunct: Chain::None };
         new.push(first);
         new
     }
 
-    fn push(&mut self, next: Class) {
-        use Class::{Consonant, Extend, Joiner, Linker, NonJoiner, Pictograph};
+    /// Adds a character.
+    fn push(&mut self, next: Break) {
+        use Break::{Consonant, Extend, Joiner, Linker, NonJoiner, Pictograph};
         self.emoji = match (next, self.emoji) {
             (Pictograph, _) => Chain::Begun,
             (Extend | Linker | NonJoiner, Chain::Begun) => Chain::Begun,
@@ -112,9 +120,9 @@ impl Cluster {
         self.last = next;
     }
 
-    /// Whether a character belongs to it: rules GB3 to GB11.
-    fn takes(&self, next: Class) -> bool {
-        use Class::{
+    /// Whether the next character belongs to the cluster: rules GB3 to GB11.
+    fn takes(&self, next: Break) -> bool {
+        use Break::{
             Closed, Consonant, Control, Extend, Final, Joiner, Leading, Linker, NonJoiner, Open,
             Pictograph, Prepend, Spacing, Vowel,
         };
@@ -131,16 +139,16 @@ impl Cluster {
     }
 }
 
-/// Bytes of the cluster that a text begins with.
+/// Bytes of the cluster with which a text begins.
 pub(super) fn cluster_len(text: &str) -> usize {
     let mut chars = text.char_indices();
     let Some((_, first)) = chars.next() else { return 0 };
     if text.starts_with("\r\n") {
         return 2;
     }
-    let mut cluster = Cluster::new(Class::of(first));
+    let mut cluster = Cluster::new(Break::new(first));
     for (at, c) in chars {
-        let class = Class::of(c);
+        let class = Break::new(c);
         if !cluster.takes(class) {
             return at;
         }

@@ -97,7 +97,7 @@ numbers = [f"0x{a << 11 | b - a << 4 | NAMES.index(name):X}" for a, b, name in r
 
 print(f"//! Grapheme clusters of Hugging Face `tokenizers` {tokenizers.__version__}. Written by")
 print("//! `grapheme_tables.py`; not to be edited.")
-print("\n/// In the upper 21 bits the first of a range, in seven how many follow, in four the class:")
+print("\n/// Ranges: in the upper 21 bits the first, in seven the number of those that follow, in four the class:")
 print("/// " + ", ".join(f"{i} {name}" for i, name in enumerate(NAMES)) + ".")
 print("pub(super) const RANGES: &[u32] = &[")
 for at in range(0, len(numbers), 8):

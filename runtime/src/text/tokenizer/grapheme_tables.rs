@@ -1,7 +1,7 @@
 //! Grapheme clusters of Hugging Face `tokenizers` 0.23.3. Written by
 //! `grapheme_tables.py`; not to be edited.
 
-/// In the upper 21 bits the first of a range, in seven how many follow, in four the class:
+/// Ranges: in the upper 21 bits the first, in seven the number of those that follow, in four the class:
 /// 0 Control, 1 Extend, 2 Joiner, 3 Linker, 4 Spacing, 5 Prepend, 6 Pictograph, 7 Consonant, 8 Leading, 9 Vowel, 10 Final.
 pub(super) const RANGES: &[u32] = &[
     0x1F0, 0x3FA00, 0x54806, 0x56800, 0x57006, 0x1806F1, 0x241861, 0x2C8AC1,

@@ -1,20 +1,22 @@
-//! Byte pair encoding of one word: merge the pair of lowest rank, leftmost first.
+//! Byte pair encoding of one word (arXiv 1508.07909): merges the pair of lowest rank, leftmost
+//! first.
 
 use core::ops::Range;
 
-use super::Symbol;
+use super::scratch::Symbol;
 use super::tables::{NONE, Tables, Units};
+use crate::base::checked::{part, part_mut};
 
-/// Words up to this length are searched from end to end for each merge, which for few
-/// symbols is faster than keeping an order.
+/// Symbols of a word that is searched from end to end for each merge, which for so few is faster
+/// than keeping an order.
 const SHORT: usize = 40;
 
-/// A sweep is worth its walk over all symbols if it merges one of this many: a merge through
-/// the tournament over a long word waits for memory several times.
+/// Symbols of which a sweep has to merge one, to be worth its walk over all of them: a merge
+/// through the tournament over a long word waits for memory several times.
 const SWEPT: usize = 128;
 
-/// Gives the ids of a word and returns how many of its bytes have no token; `None` if
-/// the scratch is shorter than the word.
+/// Gives the ids of a word and returns the number of its bytes that have no token; `None` if the
+/// scratch is shorter than the word.
 pub(super) fn merge_word(
     tables: &Tables<'_>,
     word: &[u8],
@@ -32,16 +34,16 @@ pub(super) fn merge_word(
     for at in 0..count {
         rank_pair(tables, symbols, at);
     }
-    let symbols = swept(tables, symbols);
+    let symbols = sweep_while_worthwhile(tables, symbols);
     if symbols.len() <= SHORT {
-        short(tables, symbols).iter().for_each(|symbol| out(symbol.id));
+        merge_short(tables, symbols).iter().for_each(|symbol| out(symbol.id));
     } else {
-        Line { tables, symbols }.merge(out);
+        LongWord { tables, symbols }.merge(out);
     }
     Some(dropped)
 }
 
-/// The tokens of a word's bytes: how many there are, and how many bytes have none.
+/// Writes the tokens of a word's bytes; returns their number, and that of bytes without a token.
 fn bytes(tables: &Tables<'_>, word: &[u8], symbols: &mut [Symbol]) -> (usize, usize) {
     let mut ids = word.iter().filter_map(|&byte| tables.byte_id(byte));
     let mut count = 0;
@@ -52,8 +54,8 @@ fn bytes(tables: &Tables<'_>, word: &[u8], symbols: &mut [Symbol]) -> (usize, us
     (count, word.len() - count)
 }
 
-/// The tokens of a word's characters: how many there are, and how many bytes have none;
-/// `None` if they do not fit.
+/// Writes the tokens of a word's characters; returns their number, and that of bytes without a
+/// token, or `None` if they do not fit.
 fn characters(
     tables: &Tables<'_>,
     word: &[u8],
@@ -86,11 +88,14 @@ fn characters(
     Some((count, dropped))
 }
 
-/// Sweeps over long words as long as that is worth it; what remains are the first symbols.
-fn swept<'s>(tables: &Tables<'_>, mut symbols: &'s mut [Symbol]) -> &'s mut [Symbol] {
+/// Sweeps over a long word as long as that is worth it; returns the symbols that are left.
+fn sweep_while_worthwhile<'s>(
+    tables: &Tables<'_>,
+    mut symbols: &'s mut [Symbol],
+) -> &'s mut [Symbol] {
     while symbols.len() > SHORT {
         let (before, left) = (symbols.len(), sweep(tables, symbols));
-        symbols = symbols.get_mut(..left).unwrap_or_default();
+        symbols = part_mut(symbols, ..left);
         if (before - left) * SWEPT < before {
             break;
         }
@@ -99,7 +104,7 @@ fn swept<'s>(tables: &Tables<'_>, mut symbols: &'s mut [Symbol]) -> &'s mut [Sym
 }
 
 /// Merges the pair of the lowest rank wherever it stands, from left to right, until a merge
-/// makes a pair that comes before it; returns how many symbols are left.
+/// makes a pair that comes before it; returns the number of symbols that are left.
 fn sweep(tables: &Tables<'_>, symbols: &mut [Symbol]) -> usize {
     let count = symbols.len();
     let Some(first) = lowest(symbols) else { return count };
@@ -143,26 +148,27 @@ fn rank_before(tables: &Tables<'_>, symbols: &mut [Symbol], at: usize, id: u32) 
     })
 }
 
+/// Rank of a pair of tokens; [`NONE`] if they do not merge.
 fn rank(tables: &Tables<'_>, left: u32, right: u32) -> u32 {
     tables.merge(left, right).map_or(NONE, |merge| merge.rank)
 }
 
-/// Merges symbols that are ranked until nothing does; what remains are the first of them.
-fn short<'s>(tables: &Tables<'_>, symbols: &'s mut [Symbol]) -> &'s [Symbol] {
+/// Merges ranked symbols until none merge; returns those that are left.
+fn merge_short<'s>(tables: &Tables<'_>, symbols: &'s mut [Symbol]) -> &'s [Symbol] {
     let mut count = symbols.len();
-    while let Some(at) = lowest(symbols.get(..count).unwrap_or_default()) {
+    while let Some(at) = lowest(part(symbols, ..count)) {
         let Some([left, right]) = symbols.get_mut(at..at + 2) else { break };
         let Some(merge) = tables.merge(left.id, right.id) else { break };
         left.id = merge.id;
         move_down(symbols, at + 2..count, at + 1);
         count -= 1;
-        let live = symbols.get_mut(..count).unwrap_or_default();
+        let live = part_mut(symbols, ..count);
         rank_pair(tables, live, at);
         if let Some(before) = at.checked_sub(1) {
             rank_pair(tables, live, before);
         }
     }
-    symbols.get(..count).unwrap_or_default()
+    part(symbols, ..count)
 }
 
 /// Ranks the pair that begins at `at`; the last symbol begins none.
@@ -184,19 +190,20 @@ fn lowest(symbols: &[Symbol]) -> Option<usize> {
     (lowest != NONE).then_some(at)
 }
 
-/// A long word: symbols stay in the place of their first byte, and a tournament over the
-/// places knows the lowest rank, so a merge costs O(log n).
+/// A long word: symbols stay in the place of their first byte, and a tournament tree over the
+/// places knows the lowest rank, so a merge costs O(log n) (Knuth, TAOCP 3, section 5.4.1).
 ///
 /// A symbol's length is kept in its first and in its last place, which makes both
 /// neighbours reachable. Node `i` of the tournament has the children `2i` and `2i + 1`;
 /// from `n` on they are the places themselves.
-struct Line<'t, 's> {
+struct LongWord<'t, 's> {
     tables: &'t Tables<'t>,
-    /// (n), n ≥ 2, ranked, each one place long
+    /// `(n)`, n ≥ 2: ranked, each one place long
     symbols: &'s mut [Symbol],
 }
 
-impl Line<'_, '_> {
+impl LongWord<'_, '_> {
+    /// Merges until none merge, and gives the ids.
     fn merge(mut self, out: &mut dyn FnMut(u32)) {
         for node in (1..self.symbols.len()).rev() {
             self.play(node);
@@ -207,10 +214,11 @@ impl Line<'_, '_> {
         let mut at = 0;
         while let Some(symbol) = self.symbols.get(at) {
             out(symbol.id);
-            at += symbol.len();
+            at += symbol.places();
         }
     }
 
+    /// The symbol at `at`; beyond the end one of no token.
     fn get(&self, at: usize) -> Symbol {
         self.symbols.get(at).copied().unwrap_or(Symbol::BARE)
     }
@@ -224,34 +232,36 @@ impl Line<'_, '_> {
     /// Merges the symbol at `at` with the next one.
     fn merge_at(&mut self, at: usize) {
         let left = self.get(at);
-        let next = at + left.len();
+        let next = at + left.places();
         let right = self.get(next);
         let Some(merge) = self.tables.merge(left.id, right.id) else {
             return self.set_rank(at, NONE);
         };
-        let len = left.len() + right.len();
+        let len = left.places() + right.places();
         self.update(at, |symbol| (symbol.id, symbol.len) = (merge.id, len as u32));
         self.update(at + len - 1, |symbol| symbol.len = len as u32);
         self.set_rank(next, NONE);
         self.rank(at);
         if let Some(before) = at.checked_sub(1) {
-            self.rank((before + 1).saturating_sub(self.get(before).len()));
+            self.rank((before + 1).saturating_sub(self.get(before).places()));
         }
     }
 
+    /// Changes the symbol at `at`, if there is one.
     fn update(&mut self, at: usize, change: impl FnOnce(&mut Symbol)) {
         if let Some(symbol) = self.symbols.get_mut(at) {
             change(symbol);
         }
     }
 
-    /// Ranks the pair that begins at `at` anew.
+    /// Ranks the pair that begins at `at` again.
     fn rank(&mut self, at: usize) {
         let symbol = self.get(at);
-        let next = self.symbols.get(at + symbol.len());
+        let next = self.symbols.get(at + symbol.places());
         self.set_rank(at, next.map_or(NONE, |next| rank(self.tables, symbol.id, next.id)));
     }
 
+    /// Sets the rank at `at`, and decides all nodes above it.
     fn set_rank(&mut self, at: usize, rank: u32) {
         self.update(at, |symbol| symbol.rank = rank);
         let mut node = (at + self.symbols.len()) / 2;
@@ -269,6 +279,7 @@ impl Line<'_, '_> {
         self.update(node, |symbol| symbol.winner = winner);
     }
 
+    /// The place that a node, or a place itself, sends to the next round.
     fn player(&self, node: usize) -> u32 {
         match node.checked_sub(self.symbols.len()) {
             Some(place) => place as u32,

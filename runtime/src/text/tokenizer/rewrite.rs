@@ -1,4 +1,4 @@
-//! What a tokenizer makes of a text before it looks for words in it.
+//! Rewriting: the changes that a tokenizer makes to a text before it looks for words in it.
 //!
 //! A text is gone through in parts that stay as they are and parts that change, so that one
 //! in which nothing changes is never copied, and a place of what it became can be led back to
@@ -8,12 +8,18 @@ use core::ops::Range;
 
 use super::charsmap::Charsmap;
 use super::compose::{Form, compose};
-use super::tables::{CHARSMAP, COLLAPSE, COMPAT, COMPOSE, LOWERCASE, PREPEND, SPACE_MARK};
+use super::tables::{CHARSMAP, COLLAPSE, COMPAT, COMPOSE, LATE, LOWERCASE, PREPEND, SPACE_MARK};
 
-/// What SentencePiece writes for a space.
+/// Rewrites a text by the early ones of the [rules](super::tables::RULES) and gives it in pieces:
+/// the converter needs it of added tokens that are looked for in such text.
+pub fn rewrite(rules: u32, charsmap: Charsmap<'_>, text: &str, put: &mut dyn FnMut(&str)) {
+    Rules::new(rules & ((1 << LATE) - 1), charsmap).rewrite(text, put);
+}
+
+/// The mark that SentencePiece writes for a space.
 const MARK: char = '\u{2581}';
 
-/// Which changes to make: bits of the section's `rules`, and the table of one of them.
+/// The changes to make: bits of the section's `rules`, and the table of one of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules<'m> {
     bits: u32,
@@ -21,10 +27,12 @@ pub(super) struct Rules<'m> {
 }
 
 impl<'m> Rules<'m> {
+    /// Takes these bits of the section's rules.
     pub const fn new(bits: u32, charsmap: Charsmap<'m>) -> Self {
         Self { bits, charsmap }
     }
 
+    /// The same rules but for one.
     pub const fn without(self, rule: u32) -> Self {
         Self { bits: self.bits & !rule, ..self }
     }
@@ -60,11 +68,12 @@ impl<'m> Rules<'m> {
         Parts { rules: self, rest: text, begun, after_space: false }
     }
 
-    /// Gives what a text becomes, in pieces.
+    /// Rewrites a text and gives it in pieces.
     pub fn rewrite(self, text: &str, put: &mut dyn FnMut(&str)) {
         self.parts(text).for_each(|part| self.rewrite_part(&part, put));
     }
 
+    /// Rewrites a part and gives it in pieces.
     fn rewrite_part(self, part: &Part<'_>, put: &mut dyn FnMut(&str)) {
         match *part {
             Part::Same(text) => put(text),
@@ -79,7 +88,8 @@ impl<'m> Rules<'m> {
         }
     }
 
-    /// Gives what a cluster becomes, behind a space or not; whether there is one now.
+    /// Rewrites a cluster, behind a space or not, and gives it in pieces; returns whether the text
+    /// ends with a space now.
     fn rewrite_cluster(self, text: &str, mut after_space: bool, put: &mut dyn FnMut(&str)) -> bool {
         if !cfg!(feature = "charsmap") {
             // There are no clusters, which a compiler does not see.
@@ -97,12 +107,14 @@ impl<'m> Rules<'m> {
         after_space
     }
 
+    /// Whether a cluster, behind a space or not, changes.
     fn cluster_changes(self, text: &str, after_space: bool) -> bool {
         (self.has(COLLAPSE) && after_space && text.starts_with(' '))
             || self.charsmap.changes(text)
             || text.chars().any(|c| self.may_change(c))
     }
 
+    /// Gives what becomes of one character.
     fn one(self, c: char, put: &mut dyn FnMut(&str)) {
         let mut put = |c: char| put(c.encode_utf8(&mut [0; 4]));
         if self.has(SPACE_MARK) && c == MARK {
@@ -114,7 +126,7 @@ impl<'m> Rules<'m> {
         }
     }
 
-    /// How many times as long a part can get.
+    /// Number of times that a part can get as long as it is.
     fn growth(self) -> usize {
         let composed = self.form().map_or(1, Form::growth);
         // U+0130 becomes three bytes of two, and nothing grows more.
@@ -122,11 +134,11 @@ impl<'m> Rules<'m> {
     }
 
     /// Bytes that a text becomes at most; 0 if it stays as it is.
-    pub fn most(self, text: &str) -> usize {
+    pub fn max_len(self, text: &str) -> usize {
         if self.is_mapped() {
             // Parts of it may be asked for as well, in which clusters end elsewhere.
-            let most = |(at, _)| text.get(at..).map_or(0, |rest| self.charsmap.most(rest));
-            let len = text.char_indices().map(most).fold(0, usize::saturating_add);
+            let max_len = |(at, _)| text.get(at..).map_or(0, |rest| self.charsmap.max_len(rest));
+            let len = text.char_indices().map(max_len).fold(0, usize::saturating_add);
             let grown = len.saturating_mul(if self.has(LOWERCASE) { 2 } else { 1 });
             return grown.saturating_add(usize::from(self.has(PREPEND)));
         }
@@ -145,8 +157,8 @@ impl<'m> Rules<'m> {
         if same { 0 } else { len }
     }
 
-    /// What a text becomes, in `buffer` if it changes, and what is left of that; `None` if it
-    /// is too short.
+    /// Rewrites a text into `buffer` if it changes; returns it and the rest of the buffer, or
+    /// `None` if that is too short.
     pub fn apply<'t>(self, text: &'t str, buffer: &'t mut [u8]) -> Option<(&'t str, &'t mut [u8])>
     where
         'm: 't,
@@ -168,17 +180,20 @@ impl<'m> Rules<'m> {
     }
 }
 
-/// A part of a text, on its way.
+/// A part of a text that is gone through.
 #[derive(Clone, Copy)]
 enum Part<'t> {
-    /// The space that is put before it.
+    /// The space that is put before the text.
     Before,
+    /// Characters that stay as they are.
     Same(&'t str),
+    /// Characters that may change.
     Changed(&'t str),
-    /// As [`Part::Changed`], but by the charsmap, and whether a space is before it.
+    /// A cluster that the charsmap changes, and whether a space is before it.
     Cluster(&'t str, bool),
 }
 
+/// The parts of a text, one after another.
 #[derive(Clone, Copy)]
 struct Parts<'t> {
     rules: Rules<'t>,
@@ -190,6 +205,7 @@ struct Parts<'t> {
 }
 
 impl<'t> Parts<'t> {
+    /// Takes the next `len` bytes.
     fn take(&mut self, len: usize) -> Option<&'t str> {
         let (part, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
@@ -219,7 +235,8 @@ impl<'t> Parts<'t> {
 impl<'t> Iterator for Parts<'t> {
     type Item = Part<'t>;
 
-    /// Characters that may change are one part with the one before them, which they may join.
+    /// Takes the next part: characters that may change, with the one before them, which they may
+    /// join, or all before those.
     fn next(&mut self) -> Option<Part<'t>> {
         if !core::mem::replace(&mut self.begun, true) {
             return Some(Part::Before);
@@ -245,29 +262,32 @@ impl<'t> Iterator for Parts<'t> {
     }
 }
 
-/// Leads places of what a text became back to the text. They are to be asked for from left to
-/// right, give or take a few: each part is gone through once.
+/// A map from places of a rewritten text back to its source.
+///
+/// Places are to be asked for from left to right, give or take a few: each part is gone through
+/// once.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'t> {
+pub(super) struct SourceMap<'t> {
     rules: Rules<'t>,
     parts: Parts<'t>,
-    /// Where the next part begins in what the text became, and in the text.
+    /// Offsets of the next part in the rewritten text, and in its source.
     at: (usize, usize),
 }
 
-impl<'t> Source<'t> {
+impl<'t> SourceMap<'t> {
+    /// Begins at the start of a text that these rules rewrite.
     pub fn new(rules: Rules<'t>, text: &'t str) -> Self {
         Self { rules, parts: rules.parts(text), at: (0, 0) }
     }
 
-    /// What of the text became `place`: all of each part that has to do with it.
+    /// The place in the source that became `place`: all of each part that has to do with it.
     pub fn place(&mut self, place: &Range<usize>) -> Range<usize> {
         let start = self.seek(place.start, false);
         let mut end = *self;
         start..end.seek(place.end, true)
     }
 
-    /// Goes to the part in which `target` lies, and gives where that is in the text.
+    /// Goes to the part in which `target` lies, and returns its offset in the source.
     fn seek(&mut self, target: usize, is_end: bool) -> usize {
         loop {
             let (to, from) = self.at;

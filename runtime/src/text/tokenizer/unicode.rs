@@ -1,10 +1,8 @@
-//! Character classes, as the regular expressions of the original tokenizers see them.
+//! Classes of characters, as the regular expressions of the original tokenizers see them.
 
-#[rustfmt::skip]
-#[path = "unicode_tables.rs"]
-mod tables;
+use super::unicode_tables as tables;
 
-/// What a pre-tokenizer asks of a character.
+/// The class of a character, which pre-tokenizers ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Class {
@@ -19,6 +17,7 @@ pub(super) enum Class {
 }
 
 impl Class {
+    /// The class of a two-bit code.
     const fn from_bits(bits: u8) -> Self {
         match bits & 3 {
             1 => Self::Letter,
@@ -56,6 +55,7 @@ static ASCII: [Class; 128] = {
     classes
 };
 
+/// Sets the class of all characters in these ranges.
 #[allow(clippy::indexing_slicing, reason = "runs when compiled")]
 const fn fill(bits: &mut [u8; END / 4], ranges: &[(u32, u32)], class: Class) {
     let mut i = 0;
@@ -82,7 +82,7 @@ pub(super) fn class(c: char) -> Class {
     Class::from_bits(bits >> (c % 4 * 2))
 }
 
-/// What o200k and its like ask of a letter or mark.
+/// The case of a letter or mark, which o200k's and similar pre-tokenizers ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Case {
     /// `[\p{Lu}\p{Lt}]`
@@ -106,6 +106,7 @@ pub(super) fn case(c: char, class: Class) -> Option<Case> {
     }
 }
 
+/// Whether a character is in one of these ascending ranges.
 fn is_in(ranges: &[(u32, u32)], c: char) -> bool {
     let c = u32::from(c);
     let after = ranges.partition_point(|&(_, last)| last < c);

@@ -848,7 +848,7 @@ pub(super) const WORDS: &[(u32, u32)] = &[
     (0x2F800, 0x2FA1D), (0x30000, 0x3134A), (0x31350, 0x323AF), (0xE0100, 0xE01EF),
 ];
 
-/// What `Digits` cuts out beyond `\p{N}`: it knows a later Unicode.
+/// Characters that `Digits` cuts out beyond `\p{N}`: it knows a later Unicode.
 pub(super) const DIGITS_ONLY: &[(u32, u32)] = &[
     (0x11DE0, 0x11DE9), (0x16FF4, 0x16FF6),
 ];

@@ -1,31 +1,37 @@
-//! Unigram: of all ways to spell a word with tokens, the one of the highest score.
+//! Unigram (arXiv 1804.10959): of all ways to spell a word with tokens, the one of the highest
+//! score.
 //!
 //! Viterbi's algorithm over the places between characters. Scores are added up in `f64` from left
 //! to right, and of two equal ways the one whose last token is longer stays, so that ids are those
 //! of Hugging Face `tokenizers`.
 
-use super::Symbol;
+use super::scratch::Symbol;
 use super::tables::{NONE, Tables};
+use crate::base::checked::part;
 
-/// How much worse than the worst token an unknown character is.
+/// Difference in score of an unknown character to the worst token.
 const UNKNOWN_PENALTY: f64 = 10.0;
 
-/// A place between characters, as the scratch holds it.
+// The scratch holds a place between characters as a symbol: the best token that ends there, its
+// length, and the score up to there in the bits of the other two fields.
 impl Symbol {
+    /// A place that no token has reached.
     const UNREACHED: Self = Self { id: NONE, len: 0, rank: 0, winner: 0 };
 
+    /// The highest score up to this place.
     fn score(self) -> f64 {
         f64::from_bits(u64::from(self.rank) | u64::from(self.winner) << 32)
     }
 
+    /// A place that a token of this length reaches with this score.
     fn with_score(id: u32, len: usize, score: f64) -> Self {
         let bits = score.to_bits();
         Self { id, len: len as u32, rank: bits as u32, winner: (bits >> 32) as u32 }
     }
 }
 
-/// Gives the ids of a word and returns how many of its bytes have no token; `None` if the scratch
-/// has not one place more than the word has bytes.
+/// Gives the ids of a word and returns the number of its bytes that have no token; `None` if the
+/// scratch has not one place more than the word has bytes.
 pub(super) fn best_word(
     tables: &Tables<'_>,
     word: &[u8],
@@ -61,6 +67,7 @@ fn reach(tables: &Tables<'_>, rest: &str, first_len: usize, places: &mut [Symbol
     }
 }
 
+/// Replaces the best way to a place, if this one is better or the first.
 fn improve(place: &mut Symbol, id: u32, len: usize, score: f64) {
     if place.len == 0 || score > place.score() {
         *place = Symbol::with_score(id, len, score);
@@ -82,12 +89,13 @@ fn turn_around(places: &mut [Symbol]) {
     }
 }
 
-/// Gives the tokens; how many bytes have none.
+/// Gives the tokens of the best way, and returns the number of bytes that have none.
 fn spell(tables: &Tables<'_>, word: &str, places: &[Symbol], out: &mut dyn FnMut(u32)) -> usize {
     let (mut at, mut dropped, mut was_unknown) = (0, 0, false);
     while let Some(place) = places.get(at).filter(|_| at < word.len()) {
+        debug_assert!(place.winner > 0, "the best way goes through this place");
         let len = (place.winner as usize).max(1);
-        let bytes = word.as_bytes().get(at..at.saturating_add(len)).unwrap_or_default();
+        let bytes = part(word.as_bytes(), at..at.saturating_add(len));
         let after_unknown = core::mem::replace(&mut was_unknown, false);
         if place.rank != NONE {
             out(place.rank);

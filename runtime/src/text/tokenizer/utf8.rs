@@ -1,9 +1,11 @@
-//! Bytes to text, never half a character.
+//! Decoding of UTF-8 that comes in pieces, never half a character.
+
+use crate::base::checked::present;
 
 /// Bytes of the longest UTF-8 character.
 const LONGEST: usize = 4;
 
-/// Turns the bytes of successive tokens into text.
+/// A stream that turns the bytes of successive tokens into text.
 ///
 /// A character that is cut by the end of a token waits for its rest; bytes that cannot
 /// be text become U+FFFD, in number as `String::from_utf8_lossy` makes them.
@@ -13,7 +15,7 @@ pub struct Utf8Stream {
 }
 
 impl Utf8Stream {
-    /// A stream with nothing waiting.
+    /// A stream in which nothing waits.
     pub const fn new() -> Self {
         Self { waiting: heapless::Vec::new() }
     }
@@ -39,8 +41,8 @@ impl Utf8Stream {
         self.waiting.clear();
     }
 
-    /// Adds a byte to the waiting ones; false if it cannot continue them, which are
-    /// then given up, and the byte is still to be taken.
+    /// Adds a byte to the waiting ones; returns false if it cannot continue them, which are then
+    /// given up, and the byte is still to be taken.
     fn extend(&mut self, byte: u8, out: &mut dyn FnMut(&str)) -> bool {
         if self.waiting.push(byte).is_err() {
             self.finish(out);
@@ -69,7 +71,7 @@ impl Utf8Stream {
             let cut = chunks.peek().is_none()
                 && core::str::from_utf8(bad).is_err_and(|error| error.error_len().is_none());
             if cut {
-                self.waiting = heapless::Vec::from_slice(bad).unwrap_or_default();
+                self.waiting = present(heapless::Vec::from_slice(bad).ok());
             } else if !bad.is_empty() {
                 out("\u{FFFD}");
             }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use oarlock::Isa;
 use oarlock::KvType;
 use oarlock::internal::kernels::{
-    Bend, Kv, KvMut, Partial, QueriesMut, Slopes, attend, finish, merge,
+    AlibiSlopes, Kv, KvMut, QueriesMut, ScoreModifier, SoftmaxState, attend, finish, merge,
 };
 use oarlock_tests::{Random, isas};
 
@@ -114,12 +114,15 @@ fn check_bent(
         let mut buffers = [0, 1].map(|_| (vec![9.0; n], vec![9.0; n], vec![9.0; n * dims]));
         let [mut first, mut second] = buffers
             .each_mut()
-            .map(|(max, sum, acc)| Partial::new(dim, n, max, sum, acc).expect("large enough"));
+            .map(|(max, sum, acc)| SoftmaxState::new(dim, n, max, sum, acc).expect("large enough"));
         head.with_kv(isa, written.clone(), |kv| {
             for (part, partial) in [&mut first, &mut second].into_iter().enumerate() {
                 let ranges = cut_ranges(part);
-                let slopes = Slopes { each: &SLOPES, from: &from };
-                let bend = Bend { cap: capped.then_some(CAP), slopes: sloped.then_some(slopes) };
+                let slopes = AlibiSlopes { each: &SLOPES, from: &from };
+                let bend = ScoreModifier {
+                    soft_cap: capped.then_some(CAP),
+                    alibi: sloped.then_some(slopes),
+                };
                 let bend = (capped || sloped).then_some(bend);
                 attend(isa, &ready.view(), kv, |i| ranges[i].clone(), bend, partial);
             }

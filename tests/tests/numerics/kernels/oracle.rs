@@ -236,7 +236,7 @@ pub struct State {
     pub acc: Vec<f32>,
 }
 
-/// One query and one segment: `seen` are the indices of its keys, ascending; tiles are 32
+/// One query and one KV split: `seen` are the indices of its keys, ascending; tiles are 32
 /// keys. `None` if it sees nothing. `bend` changes the score of a key.
 pub fn attend(
     cache: Cache,

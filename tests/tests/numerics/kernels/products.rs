@@ -4,7 +4,9 @@ use oarlock::internal::format::Activation;
 use oarlock::internal::format::layout;
 use oarlock::internal::format::layout::WeightType;
 use oarlock::internal::format::matrix::{Linear, Matrix};
-use oarlock::internal::kernels::{ActsMut, Input, Job, Task, embedding_row, matmul};
+use oarlock::internal::kernels::{
+    Input, Job, QuantizedActivationsMut, Task, embedding_row, matmul,
+};
 use oarlock::{Executor, Isa, Machine, Serial};
 use oarlock_tests::{Random, Threads, isas};
 
@@ -110,7 +112,8 @@ fn with_input(isa: Isa, tokens: &[Vec<f32>], f: impl FnOnce(&Input<'_>)) {
     let (n, cols) = (tokens.len(), tokens[0].len());
     let len = n * layout::blocks(cols);
     let (mut q, mut scale, mut sum) = (vec![0; len * BLOCK], vec![0.0; len], vec![0.0; len]);
-    let mut acts = ActsMut::new(n, cols, &mut q, &mut scale, &mut sum).expect("large enough");
+    let mut acts =
+        QuantizedActivationsMut::new(n, cols, &mut q, &mut scale, &mut sum).expect("large enough");
     let stride = cols + 3;
     let mut x = vec![f32::NAN; n * stride];
     for (token, values) in tokens.iter().enumerate() {

@@ -2,8 +2,8 @@
 
 use oarlock::internal::format::Activation;
 use oarlock::internal::kernels::{
-    ActsMut, activate, add, clamp, difference, layer_norm, layer_norm_in, norm_heads, rms_norm,
-    rotate, scale, soft_cap,
+    QuantizedActivationsMut, activate, add, clamp, layer_norm, layer_norm_in, norm_heads, rms_norm,
+    rotate, scale, soft_cap, sub_scaled,
 };
 use oarlock::internal::math;
 use oarlock_tests::{Random, isas};
@@ -81,10 +81,10 @@ fn sums() {
 }
 
 #[test]
-fn differences() {
+fn scaled_differences() {
     everywhere(|isa, x, y| {
         let (factor, mut out) = (0.37, vec![7.0; x.len()]);
-        difference(isa, x, y, factor, &mut out);
+        sub_scaled(isa, x, y, factor, &mut out);
         let exact: Vec<f32> = x.iter().zip(y).map(|(x, y)| (-factor).mul_add(*y, *x)).collect();
         assert_bits(&out, &exact, &(isa, x.len()));
     });
@@ -195,7 +195,8 @@ fn check_quantized(isa: oarlock::Isa, x: &[f32]) {
     // Two tokens, so that a write beyond one is seen in the other.
     let (mut q, mut scale) = (vec![99; 64 * blocks], vec![9.0; 2 * blocks]);
     let mut sum = scale.clone();
-    let mut acts = ActsMut::new(2, x.len(), &mut q, &mut scale, &mut sum).expect("large enough");
+    let mut acts = QuantizedActivationsMut::new(2, x.len(), &mut q, &mut scale, &mut sum)
+        .expect("large enough");
     acts.quantize(isa, 1, x);
     for (b, x) in x.chunks(BLOCK).enumerate() {
         let exact = oracle::quantize(x);

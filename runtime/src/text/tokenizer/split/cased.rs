@@ -1,10 +1,11 @@
 //! o200k's pre-tokenizer, which begins words within words: `camelCase` is two.
 
-use super::{Scan, llama3_space, numbers};
+use super::llama3::{from_space, numbers};
+use super::scan::Scan;
 use crate::text::tokenizer::unicode::{Case, Class, case};
 
-/// The end of the word at `at`, with so many digits at most and contractions or without.
-pub(super) fn word_end(text: &str, at: usize, most_digits: usize, contractions: bool) -> usize {
+/// End of the word at `at`, with numbers of `max_digits` digits, with contractions or without.
+pub(super) fn word_end(text: &str, at: usize, max_digits: usize, contractions: bool) -> usize {
     let scan = Scan::<false> { text };
     let Some((class, next)) = scan.class(at) else { return text.len() };
     if let Some(end) = letters(scan, at, class, next) {
@@ -12,16 +13,16 @@ pub(super) fn word_end(text: &str, at: usize, most_digits: usize, contractions: 
         return contraction.unwrap_or(end);
     }
     match class {
-        Class::Number => numbers(scan, at, most_digits),
+        Class::Number => numbers(scan, at, max_digits),
         Class::Space => match scan.class(next) {
             Some((Class::Other, after)) if scan.byte(at) == Some(b' ') => others(scan, after),
-            _ => llama3_space(scan, at, next),
+            _ => from_space(scan, at, next),
         },
         Class::Letter | Class::Other => others(scan, next),
     }
 }
 
-/// `[^\s\p{L}\p{N}]*[\r\n/]*`
+/// End of `[^\s\p{L}\p{N}]*[\r\n/]*` from `at`.
 fn others(scan: Scan<'_, false>, at: usize) -> usize {
     let mut at = scan.run(at, Class::Other);
     while matches!(scan.byte(at), Some(b'\r' | b'\n' | b'/')) {
@@ -30,7 +31,7 @@ fn others(scan: Scan<'_, false>, at: usize) -> usize {
     at
 }
 
-/// What of the first two alternatives matches at `at`.
+/// End of the match of the first two alternatives at `at`; `None` if there is none.
 fn letters(scan: Scan<'_, false>, at: usize, class: Class, next: usize) -> Option<usize> {
     let newline = matches!(scan.byte(at), Some(b'\r' | b'\n'));
     let is_lead = matches!(class, Class::Space | Class::Other) && !newline;
@@ -42,14 +43,14 @@ fn letters(scan: Scan<'_, false>, at: usize, class: Class, next: usize) -> Optio
     ending_low(scan, at).or_else(|| upper(scan, at).0)
 }
 
-/// `U*L+`: what is upper ends before the last that may be lower too.
+/// End of `U*L+`: `U*` ends before the last character that is L too.
 fn ending_low(scan: Scan<'_, false>, at: usize) -> Option<usize> {
     let (end, either) = upper(scan, at);
     let low = lower(scan, end.unwrap_or(at));
     low.or(either)
 }
 
-/// `U+`, and where in it the last ends that is L too.
+/// Ends of `U+`, and of the last character in it that is L too.
 fn upper(scan: Scan<'_, false>, at: usize) -> (Option<usize>, Option<usize>) {
     let (mut end, mut either) = (None, None);
     while let Some((case, next)) = case_at(scan, end.unwrap_or(at)) {
@@ -63,7 +64,7 @@ fn upper(scan: Scan<'_, false>, at: usize) -> (Option<usize>, Option<usize>) {
     (end, either)
 }
 
-/// `L+`, if it does not begin with what is U too.
+/// End of `L+`.
 fn lower(scan: Scan<'_, false>, at: usize) -> Option<usize> {
     let mut end = None;
     while let Some((Case::Lower | Case::Either, next)) = case_at(scan, end.unwrap_or(at)) {
@@ -72,6 +73,7 @@ fn lower(scan: Scan<'_, false>, at: usize) -> Option<usize> {
     end
 }
 
+/// The case of the character at `at` and where it ends; `None` if it is no letter and no mark.
 fn case_at(scan: Scan<'_, false>, at: usize) -> Option<(Case, usize)> {
     let (class, next) = scan.class(at)?;
     let c = scan.text.get(at..next)?.chars().next()?;

@@ -8,17 +8,17 @@
 //! All of that is one walk from the beginning of a word: looking for the end of GPT-2's first
 //! would take the square of a long one's length, of which each third byte may end a word here.
 
-use super::Scan;
+use super::scan::Scan;
 use crate::text::tokenizer::unicode::{Class, is_punctuation};
 
-/// What stays together before digits are looked for.
+/// Kinds of characters that stay together until digits are looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Punctuation,
     Class(Class),
 }
 
-/// The end of the word at `at`, where a character may have been cut.
+/// End of the word at `at`, where a character may have been cut.
 pub(super) fn word_end(text: &str, at: usize) -> usize {
     let scan = Scan::<false> { text };
     let mut starts = (at.saturating_sub(3)..=at).rev();
@@ -55,7 +55,8 @@ fn kind_at(scan: Scan<'_, false>, at: usize) -> Option<(Kind, usize)> {
     Some((if is_punctuation(c) { Kind::Punctuation } else { Kind::Class(class) }, next))
 }
 
-/// What of the spaces from `at` to `end` is one word: before punctuation all, as where a text ends.
+/// End of the word that spaces from `at` to `end` make: before punctuation all, as at the end of a
+/// text.
 fn spaces(scan: Scan<'_, false>, at: usize, end: usize) -> usize {
     match kind_at(scan, end) {
         Some((Kind::Class(_), _)) => scan.spaces(at, end),

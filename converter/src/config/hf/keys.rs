@@ -1,0 +1,201 @@
+//! The keys of a JSON object, none of them overlooked.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::config::checks::UNKNOWN_KEY;
+use crate::error::{Error, Result};
+
+/// The file that describes a model.
+pub(super) const FILE: &str = "config.json";
+
+/// Advice about a value that cannot be.
+pub(super) const AGAIN: &str = "correct the file or get it again";
+
+pub(super) const ROPE_THETA: &str = "rope_theta";
+pub(super) const PARTIAL_ROTARY_FACTOR: &str = "partial_rotary_factor";
+
+/// The keys of an object, which remembers the ones that were asked for.
+pub(super) struct Keys<'v> {
+    /// The object's name in messages.
+    pub thing: String,
+    map: &'v Map<String, Value>,
+    seen: RefCell<BTreeSet<String>>,
+}
+
+impl<'v> Keys<'v> {
+    pub fn new(thing: &str, value: &'v Value) -> Result<Self> {
+        let map = value.as_object();
+        let map = map.ok_or_else(|| Error::new(thing, "not a JSON object", AGAIN))?;
+        Ok(Self { thing: thing.into(), map, seen: RefCell::default() })
+    }
+
+    /// The value, null counting as none.
+    pub fn get(&self, key: &str) -> Option<&'v Value> {
+        self.seen.borrow_mut().insert(key.into());
+        self.map.get(key).filter(|v| !v.is_null())
+    }
+
+    /// Whether the key is there, be it without a value.
+    pub fn has(&self, key: &str) -> bool {
+        self.map.contains_key(key)
+    }
+
+    fn typed<T>(
+        &self,
+        key: &str,
+        what: &str,
+        f: impl Fn(&'v Value) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let Some(v) = self.get(key) else { return Ok(None) };
+        let wrong = || Error::new(&self.thing, format!("{key} is {v}, not {what}"), AGAIN);
+        f(v).map(Some).ok_or_else(wrong)
+    }
+
+    pub fn size(&self, key: &str) -> Result<Option<usize>> {
+        self.typed(key, "a whole number", |v| v.as_u64().and_then(|n| n.try_into().ok()))
+    }
+
+    pub fn need(&self, key: &str) -> Result<usize> {
+        let missing = || Error::new(&self.thing, format!("{key} is missing"), AGAIN);
+        self.size(key)?.ok_or_else(missing)
+    }
+
+    /// The first of these keys that has a value.
+    pub fn one(&self, keys: &[&str]) -> Result<Option<usize>> {
+        let mut first = None;
+        // All of them are asked for, so that none of them is unknown.
+        for key in keys {
+            first = first.or(self.size(key)?);
+        }
+        Ok(first)
+    }
+
+    /// The first of these keys that has a value, of which there must be one.
+    pub fn need_one(&self, keys: &[&str]) -> Result<usize> {
+        let missing =
+            || Error::new(&self.thing, format!("{} is missing", keys.join(" or ")), AGAIN);
+        self.one(keys)?.ok_or_else(missing)
+    }
+
+    pub fn float(&self, key: &str) -> Result<Option<f64>> {
+        self.typed(key, "a number", Value::as_f64)
+    }
+
+    pub fn bool(&self, key: &str) -> Result<Option<bool>> {
+        self.typed(key, "true or false", Value::as_bool)
+    }
+
+    pub fn must_be(&self, key: &str, allowed: &[Value]) -> Result<()> {
+        match self.get(key) {
+            Some(v) if !allowed.contains(v) => {
+                let todo = format!("only {} is supported", allowed[0]);
+                Err(Error::new(&self.thing, format!("{key} is {v}"), todo))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses keys that were not asked for, are not harmless and have a value.
+    pub fn refuse_the_rest(&self, harmless: &[&str]) -> Result<()> {
+        let seen = self.seen.borrow();
+        let unknown = self.map.iter().find(|(key, v)| {
+            !v.is_null() && !seen.contains(*key) && !harmless.contains(&key.as_str())
+        });
+        unknown.map_or(Ok(()), |(key, _)| {
+            Err(Error::new(&self.thing, format!("unknown key {key}"), UNKNOWN_KEY))
+        })
+    }
+}
+
+/// Keys that change nothing in the mathematics of a forward pass.
+pub(super) const HARMLESS: &[&str] = &[
+    "_attn_implementation_autoset",
+    "_name_or_path",
+    "architectures",
+    "activation_dropout",
+    "attention_dropout",
+    "auto_map",
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "attn_pdrop",
+    "bos_token_id",
+    "cache_implementation",
+    "chunk_size_feed_forward",
+    "classifier_dropout",
+    "decoder_start_token_id",
+    "diversity_penalty",
+    "do_sample",
+    "dtype",
+    "dropout",
+    "early_stopping",
+    "emb_pdrop",
+    "embd_pdrop",
+    "embedding_dropout",
+    "encoder_no_repeat_ngram_size",
+    "exponential_decay_length_penalty",
+    "finetuning_task",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "gradient_checkpointing",
+    "hidden_dropout",
+    "id2label",
+    "init_std",
+    "initializer_range",
+    "is_decoder",
+    "is_llama_config",
+    "label2id",
+    "layerdrop",
+    "length_penalty",
+    "max_length",
+    "max_new_tokens",
+    "min_length",
+    "no_repeat_ngram_size",
+    "num_beam_groups",
+    "num_beams",
+    "num_return_sequences",
+    "output_attentions",
+    "output_hidden_states",
+    "output_router_logits",
+    "output_scores",
+    "pad_token_id",
+    "prefix",
+    // Splits products for training on several devices; the sum is the same.
+    "pretraining_tp",
+    "problem_type",
+    "remove_invalid_values",
+    "repetition_penalty",
+    "resid_pdrop",
+    "residual_dropout",
+    "return_dict",
+    "return_dict_in_generate",
+    // Of training.
+    "router_aux_loss_coef",
+    "router_jitter_noise",
+    "sep_token_id",
+    // Of classifiers.
+    "summary_activation",
+    "summary_first_dropout",
+    "summary_proj_to_labels",
+    "summary_type",
+    "summary_use_proj",
+    "suppress_tokens",
+    "task_specific_params",
+    "temperature",
+    "tf_legacy_loss",
+    "tokenizer_class",
+    "top_k",
+    "top_p",
+    "torch_dtype",
+    "torchscript",
+    "transformers.js_config",
+    "transformers_version",
+    "typical_p",
+    "unk_token_id",
+    "unsloth_fixed",
+    "unsloth_version",
+    "use_bfloat16",
+    "use_cache",
+];

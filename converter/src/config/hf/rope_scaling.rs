@@ -1,0 +1,148 @@
+//! Alterations of rotary frequencies in `config.json`: linear, Llama 3's, YaRN, LongRoPE.
+
+use serde_json::{Value, json};
+
+use super::keys::{AGAIN, Keys};
+use crate::error::{Error, Result};
+use crate::math::ln::ln;
+use crate::math::rope::Scaling;
+use crate::math::yarn::yarn;
+
+/// Rotary positions of some layers while they are read.
+pub(super) struct Rope {
+    /// The base of the frequencies.
+    pub theta: f64,
+    /// Elements of a head that are rotated.
+    pub rot_dim: usize,
+    pub scaling: Scaling,
+    /// The factor of sine and cosine.
+    pub attention_factor: f32,
+    /// The most context that is scaled so, and how more is.
+    pub long: Option<(usize, Scaling)>,
+    /// A line that the user should read.
+    pub warning: Option<String>,
+}
+
+impl Rope {
+    /// Frequencies as they are made of their base.
+    pub fn plain(theta: f64, rot_dim: usize) -> Self {
+        let (scaling, attention_factor) = (Scaling::None, 1.0);
+        Self { theta, rot_dim, scaling, attention_factor, long: None, warning: None }
+    }
+}
+
+/// Reads into `rope` how its frequencies are altered. `keys` are those of its own object, `outer`
+/// those of the config, `context` the tokens that the model was trained for.
+pub(super) fn scale(
+    keys: &Keys<'_>,
+    outer: &Keys<'_>,
+    context: usize,
+    rope: &mut Rope,
+) -> Result<()> {
+    let kind = keys.get("rope_type").or(keys.get("type"));
+    keys.get("type");
+    match kind.map_or(Some("default"), Value::as_str) {
+        Some("default") => {}
+        Some("linear") => {
+            rope.scaling = Scaling::Divisors(vec![positive(keys, "factor")?; rope.rot_dim / 2]);
+        }
+        Some("dynamic") => {
+            // Up to that context, and no further does the cache reach, it changes nothing.
+            positive(keys, "factor")?;
+            keys.float("original_max_position_embeddings")?;
+            rope.warning = Some(format!(
+                "rope type dynamic: positions are not stretched; past {context} tokens the oldest leave the cache"
+            ));
+        }
+        Some("llama3") => rope.scaling = llama3(keys)?,
+        Some("yarn") => read_yarn(keys, rope)?,
+        Some("longrope" | "su") => longrope(keys, outer, context, rope)?,
+        _ => {
+            let what = format!("rope type {} is not known", kind.unwrap_or(&Value::Null));
+            let known = "known: default, linear, dynamic, llama3, yarn, longrope";
+            return Err(Error::new(&keys.thing, what, known));
+        }
+    }
+    Ok(())
+}
+
+fn positive(keys: &Keys<'_>, key: &str) -> Result<f64> {
+    match keys.float(key)? {
+        Some(v) if v > 0.0 => Ok(v),
+        Some(v) => Err(Error::new(&keys.thing, format!("{key} is {v}"), AGAIN)),
+        None => Err(Error::new(&keys.thing, format!("{key} is missing"), AGAIN)),
+    }
+}
+
+fn llama3(keys: &Keys<'_>) -> Result<Scaling> {
+    let low_freq_factor = positive(keys, "low_freq_factor")?;
+    let high_freq_factor = positive(keys, "high_freq_factor")?;
+    if high_freq_factor <= low_freq_factor {
+        let what = "high_freq_factor is not above low_freq_factor";
+        return Err(Error::new(&keys.thing, what, AGAIN));
+    }
+    Ok(Scaling::Llama3 {
+        factor: positive(keys, "factor")?,
+        low_freq_factor,
+        high_freq_factor,
+        original_context: positive(keys, "original_max_position_embeddings")?,
+    })
+}
+
+/// arXiv 2402.13753: what frequencies are divided by is listed, for contexts that the model
+/// was first trained for, and for longer ones.
+fn longrope(keys: &Keys<'_>, outer: &Keys<'_>, context: usize, rope: &mut Rope) -> Result<()> {
+    const ORIGINAL: &str = "original_max_position_embeddings";
+    let original = match keys.size(ORIGINAL)? {
+        Some(n) => n,
+        None => outer.need(ORIGINAL)?,
+    };
+    let list = |key| {
+        let list = keys.get(key).and_then(Value::as_array);
+        let list = list.map(|list| list.iter().map(Value::as_f64).collect::<Option<Vec<_>>>());
+        let sound = |list: &Vec<f64>| {
+            list.len() == rope.rot_dim / 2 && list.iter().all(|v| v.is_normal() && *v > 0.0)
+        };
+        let what = format!("{key} is no list of {} positive numbers", rope.rot_dim / 2);
+        list.flatten().filter(sound).ok_or_else(|| Error::new(&keys.thing, what, AGAIN))
+    };
+    let (short, long) = (list("short_factor")?, list("long_factor")?);
+    let stretch = match keys.get("factor") {
+        Some(_) => positive(keys, "factor")?,
+        None => context as f64 / original as f64,
+    };
+    let grown = (1.0 + ln(stretch) / ln(original as f64)).sqrt();
+    let factor = match keys.get("attention_factor") {
+        Some(_) => positive(keys, "attention_factor")?,
+        None if stretch <= 1.0 => 1.0,
+        None => grown,
+    };
+    if !factor.is_normal() {
+        return Err(Error::new(&keys.thing, "no factor can be made of its numbers", AGAIN));
+    }
+    rope.scaling = Scaling::Divisors(short);
+    rope.attention_factor = factor as f32;
+    rope.long = Some((original, Scaling::Divisors(long)));
+    Ok(())
+}
+
+fn read_yarn(keys: &Keys<'_>, rope: &mut Rope) -> Result<()> {
+    let or = |key: &str, default| match keys.get(key) {
+        Some(_) => positive(keys, key),
+        None => Ok(default),
+    };
+    for key in ["mscale", "mscale_all_dim"] {
+        keys.must_be(key, &[json!(0), json!(0.0)])?;
+    }
+    let truncate = keys.bool("truncate")?.unwrap_or(true);
+    let factor = positive(keys, "factor")?;
+    let turns = [or("beta_fast", 32.0)?, or("beta_slow", 1.0)?];
+    let original = positive(keys, "original_max_position_embeddings")?;
+    let (divisors, mscale) = yarn(rope.theta, rope.rot_dim, factor, turns, original, truncate)
+        .ok_or_else(|| {
+            Error::new(&keys.thing, "no frequencies can be made of its numbers", AGAIN)
+        })?;
+    rope.scaling = Scaling::Divisors(divisors);
+    rope.attention_factor = or("attention_factor", mscale)? as f32;
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Choices of the user, and what follows where none was made.
+
+use oarlock::internal::format::layout::WeightType;
+
+use crate::error::{Error, Result};
+use crate::source::dtype::Dtype;
+
+/// Choices of the user; what is not chosen follows from the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConvertOptions {
+    /// Storage of matrices: `int4` from safetensors, kept from a GGUF by default.
+    pub weights: Option<Weights>,
+    /// Storage of the output matrix (`lm_head`), and of the embedding when it is the same;
+    /// by default `int8`, or as the other matrices where those are kept or `f32`.
+    pub output_matrix: Option<OutputMatrix>,
+    /// Key and value heads, a divisor of the source's number: each is the mean of several
+    /// (arXiv 2305.13245, section 2.1). Left as they are by default.
+    pub kv_heads: Option<usize>,
+}
+
+/// Storage of the output matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputMatrix {
+    /// Its own, whatever the other matrices have.
+    Own(Weights),
+    /// The same as of the other matrices.
+    Same,
+}
+
+/// Storage of a matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// Stored as this type.
+    As(WeightType),
+    /// Stored as the type that holds exactly what the source has.
+    Keep,
+}
+
+impl Weights {
+    /// The type to store numbers of the source's type `dtype` as, if there is one.
+    pub(super) fn kind_for(self, dtype: Dtype) -> Option<WeightType> {
+        match self {
+            Self::As(kind) => Some(kind),
+            Self::Keep => dtype.keep(),
+        }
+    }
+
+    /// The name on the command line.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::As(kind) => kind.name(),
+            Self::Keep => "keep",
+        }
+    }
+}
+
+/// Storage of all matrices of a model.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Storage {
+    /// Storage of all matrices but the output matrix.
+    pub weights: Weights,
+    /// Storage of the output matrix, and of what goes with it.
+    pub output_matrix: Weights,
+}
+
+impl ConvertOptions {
+    /// Fills in what was not chosen, by what the source is.
+    pub(super) fn storage(&self, is_gguf: bool) -> Result<Storage> {
+        let default = if is_gguf { Weights::Keep } else { Weights::As(WeightType::Int4) };
+        let weights = self.weights.unwrap_or(default);
+        let output_matrix = match (self.output_matrix, weights) {
+            (Some(OutputMatrix::Own(own)), _) => own,
+            (Some(OutputMatrix::Same), weights) => weights,
+            (None, Weights::As(kind)) if kind.is_quantized() => Weights::As(WeightType::Int8),
+            (None, weights) => weights,
+        };
+        for (option, choice) in [("--weights", weights), ("--head", output_matrix)] {
+            if choice == Weights::Keep && !is_gguf {
+                let todo = "safetensors are not quantized: give int4, int4a, int8 or f32";
+                let thing = format_args!("{option} keep");
+                return Err(Error::new(thing, "the source is no GGUF", todo));
+            }
+        }
+        Ok(Storage { weights, output_matrix })
+    }
+}

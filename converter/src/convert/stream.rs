@@ -1,0 +1,124 @@
+//! Tensors from the source to the file, a few tiles at a time, on all cores.
+
+use std::io::{self, BufWriter};
+
+use oarlock::internal::format::TensorType;
+use oarlock::internal::format::layout::{TILE_ROWS, WeightType, tile_bytes};
+
+use super::importance;
+use super::pack::{Flaw, rows_for, tile};
+use super::plan::Planned;
+use super::write::{Metadata, Writer};
+use crate::error::{Error, Result};
+use crate::output::Output;
+use crate::progress::Progress;
+
+/// Packed bytes that are made before they are written.
+const CHUNK: usize = 4 << 20;
+
+/// Writes the whole file to `output`; returns its length.
+pub(crate) fn stream(
+    output: &Output,
+    metadata: Metadata,
+    planned: &[Planned<'_, '_>],
+    progress: &dyn Progress,
+) -> Result<u64> {
+    let fail = |e: io::Error| Error::write(output.target(), &e);
+    let config = metadata.config;
+    let specs = planned.iter().map(|p| p.spec.clone()).collect();
+    let mut writer = Writer::new(BufWriter::new(output.file()), metadata, specs).map_err(fail)?;
+    progress.start(writer.tensor_bytes());
+    for tensor in planned {
+        let step = match tensor.spec.kind {
+            TensorType::Vector => tensor.rows,
+            TensorType::Matrix(kind) => rows_for(kind, tensor.cols, CHUNK),
+        };
+        for expert in 0..tensor.experts {
+            let importance = if is_searched(tensor) {
+                importance::column_importance(tensor, expert, planned, &config)
+            } else {
+                Vec::new()
+            };
+            let (first, end) = (expert * tensor.rows, (expert + 1) * tensor.rows);
+            for start in (first..end).step_by(step) {
+                if progress.cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                let rows = start..end.min(start + step);
+                let bytes = make(tensor, &importance, rows).map_err(|flaw| refuse(tensor, flaw))?;
+                writer.write(&bytes).map_err(fail)?;
+                progress.advance(bytes.len() as u64);
+            }
+        }
+    }
+    let file = writer.finish().map_err(fail)?.into_inner().map_err(|e| fail(e.into_error()))?;
+    Ok(file.metadata().map_err(fail)?.len())
+}
+
+/// Whether scales of int4 are searched, where the source has none to take over.
+fn is_searched(tensor: &Planned<'_, '_>) -> bool {
+    let int4 = WeightType::Int4;
+    tensor.spec.kind == TensorType::Matrix(int4) && tensor.dtype().keep() != Some(int4)
+}
+
+fn refuse(tensor: &Planned<'_, '_>, flaw: Flaw) -> Error {
+    let todo = match flaw {
+        Flaw::NotFinite => "get the model again",
+        Flaw::TooLarge => "give --weights f32",
+    };
+    Error::new(&tensor.spec.name, flaw, todo)
+}
+
+/// The bytes of these rows: whole tiles, or a whole vector.
+fn make(
+    tensor: &Planned<'_, '_>,
+    importance: &[f32],
+    rows: std::ops::Range<usize>,
+) -> std::result::Result<Vec<u8>, Flaw> {
+    let TensorType::Matrix(kind) = tensor.spec.kind else { return vector(tensor, rows.start) };
+    let tile_bytes = tile_bytes(kind, tensor.cols).unwrap_or(0);
+    let mut out = vec![0; rows.len().div_ceil(TILE_ROWS) * tile_bytes];
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let per_thread = rows.len().div_ceil(TILE_ROWS).div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let parts = out.chunks_mut(per_thread * tile_bytes).enumerate().map(|(part, out)| {
+            let first = rows.start + part * per_thread * TILE_ROWS;
+            let end = rows.end;
+            scope.spawn(move || tiles(tensor, importance, kind, first..end, out))
+        });
+        // All of them start before the first is waited for.
+        let parts: Vec<_> = parts.collect();
+        parts.into_iter().try_for_each(|part| match part.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })?;
+    Ok(out)
+}
+
+/// Fills `out` with tiles of the rows from `rows.start`.
+fn tiles(
+    tensor: &Planned<'_, '_>,
+    importance: &[f32],
+    kind: WeightType,
+    rows: std::ops::Range<usize>,
+    out: &mut [u8],
+) -> std::result::Result<(), Flaw> {
+    let starts = rows.clone().step_by(TILE_ROWS);
+    let bytes = tile_bytes(kind, tensor.cols).unwrap_or(1).max(1);
+    for (start, out) in starts.zip(out.chunks_exact_mut(bytes)) {
+        let lines: Vec<_> =
+            (start..rows.end.min(start + TILE_ROWS)).map(|row| tensor.row(row)).collect();
+        let lines: Vec<&[u8]> = lines.iter().map(AsRef::as_ref).collect();
+        tile(kind, tensor.dtype(), tensor.cols, &lines, importance, out)?;
+    }
+    Ok(())
+}
+
+fn vector(tensor: &Planned<'_, '_>, row: usize) -> std::result::Result<Vec<u8>, Flaw> {
+    let floats = tensor.floats(row);
+    if floats.iter().any(|v| !v.is_finite()) {
+        return Err(Flaw::NotFinite);
+    }
+    Ok(floats.into_iter().flat_map(f32::to_le_bytes).collect())
+}

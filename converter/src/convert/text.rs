@@ -1,0 +1,95 @@
+//! Tokenizer and chat sections of either kind of source.
+
+use super::files::Loaded;
+use crate::error::{Error, Result};
+use crate::source::gguf::GgufMetadata;
+use crate::template;
+use crate::tokenizer::{Compiled, GgufTokenizer, TokenizerError, from_gguf, from_json};
+
+/// Sections of the file that are about text.
+pub(crate) struct TextSections {
+    pub tokenizer: Vec<u8>,
+    pub chat: Vec<u8>,
+    pub warnings: Vec<String>,
+}
+
+/// Compiles the tokenizer and derives the chat program.
+pub(crate) fn compile(source: &Loaded<'_>) -> Result<TextSections> {
+    let compiled = if source.is_gguf {
+        let fail = |e| refuse("GGUF tokenizer", &e);
+        from_gguf(&describe(&source.metadata)?).map_err(fail)?
+    } else {
+        let (texts, ends) = (&source.texts, &source.model.ends);
+        let config = texts.tokenizer_config.as_deref();
+        from_json(&texts.tokenizer, config, ends).map_err(|e| refuse("tokenizer.json", &e))?
+    };
+    let rows = source.model.config.vocab_size;
+    if compiled.vocab_size > rows {
+        let what = format!("{} tokens for an embedding of {rows} rows", compiled.vocab_size);
+        return Err(Error::new("tokenizer", what, "get tokenizer and weights of the same model"));
+    }
+    let (chat, warnings) = chat(source, &compiled)?;
+    Ok(TextSections { tokenizer: compiled.section, chat, warnings })
+}
+
+fn refuse(thing: &str, error: &TokenizerError) -> Error {
+    Error::new(thing, error, "this tokenizer is not supported")
+}
+
+fn chat(source: &Loaded<'_>, compiled: &Compiled) -> Result<(Vec<u8>, Vec<String>)> {
+    let template = if source.is_gguf {
+        let value = source.metadata.get("tokenizer.chat_template");
+        value.and_then(|v| v.as_str()).map(String::from)
+    } else {
+        let jinja = source.texts.chat_template.as_deref().map(str::from_utf8).transpose();
+        let jinja = jinja.map_err(|e| Error::new("chat_template.jinja", e, "get it again"))?;
+        template::find(jinja, source.texts.tokenizer_config.as_deref())
+    };
+    let missing = || template::Underivable("the model has no chat template".into());
+    let derived = template
+        .ok_or_else(missing)
+        .and_then(|template| template::derive(&template, &compiled.specials));
+    Ok(match derived {
+        Ok(section) => (section, Vec::new()),
+        Err(reason) => {
+            let warning = format!("chat will not work with this model: {}", reason.0);
+            (template::unavailable(&reason), vec![warning])
+        }
+    })
+}
+
+/// The keys `tokenizer.ggml.…` of a GGUF.
+fn describe<'m>(metadata: &GgufMetadata<'m>) -> Result<GgufTokenizer<'m>> {
+    let get = |key: &str| metadata.get(&format!("tokenizer.ggml.{key}"));
+    let strings = |key: &str| {
+        let bad = || {
+            let todo = "get the file again";
+            Error::new(format_args!("tokenizer.ggml.{key}"), "not all of it is UTF-8", todo)
+        };
+        let array = get(key).and_then(|v| v.as_array());
+        let strings = array.into_iter().flat_map(|a| a.iter());
+        strings.map(|v| v.as_str().ok_or_else(bad)).collect::<Result<Vec<_>>>()
+    };
+    let id = |key: &str| get(key).and_then(|v| v.as_u64()).and_then(|id| u32::try_from(id).ok());
+    let types = get("token_type").and_then(|v| v.as_array());
+    let types = types.into_iter().flat_map(|a| a.iter());
+    let scores = get("scores").and_then(|v| v.as_array());
+    let scores = scores.into_iter().flat_map(|a| a.iter());
+    Ok(GgufTokenizer {
+        model: get("model").and_then(|v| v.as_str()).unwrap_or_default(),
+        pre: get("pre").and_then(|v| v.as_str()),
+        tokens: strings("tokens")?,
+        token_types: types.map(|v| v.as_f64().unwrap_or(0.0) as i32).collect(),
+        scores: scores.map(|v| v.as_f64().unwrap_or(f64::NAN) as f32).collect(),
+        merges: strings("merges")?,
+        bos: id("bos_token_id"),
+        eos: id("eos_token_id"),
+        eot: id("eot_token_id"),
+        unknown: id("unknown_token_id"),
+        padding: id("padding_token_id"),
+        add_bos: get("add_bos_token").and_then(|v| v.as_bool()),
+        add_eos: get("add_eos_token").and_then(|v| v.as_bool()),
+        add_space_prefix: get("add_space_prefix").and_then(|v| v.as_bool()),
+        has_charsmap: get("precompiled_charsmap").is_some(),
+    })
+}

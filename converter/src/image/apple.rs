@@ -1,0 +1,33 @@
+//! An image for a Mac: a folder with the program, the model and a page to read.
+
+use std::fs;
+use std::path::Path;
+
+use super::copy::{copy, executable_by_all};
+use super::folder::write_folder;
+use crate::error::{Error, Result};
+use crate::output::Output;
+use crate::progress::Progress;
+
+/// The page in the folder.
+const README: &str = include_str!("../../../boards/apple/README.txt");
+
+/// `chat`, `chat.oar` and a page to read.
+pub(super) fn folder(
+    program: &Path,
+    model: &Path,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
+    write_folder(out, |staging| {
+        for (from, name) in [(program, "chat"), (model, "chat.oar")] {
+            let output = Output::create(&staging.join(name))?;
+            copy(from, &output, progress)?;
+            if name == "chat" {
+                executable_by_all(output.file()).map_err(|e| Error::write(out, &e))?;
+            }
+            output.commit()?;
+        }
+        fs::write(staging.join("README.txt"), README).map_err(|e| Error::write(out, &e))
+    })
+}

@@ -1,0 +1,41 @@
+//! Stored numbers to floats.
+
+use byteorder::{ByteOrder, LittleEndian};
+use oarlock::internal::format::layout::BLOCK_COLS;
+use oarlock::internal::math::f16_to_f32;
+
+use super::block::QuantBlock;
+use super::dtype::Dtype;
+use super::ggml;
+
+/// Reads a row as f32.
+pub fn decode(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
+    let halves = |bytes: &[u8], out: &mut [f32], f: fn(u16) -> f32| {
+        let values = bytes.chunks_exact(2).map(LittleEndian::read_u16);
+        out.iter_mut().zip(values).for_each(|(out, v)| *out = f(v));
+    };
+    match dtype {
+        Dtype::F32 => LittleEndian::read_f32_into(bytes, out),
+        Dtype::F16 => halves(bytes, out, f16_to_f32),
+        Dtype::Bf16 => halves(bytes, out, |v| f32::from_bits(u32::from(v) << 16)),
+        Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4_1 => {
+            let blocks = bytes.chunks_exact(dtype.block_bytes());
+            for (block, out) in blocks.zip(out.chunks_exact_mut(BLOCK_COLS)) {
+                decode_block(&QuantBlock::read(dtype, block), out);
+            }
+        }
+        _ => {
+            let blocks = bytes.chunks_exact(dtype.block_bytes());
+            for (block, out) in blocks.zip(out.chunks_exact_mut(dtype.block())) {
+                ggml::decode(dtype, block, out);
+            }
+        }
+    }
+}
+
+fn decode_block(block: &QuantBlock, out: &mut [f32]) {
+    let (scale, minimum) = (f16_to_f32(block.scale), f16_to_f32(block.minimum));
+    for (out, &q) in out.iter_mut().zip(&block.quants) {
+        *out = scale * f32::from(q) + minimum;
+    }
+}

@@ -1,0 +1,335 @@
+//! One block of weights, 16 rows × 32 columns, and the tokens that it meets.
+//!
+//! Integer weights are an exact dot product a block, then one fma a row (two with a minimum).
+//! [`BlockWeights`] is what decode does with a block; [`PerToken`] is the prefill kernel of every
+//! instruction set that multiplies by one token at a time.
+#![allow(unsafe_code, clippy::indexing_slicing)]
+// Registers come in arrays that are walked in step: an index says so, iterators would not.
+#![allow(clippy::needless_range_loop)]
+
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+
+use super::simd::{Cursor, Dots, InputPointers, IntWeights, MAX_PARTS, PrefillKernel, Simd, Wide};
+use crate::format::layout::{BLOCK_COLS, GROUPS, INT4_ZERO, LINE, WeightType};
+
+/// A weight type, as the loops over tiles see it: how a block adds to the sums of one token, and
+/// the kernel that does so for several.
+pub(super) trait BlockWeights {
+    /// The type as files name it.
+    const KIND: WeightType;
+    /// The inputs of one token to one block.
+    type Token<S: Simd>: Copy;
+    /// The kernel for several tokens.
+    type Prefill<S: Simd>: PrefillKernel<S>;
+
+    /// Reads the inputs of a token to block `b`.
+    ///
+    /// # Safety
+    /// `inputs` has this token and this block, quantized if the type wants that.
+    unsafe fn load_token<S: Simd>(
+        s: S,
+        inputs: InputPointers,
+        token: usize,
+        b: usize,
+    ) -> Self::Token<S>;
+
+    /// Adds the products with one token, straight from the packed block.
+    ///
+    /// # Safety
+    /// `block` points to a whole block; the inputs are still there.
+    unsafe fn add_block<S: Simd>(s: S, block: *const u8, token: &Self::Token<S>, acc: &mut Wide<S>);
+}
+
+impl<Q: IntWeights> BlockWeights for Q {
+    const KIND: WeightType = Q::KIND;
+    type Token<S: Simd> = ScaledActivations<Q::Activations<S>>;
+    type Prefill<S: Simd> = S::Prefill<Q>;
+
+    #[inline(always)]
+    unsafe fn load_token<S: Simd>(
+        s: S,
+        inputs: InputPointers,
+        token: usize,
+        b: usize,
+    ) -> Self::Token<S> {
+        // SAFETY: as the caller promises.
+        unsafe { ScaledActivations::load::<S, Q>(s, inputs, token, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_block<S: Simd>(
+        s: S,
+        block: *const u8,
+        token: &Self::Token<S>,
+        acc: &mut Wide<S>,
+    ) {
+        // SAFETY: the lines, scales and minima of one block.
+        unsafe {
+            let line = |line, part| packed_line::<S, Q>(s, block, line, part);
+            let (scales, minima) = scales::<S, Q>(s, block, 0, S::PARTS);
+            for first in (0..S::PARTS).step_by(S::ROW_REGISTERS) {
+                let [dots] = Q::dot(s, line, [&token.activations], first);
+                for part in 0..S::ROW_REGISTERS {
+                    let row = first + part;
+                    let scales = (scales[row], minima[row]);
+                    let token = (token.scale, token.sum);
+                    acc[row] = add_scaled::<S, Q>(s, dots[part], token, scales, acc[row]);
+                }
+            }
+        }
+    }
+}
+
+/// Signed bytes.
+pub(crate) struct Int8;
+
+impl IntWeights for Int8 {
+    const KIND: WeightType = WeightType::Int8;
+    const LINES: usize = GROUPS;
+    const MINIMUM: bool = false;
+    type Line<S: Simd> = S::WeightsInt8;
+    type Activations<S: Simd> = S::ActivationsInt8;
+
+    #[inline(always)]
+    fn offset<S: Simd>() -> i32 {
+        S::INT8_OFFSET
+    }
+    #[inline(always)]
+    unsafe fn load_activations<S: Simd>(s: S, q: *const i8, correction: i32) -> S::ActivationsInt8 {
+        // SAFETY: as the caller promises.
+        unsafe { s.load_activations_int8(q, correction) }
+    }
+    #[inline(always)]
+    fn prepare_line<S: Simd>(s: S, packed: S::Weights) -> S::WeightsInt8 {
+        s.prepare_int8(packed)
+    }
+    #[inline(always)]
+    fn dot<S: Simd, const T: usize>(
+        s: S,
+        lines: impl Fn(usize, usize) -> S::WeightsInt8,
+        activations: [&S::ActivationsInt8; T],
+        first: usize,
+    ) -> Dots<S, T> {
+        s.dot_int8(lines, activations, first)
+    }
+}
+
+/// Nibbles, with or without minima instead of an offset.
+pub(crate) struct Nibbles<const MINIMUM: bool>;
+
+/// Nibbles less 8.
+pub(crate) type Int4 = Nibbles<false>;
+/// Nibbles and a minimum.
+pub(crate) type Int4a = Nibbles<true>;
+
+impl<const MINIMUM: bool> IntWeights for Nibbles<MINIMUM> {
+    const KIND: WeightType = if MINIMUM { WeightType::Int4a } else { WeightType::Int4 };
+    const LINES: usize = GROUPS / 2;
+    const MINIMUM: bool = MINIMUM;
+    type Line<S: Simd> = (S::Weights, S::Weights);
+    type Activations<S: Simd> = S::ActivationsInt4;
+
+    #[inline(always)]
+    fn offset<S: Simd>() -> i32 {
+        if MINIMUM { 0 } else { INT4_ZERO.into() }
+    }
+    #[inline(always)]
+    unsafe fn load_activations<S: Simd>(s: S, q: *const i8, correction: i32) -> S::ActivationsInt4 {
+        // SAFETY: as the caller promises.
+        unsafe { s.load_activations_int4(q, correction) }
+    }
+    #[inline(always)]
+    fn prepare_line<S: Simd>(s: S, packed: S::Weights) -> (S::Weights, S::Weights) {
+        s.nibbles(packed)
+    }
+    #[inline(always)]
+    fn dot<S: Simd, const T: usize>(
+        s: S,
+        lines: impl Fn(usize, usize) -> (S::Weights, S::Weights),
+        activations: [&S::ActivationsInt4; T],
+        first: usize,
+    ) -> Dots<S, T> {
+        s.dot_int4(lines, activations, first)
+    }
+}
+
+/// Reads a register of a packed line, in the form that multiplies.
+///
+/// # Safety
+/// `quants` points to the quants of a block that has this line.
+#[inline(always)]
+pub(super) unsafe fn packed_line<S: Simd, Q: IntWeights>(
+    s: S,
+    quants: *const u8,
+    line: usize,
+    part: usize,
+) -> Q::Line<S> {
+    // SAFETY: `part` is one of the parts of 64 bytes.
+    Q::prepare_line(s, unsafe { s.load_weights(quants.add(line * LINE + part * 4 * S::LANES)) })
+}
+
+/// Reads the scales of `n` registers of rows from `first` on, and the minima where there are some.
+///
+/// # Safety
+/// `block` points to a whole block, which has these registers.
+#[inline(always)]
+pub(super) unsafe fn scales<S: Simd, Q: IntWeights>(
+    s: S,
+    block: *const u8,
+    first: usize,
+    n: usize,
+) -> (Wide<S>, Wide<S>) {
+    let mut all = ([s.splat(0.0); MAX_PARTS], [s.splat(0.0); MAX_PARTS]);
+    for part in 0..n {
+        let row = (first + part) * S::LANES;
+        // SAFETY: 16 scales, and as many minima where the type has them.
+        unsafe {
+            all.0[part] = s.load_f16(block.add(Q::KIND.quant_bytes() + 2 * row));
+            if Q::MINIMUM {
+                all.1[part] = s.load_f16(block.add(Q::KIND.minimum_offset() + 2 * row));
+            }
+        }
+    }
+    all
+}
+
+/// Activations of one token to one block, with their scale and sum.
+#[derive(Clone, Copy)]
+pub(crate) struct ScaledActivations<A> {
+    activations: A,
+    scale: f32,
+    sum: f32,
+}
+
+impl<A> ScaledActivations<A> {
+    /// Reads those of one token, for one block.
+    ///
+    /// # Safety
+    /// Token and block are there.
+    #[inline(always)]
+    unsafe fn load<S: Simd, Q: IntWeights<Activations<S> = A>>(
+        s: S,
+        inputs: InputPointers,
+        token: usize,
+        b: usize,
+    ) -> Self {
+        let at = token * inputs.blocks + b;
+        // SAFETY: as the caller promises.
+        unsafe {
+            let (scale, sum) = (*inputs.scale.add(at), *inputs.sum.add(at));
+            Self::new::<S, Q>(s, inputs.q.add(at * BLOCK_COLS), scale, sum)
+        }
+    }
+
+    /// Reads activations whose scale and sum are known.
+    ///
+    /// # Safety
+    /// 32 activations are at `q`, and this is their sum.
+    #[inline(always)]
+    pub(super) unsafe fn new<S: Simd, Q: IntWeights<Activations<S> = A>>(
+        s: S,
+        q: *const i8,
+        scale: f32,
+        sum: f32,
+    ) -> Self {
+        // SAFETY: as the caller promises; a sum of 32 quants lies within ±4,064.
+        unsafe {
+            let correction = Q::offset::<S>() * sum.to_int_unchecked::<i32>();
+            let activations = Q::load_activations(s, q, correction);
+            Self { activations, scale, sum }
+        }
+    }
+}
+
+/// Adds to a register of sums its dot products with one token, scaled, and the minima for each
+/// unit of activation.
+#[inline(always)]
+pub(super) fn add_scaled<S: Simd, Q: IntWeights>(
+    s: S,
+    dots: S::I,
+    (scale, sum): (f32, f32),
+    (scales, minima): (S::F, S::F),
+    sums: S::F,
+) -> S::F {
+    let scale = s.splat(scale);
+    let sums = s.fma(s.to_f(dots), s.mul(scales, scale), sums);
+    if Q::MINIMUM { s.fma(s.splat(sum), s.mul(minima, scale), sums) } else { sums }
+}
+
+/// The prefill kernel that takes one token after the other.
+pub(crate) struct PerToken<Q>(PhantomData<Q>);
+
+/// The lines of some rows of a block and, in floats, its scales and minima.
+pub(crate) struct UnpackedRows<S: Simd, L> {
+    lines: [MaybeUninit<L>; GROUPS * MAX_PARTS],
+    scales: Wide<S>,
+    minima: Wide<S>,
+}
+
+impl<S: Simd, Q: IntWeights> PrefillKernel<S> for PerToken<Q> {
+    const INTERLEAVED: usize = 1;
+    const ROW_REGISTERS: usize = S::ROW_REGISTERS;
+    const TOKEN_GROUPS: usize = S::PREFILL_TOKENS;
+    type Tokens = ScaledActivations<Q::Activations<S>>;
+    type Rows = UnpackedRows<S, Q::Line<S>>;
+
+    #[inline(always)]
+    unsafe fn load_tokens(
+        s: S,
+        inputs: InputPointers,
+        tokens: [usize; 2],
+        b: usize,
+    ) -> Self::Tokens {
+        // SAFETY: as the caller promises.
+        unsafe { ScaledActivations::load::<S, Q>(s, inputs, tokens[0], b) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_rows(s: S, block: *const u8, first: usize) -> Self::Rows {
+        let mut lines = [const { MaybeUninit::uninit() }; GROUPS * MAX_PARTS];
+        // SAFETY: the lines, scales and minima of one block.
+        unsafe {
+            for line in 0..Q::LINES {
+                for part in 0..S::ROW_REGISTERS {
+                    let packed = packed_line::<S, Q>(s, block, line, first + part);
+                    lines[line * S::ROW_REGISTERS + part].write(packed);
+                }
+            }
+            let (scales, minima) = scales::<S, Q>(s, block, first, S::ROW_REGISTERS);
+            UnpackedRows { lines, scales, minima }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add<const G: usize>(
+        s: S,
+        rows: &Self::Rows,
+        (from, sums): Cursor<Self::Tokens>,
+    ) -> Cursor<Self::Tokens> {
+        // SAFETY: as many activations, as the caller promises.
+        let tokens = unsafe { &*from.cast::<[Self::Tokens; G]>() };
+        let line = |line: usize, part: usize| {
+            // SAFETY: `load_rows` wrote every line.
+            unsafe { rows.lines[line * S::ROW_REGISTERS + part].assume_init() }
+        };
+        let mut activations = [&tokens[0].activations; G];
+        for t in 1..G {
+            activations[t] = &tokens[t].activations;
+        }
+        let dots = Q::dot(s, line, activations, 0);
+        for t in 0..G {
+            for part in 0..S::ROW_REGISTERS {
+                let scales = (rows.scales[part], rows.minima[part]);
+                let sums = sums.wrapping_add((t * S::ROW_REGISTERS + part) * S::LANES);
+                // SAFETY: as many sums, as the caller promises.
+                unsafe {
+                    let before = s.load(sums);
+                    let token = (tokens[t].scale, tokens[t].sum);
+                    s.store(sums, add_scaled::<S, Q>(s, dots[t][part], token, scales, before));
+                }
+            }
+        }
+        (from.wrapping_add(G), sums.wrapping_add(G * S::ROW_REGISTERS * S::LANES))
+    }
+}
