@@ -86,7 +86,8 @@ fn a_text_without_tokens_has_no_continuation() {
 fn answers_know_what_was_said_before() {
     let tiny = Tiny::new("chat");
     let engine = tiny.engine();
-    let mut memory = engine.memory(options(&engine)).expect("memory");
+    let options = Options { context: 400, ..options(&engine) };
+    let mut memory = engine.memory(options).expect("memory");
     let mut chat = engine.chat(Some("Be brief."), &mut memory).expect("a chat").sampler(greedy());
     let mut ask = |message: &str| -> String {
         chat.ask(message).expect("a turn").take(12).collect::<Result<_, _>>().expect("text")
