@@ -17,6 +17,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("boards/cli/src/terminal/os.rs", "system calls"),
     ("boards/hosted/src/isa.rs", "asks the CPU"),
     ("boards/hosted/src/map.rs", "maps the model"),
+    ("boards/hosted/src/open_model.rs", "keeps a model beside its map"),
     ("boards/hosted/src/os.rs", "system calls"),
     ("boards/hosted/src/pool.rs", "lends a closure to threads"),
     ("boards/raspi/src/board.rs", "asks the core for its name"),
