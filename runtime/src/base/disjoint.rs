@@ -123,9 +123,9 @@ pub(crate) fn for_each<P: Send>(
     pieces.for_each(&f);
 }
 
-/// A window of a row-major matrix, which may be cut by rows and by columns: what one part
-/// of a region writes. `(rows, cols)`, rows a stride apart.
-pub(crate) struct Block<'a, T> {
+/// An exclusive view of a row-major matrix, `(rows, cols)`, rows a stride apart: cut by rows and by
+/// columns, until each piece is what one part of a loop writes.
+pub(crate) struct MatrixMut<'a, T> {
     first: *mut T,
     rows: usize,
     cols: usize,
@@ -133,10 +133,10 @@ pub(crate) struct Block<'a, T> {
     owner: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: a block is an exclusive borrow of its elements, as `&mut [T]` is.
-unsafe impl<T: Send> Send for Block<'_, T> {}
+// SAFETY: a view is an exclusive borrow of its elements, as `&mut [T]` is.
+unsafe impl<T: Send> Send for MatrixMut<'_, T> {}
 
-impl<'a, T> Block<'a, T> {
+impl<'a, T> MatrixMut<'a, T> {
     /// Views the first `rows` rows of `stride` elements; as many as `data` holds whole.
     pub(crate) fn new(data: &'a mut [T], rows: usize, stride: usize) -> Self {
         let rows = data.len().checked_div(stride).unwrap_or(0).min(rows);
@@ -154,7 +154,7 @@ impl<'a, T> Block<'a, T> {
         // `wrapping_add`: with no rows left the pointer may pass the end; nothing is
         // read through it then.
         let right =
-            Self { first: self.first.wrapping_add(col), cols: self.cols - col, ..self.again() };
+            Self { first: self.first.wrapping_add(col), cols: self.cols - col, ..self.alias() };
         (Self { cols: col, ..self }, right)
     }
 
@@ -162,7 +162,7 @@ impl<'a, T> Block<'a, T> {
     pub(crate) fn split_rows(self, row: usize) -> (Self, Self) {
         let row = row.min(self.rows);
         let first = self.first.wrapping_add(row * self.stride);
-        let lower = Self { first, rows: self.rows - row, ..self.again() };
+        let lower = Self { first, rows: self.rows - row, ..self.alias() };
         (Self { rows: row, ..self }, lower)
     }
 
@@ -170,7 +170,7 @@ impl<'a, T> Block<'a, T> {
     pub(crate) fn columns(self, width: usize) -> impl Iterator<Item = Self> {
         let mut rest = Some(self);
         core::iter::from_fn(move || {
-            let (strip, right) = rest.take().filter(|block| block.cols > 0)?.split_cols(width);
+            let (strip, right) = rest.take().filter(|view| view.cols > 0)?.split_cols(width);
             rest = Some(right);
             Some(strip)
         })
@@ -180,7 +180,7 @@ impl<'a, T> Block<'a, T> {
     pub(crate) fn strips(self, height: usize) -> impl Iterator<Item = Self> {
         let mut rest = Some(self);
         core::iter::from_fn(move || {
-            let (strip, lower) = rest.take().filter(|block| block.rows > 0)?.split_rows(height);
+            let (strip, lower) = rest.take().filter(|view| view.rows > 0)?.split_rows(height);
             rest = Some(lower);
             Some(strip)
         })
@@ -191,14 +191,14 @@ impl<'a, T> Block<'a, T> {
         if row >= self.rows {
             return &mut [];
         }
-        // SAFETY: `row < rows` and every block lies inside the slice it was made from:
+        // SAFETY: `row < rows` and every view lies inside the slice it was made from:
         // `new` counts whole rows only, and the splits only shrink. Two halves of a split
         // share no element, and `&mut self` holds this one.
         unsafe { core::slice::from_raw_parts_mut(self.first.add(row * self.stride), self.cols) }
     }
 
     /// A second handle on the same elements, of which each split keeps a part.
-    fn again(&self) -> Self {
+    fn alias(&self) -> Self {
         Self { owner: PhantomData, ..*self }
     }
 }
@@ -274,15 +274,15 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_cut_both_ways_without_overlap() {
+    fn a_view_is_cut_both_ways_without_overlap() {
         let mut data = [0_u8; 5 * 7 + 3];
-        let (left, right) = Block::new(&mut data, 5, 7).split_cols(3);
+        let (left, right) = MatrixMut::new(&mut data, 5, 7).split_cols(3);
         let (upper, lower) = left.split_rows(2);
-        for (mark, mut block) in [(1, upper), (2, lower), (3, right)] {
-            for row in 0..block.rows() {
-                block.row(row).fill(mark);
+        for (mark, mut view) in [(1, upper), (2, lower), (3, right)] {
+            for row in 0..view.rows() {
+                view.row(row).fill(mark);
             }
-            assert!(block.row(5).is_empty());
+            assert!(view.row(5).is_empty());
         }
         for (i, row) in data.chunks_exact(7).enumerate() {
             let mark = if i < 2 { 1 } else { 2 };

@@ -25,9 +25,9 @@ pub(crate) const LN2_HIGH: f32 = f32::from_bits(0x3f31_7200);
 /// ln 2 − [`LN2_HIGH`].
 pub(crate) const LN2_LOW: f32 = f32::from_bits(0x35bf_be8e);
 /// Below this exp is 0: the results above are all normal numbers.
-pub(crate) const EXP_LEAST: f32 = -87.0;
+pub(crate) const EXP_MIN: f32 = -87.0;
 /// Above this exp stays what it is here: the scale of 2^n has no more exponents.
-pub(crate) const EXP_MOST: f32 = 88.0;
+pub(crate) const EXP_MAX: f32 = 88.0;
 
 /// Fused multiply-add: `a · b + c`, rounded once.
 ///
@@ -84,10 +84,10 @@ pub fn rint(v: f32) -> f32 {
 ///
 /// The kernels compute the same lane by lane.
 pub fn exp(v: f32) -> f32 {
-    if v < EXP_LEAST {
+    if v < EXP_MIN {
         return 0.0;
     }
-    let v = if EXP_MOST < v { EXP_MOST } else { v };
+    let v = if EXP_MAX < v { EXP_MAX } else { v };
     let shifted = fma(v, LOG2_E, ROUNDER);
     let n = shifted - ROUNDER;
     let r = fma(n, -LN2_LOW, fma(n, -LN2_HIGH, v));

@@ -2,7 +2,7 @@
 //! so the second is subtracted from the first.
 
 use crate::base::checked::nonzero;
-use crate::base::disjoint::Block;
+use crate::base::disjoint::MatrixMut;
 use crate::forward::input::{run, share};
 use crate::forward::workspace::{ForwardContext, Workspace};
 use crate::kernels::{norm_heads, sub_scaled};
@@ -22,8 +22,8 @@ pub(crate) fn diff_attention(
     let (config, n, isa) = (ctx.model.config(), ctx.span.tokens, ctx.machine.isa);
     let (cols, head_dim) = (config.n_heads * config.head_dim, config.head_dim);
     let each = share(ctx.machine, n);
-    let q = Block::new(q, n, shape.q).split_cols(cols).0.strips(each);
-    let attended = Block::new(attended, n, 2 * cols).strips(each);
+    let q = MatrixMut::new(q, n, shape.q).split_cols(cols).0.strips(each);
+    let attended = MatrixMut::new(attended, n, 2 * cols).strips(each);
     run(ctx.machine, [n, 2 * cols], q.zip(attended), |(mut q, mut attended)| {
         // Said where it is needed, since a compiler does not look into what a closure takes along.
         let head_dim = nonzero(head_dim);

@@ -7,7 +7,7 @@
 //! same sums.
 
 use crate::base::checked::part_mut;
-use crate::base::disjoint::Block;
+use crate::base::disjoint::MatrixMut;
 use crate::format::layout::TILE_ROWS;
 use crate::format::matrix::Linear;
 use crate::forward::ffn::hidden_task;
@@ -127,8 +127,8 @@ fn add_weighed(
     let (isa, dim) = (ctx.machine.isa, ctx.model.config().dim);
     // Threads share columns, since several tokens may be far apart.
     let width = dim.div_ceil(ctx.machine.exec.threads().max(1)).next_multiple_of(TILE_ROWS);
-    let sum = Block::new(sum, ctx.span.tokens, stride).split_cols(dim).0.columns(width);
-    let part = Block::new(part, tokens.len(), stride).split_cols(dim).0.columns(width);
+    let sum = MatrixMut::new(sum, ctx.span.tokens, stride).split_cols(dim).0.columns(width);
+    let part = MatrixMut::new(part, tokens.len(), stride).split_cols(dim).0.columns(width);
     run(ctx.machine, [tokens.len(), dim], sum.zip(part), |(mut sum, mut part)| {
         for (i, (token, weight)) in tokens.iter().zip(weights).enumerate() {
             add_scaled(isa, sum.row(*token as usize), part.row(i), *weight);

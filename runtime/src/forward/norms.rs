@@ -1,7 +1,7 @@
 //! Bounds of queries, keys and values before they are rotated: a norm (arXiv 2302.05442,
 //! section 2) or a limit, so that no score grows without one.
 
-use crate::base::disjoint::Block;
+use crate::base::disjoint::MatrixMut;
 use crate::forward::input::{run, share};
 use crate::forward::workspace::{ForwardContext, Workspace};
 use crate::kernels::{clamp, norm_heads};
@@ -12,9 +12,9 @@ pub(crate) fn clip_qkv(ctx: &ForwardContext<'_>, limit: f32, workspace: &mut Wor
     let Workspace { shape, q, k, v, .. } = workspace;
     let (n, isa) = (ctx.span.tokens, ctx.machine.isa);
     let each = share(ctx.machine, n);
-    let q = Block::new(q, n, shape.q).strips(each);
-    let k = Block::new(k, n, shape.kv).strips(each);
-    let v = Block::new(v, n, shape.kv).strips(each);
+    let q = MatrixMut::new(q, n, shape.q).strips(each);
+    let k = MatrixMut::new(k, n, shape.kv).strips(each);
+    let v = MatrixMut::new(v, n, shape.kv).strips(each);
     run(ctx.machine, [n, shape.q], q.zip(k).zip(v), |((mut q, mut k), mut v)| {
         for token in 0..q.rows() {
             clamp(isa, q.row(token), limit);
@@ -30,8 +30,8 @@ pub(crate) fn qk_norm(ctx: &ForwardContext<'_>, layer: &Layer<'_>, workspace: &m
     let (config, n, isa) = (ctx.model.config(), ctx.span.tokens, ctx.machine.isa);
     let (q_cols, kv_cols) = (config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim);
     let each = share(ctx.machine, n);
-    let q = Block::new(q, n, shape.q).split_cols(q_cols).0.strips(each);
-    let k = Block::new(k, n, shape.kv).split_cols(kv_cols).0.strips(each);
+    let q = MatrixMut::new(q, n, shape.q).split_cols(q_cols).0.strips(each);
+    let k = MatrixMut::new(k, n, shape.kv).split_cols(kv_cols).0.strips(each);
     run(ctx.machine, [n, q_cols], q.zip(k), |(mut q, mut k)| {
         for token in 0..q.rows() {
             norm_heads(isa, q.row(token), layer.q_norm, config.norm_eps);

@@ -1,6 +1,6 @@
 //! The residual stream, to which every part of a layer is added.
 
-use crate::base::disjoint::Block;
+use crate::base::disjoint::MatrixMut;
 use crate::format::Scale;
 use crate::format::matrix::Linear;
 use crate::forward::input::{run, share};
@@ -38,8 +38,8 @@ pub(crate) fn join(
     let config = ctx.model.config();
     let (n, isa) = (ctx.span.tokens, ctx.machine.isa);
     let each = share(ctx.machine, n);
-    let x = Block::new(x, n, stride).split_cols(config.dim).0.strips(each);
-    let part = Block::new(part, n, stride).split_cols(config.dim).0.strips(each);
+    let x = MatrixMut::new(x, n, stride).split_cols(config.dim).0.strips(each);
+    let part = MatrixMut::new(part, n, stride).split_cols(config.dim).0.strips(each);
     run(ctx.machine, [n, config.dim], x.zip(part), |(mut x, mut part)| {
         for token in 0..x.rows() {
             let part = part.row(token);

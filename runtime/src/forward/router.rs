@@ -2,7 +2,7 @@
 
 use crate::base::arena::Source;
 use crate::base::checked::{nonzero, part};
-use crate::base::disjoint::Block;
+use crate::base::disjoint::MatrixMut;
 use crate::base::math::{exp, sigmoid};
 use crate::format::layout::TILE_ROWS;
 use crate::format::{Config, Routing};
@@ -95,9 +95,10 @@ impl<'a> Router<'a> {
         };
         matmul(machine, jobs);
         let each = share(machine, *n);
-        let scores = Block::new(scores, *n, *stride).split_cols(config.n_experts).0.strips(each);
-        let ids = Block::new(ids, *n, *used).strips(each);
-        let weights = Block::new(weights, *n, *used).strips(each);
+        let scores =
+            MatrixMut::new(scores, *n, *stride).split_cols(config.n_experts).0.strips(each);
+        let ids = MatrixMut::new(ids, *n, *used).strips(each);
+        let weights = MatrixMut::new(weights, *n, *used).strips(each);
         let each_of = [*n, config.n_experts * *used];
         run(
             machine,

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::base::checked::nonzero;
-use crate::base::disjoint::{Block, MAX_PIECES, for_each};
+use crate::base::disjoint::{MAX_PIECES, MatrixMut, for_each};
 use crate::cache::Cache;
 use crate::cache::{Ring, Run};
 use crate::kernels::Machine;
@@ -71,7 +71,7 @@ impl AttentionBuffers<'_> {
         let tokens = view.at.span.tokens;
         let (block, width) = (block_tokens(machine, tokens, shape.passes()), shape.width());
         let items = shape.passes() * tokens;
-        let out = Block::new(out, tokens, shape.passes() * width).columns(width);
+        let out = MatrixMut::new(out, tokens, shape.passes() * width).columns(width);
         let passes =
             total.chunks_mut(shape, items, tokens).zip(kv_split.chunks_mut(shape, items, tokens));
         let pieces = passes.zip(out).enumerate().flat_map(|(pass, ((total, kv_split), out))| {
@@ -104,7 +104,7 @@ struct Part<'a> {
     total: SoftmaxStates<'a>,
     kv_split: SoftmaxStates<'a>,
     /// (tokens of the block, group · head_dim)
-    out: Block<'a, f32>,
+    out: MatrixMut<'a, f32>,
 }
 
 /// Tokens to a block: so few that each thread finds four pieces or more, of equal number, and else

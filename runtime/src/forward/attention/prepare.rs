@@ -4,7 +4,7 @@ use super::buffers::{AngleBuffers, AttentionBuffers, AttentionShape, RopeBuffers
 use super::place::{AttentionLayer, Span};
 use super::rope::{Rope, RotaryAngles};
 use crate::base::checked::{nonzero, part, part_mut};
-use crate::base::disjoint::{Block, for_each};
+use crate::base::disjoint::{MatrixMut, for_each};
 use crate::cache::Cache;
 use crate::cache::{Ring, Rings};
 use crate::kernels::Machine;
@@ -65,8 +65,8 @@ impl AttentionBuffers<'_> {
             angles: angles.window.view(shape.pairs),
             sink_angles: queries.apart.then(|| angles.sinks.view(shape.pairs)),
         };
-        let q = Block::new(q, tokens, q_stride).columns(group_dim);
-        let k = Block::new(k, tokens, kv_stride).columns(shape.head_dim);
+        let q = MatrixMut::new(q, tokens, q_stride).columns(group_dim);
+        let k = MatrixMut::new(k, tokens, kv_stride).columns(shape.head_dim);
         let ready =
             queries.window.heads_mut(shape, tokens).zip(queries.sinks.heads_mut(shape, tokens));
         let parts =
@@ -103,9 +103,9 @@ struct Part<'a> {
     head: usize,
     cached: KvMut<'a>,
     /// (tokens, group · head_dim)
-    q: Block<'a, f32>,
+    q: MatrixMut<'a, f32>,
     /// (tokens, head_dim)
-    k: Block<'a, f32>,
+    k: MatrixMut<'a, f32>,
     /// (tokens, group)
     window: QueriesMut<'a>,
     /// (tokens, group)

@@ -34,7 +34,7 @@ pub fn add_scaled(isa: Isa, x: &mut [f32], y: &[f32], factor: f32) {
 /// exp, lane by lane: see [`math::exp`].
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(s: S, v: S::F) -> S::F {
-    let most = s.splat(math::EXP_MOST);
+    let most = s.splat(math::EXP_MAX);
     exp_limited(s, s.select_lt(most, v, most, v))
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn exp_limited<S: Simd>(s: S, v: S::F) -> S::F {
         p = s.fma(p, r, s.splat(*c));
     }
     let e = s.mul(p, s.exp2_magic(shifted));
-    s.select_lt(v, s.splat(math::EXP_LEAST), s.splat(0.0), e)
+    s.select_lt(v, s.splat(math::EXP_MIN), s.splat(0.0), e)
 }
 
 /// Reads up to 16 values, zeros after them.

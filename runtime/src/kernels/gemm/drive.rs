@@ -12,7 +12,7 @@ use core::ptr::null;
 
 use super::epilogue::Output;
 use super::job::{Input, Pass};
-use crate::base::disjoint::Block;
+use crate::base::disjoint::MatrixMut;
 use crate::format::layout::{TILE_ROWS, blocks};
 use crate::kernels::block::BlockWeights;
 use crate::kernels::simd::{InputPointers, MAX_PARTS, Op, PrefillKernel, Simd, Wide};
@@ -35,7 +35,7 @@ impl<'a, 'b, W: BlockWeights> Product<'a, 'b, W> {
         pass: Pass<'a>,
         input: &Input<'_>,
         range: Range<usize>,
-        out: &'b mut Block<'a, f32>,
+        out: &'b mut MatrixMut<'a, f32>,
     ) -> Self {
         let tile_bytes = blocks(input.cols) * W::KIND.block_bytes();
         let bytes = &pass.linear.weight.tiles()[range.start * tile_bytes..range.end * tile_bytes];

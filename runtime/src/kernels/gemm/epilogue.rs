@@ -4,7 +4,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::job::Epilogue;
-use crate::base::disjoint::Block;
+use crate::base::disjoint::MatrixMut;
 use crate::format::layout::TILE_ROWS;
 use crate::kernels::elementwise::activation::clamped;
 use crate::kernels::elementwise::vector::{load_wide, store_wide};
@@ -15,7 +15,7 @@ pub(super) struct Output<'a, 'b> {
     /// The bias from the piece's first row on, to the matrix's last.
     pub(super) bias: Option<&'a [f32]>,
     pub(super) epilogue: Epilogue,
-    pub(super) out: &'b mut Block<'a, f32>,
+    pub(super) out: &'b mut MatrixMut<'a, f32>,
 }
 
 impl Output<'_, '_> {

@@ -37,7 +37,7 @@ mod job;
 
 use core::ops::Range;
 
-use crate::base::disjoint::{Block, MAX_PIECES, for_each};
+use crate::base::disjoint::{MAX_PIECES, MatrixMut, for_each};
 use crate::format::layout::{TILE_ROWS, WeightType, tiles};
 use crate::kernels::block::{Int4, Int4a, Int8};
 use crate::kernels::elementwise::activation::{activate, clamped_gate};
@@ -57,7 +57,7 @@ struct Piece<'a> {
     /// A part of the job's tiles.
     range: Range<usize>,
     /// `(n, 16 · tiles in range)`
-    out: Block<'a, f32>,
+    out: MatrixMut<'a, f32>,
 }
 
 /// Pieces a thread, so that a late thread is waited for less: few for one token, since
@@ -109,7 +109,7 @@ fn gcd(a: usize, b: usize) -> usize {
 fn cut<'a>(job: &'a mut Job<'_>, each: usize) -> impl Iterator<Item = Piece<'a>> {
     let Job { input, task, out, stride } = job;
     let (passes, all, each) = (task.passes(), tiles(task.rows()), each.max(1));
-    let (input, mut rest) = (&*input, Some(Block::new(out, input.n, *stride)));
+    let (input, mut rest) = (&*input, Some(MatrixMut::new(out, input.n, *stride)));
     (0..all.div_ceil(each)).filter_map(move |piece| {
         let range = piece * each..all.min((piece + 1) * each);
         let (out, right) = rest.take()?.split_cols(range.len() * TILE_ROWS);
@@ -122,7 +122,7 @@ fn cut<'a>(job: &'a mut Job<'_>, each: usize) -> impl Iterator<Item = Piece<'a>>
 fn check(job: &Job<'_>) {
     let input = &job.input;
     let rows = tiles(job.task.rows()) * TILE_ROWS;
-    // As many whole rows as `Block` counts.
+    // As many whole rows as `MatrixMut` counts.
     assert!(job.stride >= rows && (job.stride == 0 || job.out.len() / job.stride >= input.n));
     for pass in job.task.passes().into_iter().flatten() {
         let weight = pass.linear.weight;
