@@ -1,6 +1,6 @@
 //! Runs a program with a time limit, so that a hang is a failure and not a hang.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ pub fn run(command: &mut Command, seconds: u64) -> Finished {
 /// Runs `command` with `input` on its standard input; fails the test after `seconds`.
 pub fn run_with_input(command: &mut Command, input: &[u8], seconds: u64) -> Finished {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let mut child = start(command);
     let mut stdin = child.stdin.take().expect("piped");
     let (out, err) = (drain(child.stdout.take()), drain(child.stderr.take()));
     let input = input.to_vec();
@@ -53,6 +53,19 @@ pub fn run_with_input(command: &mut Command, input: &[u8], seconds: u64) -> Fini
     let stdout = out.join().expect("reading a pipe does not panic");
     let stderr = err.join().expect("reading a pipe does not panic");
     Finished { status, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() }
+}
+
+/// Starts a program, again for as long as it is busy: if this process wrote it, a child that
+/// another test has just forked holds it open for a moment.
+fn start(command: &mut Command) -> Child {
+    loop {
+        match command.spawn() {
+            Err(e) if e.kind() == ErrorKind::ExecutableFileBusy => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            child => return child.unwrap_or_else(|e| panic!("{command:?}: {e}")),
+        }
+    }
 }
 
 fn drain(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {

@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let system = args.next();
 
     let engine = Engine::open(model)?;
-    let mut memory = engine.memory(engine.options()?)?;
+    let mut memory = engine.memory(engine.options())?;
     let mut chat = engine.chat(system.as_deref(), &mut memory)?;
 
     for line in stdin().lines() {

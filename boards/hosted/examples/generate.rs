@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: generate MODEL.oar PROMPT".into());
     };
     let engine = Engine::open(model)?;
-    let mut memory = engine.memory(engine.options()?)?;
+    let mut memory = engine.memory(engine.options())?;
     print!("{prompt}");
     for text in engine.generate(prompt, &mut memory)?.take(200) {
         print!("{}", text?);

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::isa::best_isa;
 use crate::memory::SessionMemory;
 use crate::model_file::ModelFile;
+use crate::open_model::OpenModel;
 use crate::pool::Pool;
 use crate::text_encoder::TextEncoder;
 use crate::text_generator::TextGenerator;
@@ -25,7 +26,7 @@ use crate::transcript::Transcript;
 /// region of another session runs on the thread that asks for it.
 #[derive(Debug)]
 pub struct Engine {
-    file: ModelFile,
+    open: OpenModel,
     isa: Isa,
     pool: Pool,
 }
@@ -38,18 +39,17 @@ impl Engine {
 
     /// Runs a model by these instructions on this many threads, the caller's included.
     pub fn new(file: ModelFile, isa: Isa, threads: usize) -> Result<Self, Error> {
-        file.model()?;
-        Ok(Self { file, isa, pool: Pool::new(threads)? })
+        Ok(Self { open: OpenModel::new(file)?, isa, pool: Pool::new(threads)? })
     }
 
     /// The file of the model.
     pub fn file(&self) -> &ModelFile {
-        &self.file
+        self.open.file()
     }
 
     /// The model.
-    pub fn model(&self) -> Result<Model<'_>, Error> {
-        self.file.model()
+    pub fn model(&self) -> Model<'_> {
+        self.open.model()
     }
 
     /// The instruction set and the threads.
@@ -58,18 +58,18 @@ impl Engine {
     }
 
     /// Options that suit the model: change what should be otherwise.
-    pub fn options(&self) -> Result<Options, Error> {
-        Ok(Options::for_model(&self.model()?))
+    pub fn options(&self) -> Options {
+        Options::for_model(&self.model())
     }
 
     /// Reserves the memory of a session.
     pub fn memory(&self, options: Options) -> Result<SessionMemory, Error> {
-        SessionMemory::reserve(&self.model()?, options)
+        SessionMemory::reserve(&self.model(), options)
     }
 
     /// An empty session: feed it tokens with [`Engine::machine`].
     pub fn session<'e>(&'e self, memory: &'e mut SessionMemory) -> Result<Session<'e>, Error> {
-        memory.session(self.model()?)
+        memory.session(self.model())
     }
 
     /// Continues a text, by the sampling that the model recommends and random numbers that
@@ -79,8 +79,8 @@ impl Engine {
         prompt: &str,
         memory: &'e mut SessionMemory,
     ) -> Result<TextGenerator<'e>, Error> {
-        let model = self.model()?;
-        let encoder = TextEncoder::new(self.file.tokenizer(&model)?);
+        let model = self.model();
+        let encoder = TextEncoder::new(self.file().tokenizer(&model)?);
         let ids = encoder.encode_prompt(prompt)?.ids;
         let sampler = Sampler::new(model.sampling(), random_seed());
         let session = memory.session(model)?;
@@ -94,8 +94,8 @@ impl Engine {
         system: Option<&str>,
         memory: &'e mut SessionMemory,
     ) -> Result<ChatSession<'e>, Error> {
-        let model = self.model()?;
-        let encoder = TextEncoder::new(self.file.tokenizer(&model)?);
+        let model = self.model();
+        let encoder = TextEncoder::new(self.file().tokenizer(&model)?);
         let chat = Chat::new(model.chat_section()).map_err(|why| self.no_chat(why))?;
         let sampler = Sampler::new(model.sampling(), random_seed());
         let generator = Generator::new(memory.session(model)?, Transcript::default());
@@ -104,7 +104,7 @@ impl Engine {
     }
 
     fn no_chat(&self, why: ChatUnavailable<'_>) -> Error {
-        Error::NoChat { path: self.file.path().into(), reason: why.to_string() }
+        Error::NoChat { path: self.file().path().into(), reason: why.to_string() }
     }
 }
 

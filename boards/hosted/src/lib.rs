@@ -4,7 +4,7 @@
 //! use oarlock_hosted::Engine;
 //!
 //! let engine = Engine::open("model.oar")?;
-//! let mut memory = engine.memory(engine.options()?)?;
+//! let mut memory = engine.memory(engine.options())?;
 //! for text in engine.generate("Once upon a time", &mut memory)?.take(100) {
 //!     print!("{}", text?);
 //! }
@@ -33,6 +33,7 @@ mod isa;
 mod map;
 mod memory;
 mod model_file;
+mod open_model;
 mod os;
 mod pool;
 mod snapshot;

@@ -43,7 +43,7 @@ fn greedy() -> Sampler {
 }
 
 fn options(engine: &Engine) -> Options {
-    Options { context: 64, chunk: 8, draft: 3, ..engine.options().expect("a model") }
+    Options { context: 64, chunk: 8, draft: 3, ..engine.options() }
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn generated_text_is_that_of_the_session() {
     let text = engine.generate("hello there", &mut memory).expect("a text").sampler(greedy());
     let text: Vec<String> = text.take(40).collect::<Result<_, _>>().expect("text");
 
-    let model = engine.model().expect("a model");
+    let model = engine.model();
     let tokenizer = engine.file().tokenizer(&model).expect("a tokenizer");
     let mut memory = engine.memory(options(&engine)).expect("memory");
     let (mut session, machine) = (engine.session(&mut memory).expect("memory"), engine.machine());
@@ -86,7 +86,8 @@ fn a_text_without_tokens_has_no_continuation() {
 fn answers_know_what_was_said_before() {
     let tiny = Tiny::new("chat");
     let engine = tiny.engine();
-    let mut memory = engine.memory(options(&engine)).expect("memory");
+    let options = Options { context: 400, ..options(&engine) };
+    let mut memory = engine.memory(options).expect("memory");
     let mut chat = engine.chat(Some("Be brief."), &mut memory).expect("a chat").sampler(greedy());
     let mut ask = |message: &str| -> String {
         chat.ask(message).expect("a turn").take(12).collect::<Result<_, _>>().expect("text")
@@ -126,7 +127,7 @@ fn answer<E: PieceEncoder, S: TurnStore>(
 fn slices_hold_the_conversation_that_vectors_hold() {
     let tiny = Tiny::new("slices");
     let (engine, other) = (tiny.engine(), tiny.engine());
-    let model = engine.model().expect("a model");
+    let model = engine.model();
     let chat = Chat::new(model.chat_section()).expect("a template");
     let tokenizer = engine.file().tokenizer(&model).expect("a tokenizer");
     let (machine, [mut memory, mut recent]) =

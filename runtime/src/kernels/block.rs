@@ -73,7 +73,8 @@ impl<Q: IntWeights> BlockWeights for Q {
                 for part in 0..S::ROW_REGISTERS {
                     let row = first + part;
                     let scales = (scales[row], minima[row]);
-                    acc[row] = add_scaled::<S, Q>(s, dots[part], token.scale_sum, scales, acc[row]);
+                    let token = (token.scale, token.sum);
+                    acc[row] = add_scaled::<S, Q>(s, dots[part], token, scales, acc[row]);
                 }
             }
         }
@@ -197,7 +198,8 @@ pub(super) unsafe fn scales<S: Simd, Q: IntWeights>(
 #[derive(Clone, Copy)]
 pub(crate) struct ScaledActivations<A> {
     activations: A,
-    scale_sum: (f32, f32),
+    scale: f32,
+    sum: f32,
 }
 
 impl<A> ScaledActivations<A> {
@@ -235,7 +237,7 @@ impl<A> ScaledActivations<A> {
         unsafe {
             let correction = Q::offset::<S>() * sum.to_int_unchecked::<i32>();
             let activations = Q::load_activations(s, q, correction);
-            Self { activations, scale_sum: (scale, sum) }
+            Self { activations, scale, sum }
         }
     }
 }
@@ -320,11 +322,11 @@ impl<S: Simd, Q: IntWeights> PrefillKernel<S> for PerToken<Q> {
             for part in 0..S::ROW_REGISTERS {
                 let scales = (rows.scales[part], rows.minima[part]);
                 let sums = sums.wrapping_add((t * S::ROW_REGISTERS + part) * S::LANES);
-                let scale_sum = tokens[t].scale_sum;
                 // SAFETY: as many sums, as the caller promises.
                 unsafe {
                     let before = s.load(sums);
-                    s.store(sums, add_scaled::<S, Q>(s, dots[t][part], scale_sum, scales, before));
+                    let token = (tokens[t].scale, tokens[t].sum);
+                    s.store(sums, add_scaled::<S, Q>(s, dots[t][part], token, scales, before));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The machine that computes: its instruction set and its threads.
 
-use super::Isa;
+use super::isa::Isa;
 use crate::base::exec::Executor;
 
 /// The means that a board computes with. Every call that computes takes it, and none keeps it: a

@@ -25,12 +25,13 @@ pub(crate) struct ScalarActivations {
 // What is long stays a function of its own: inlined sixteen lanes deep into every kernel,
 // it would make a megabyte of code that nobody runs for its speed.
 
-/// Four weights times four activations, in each lane.
+/// Four weights times the four activations of a group, in each lane. (There are 8 groups: the
+/// remainder lets the compiler see it.)
 #[inline(never)]
 fn dot(z: &I, w: &[u8; 64], value: fn(u8) -> i32, a: &[i8; 32], g: usize) -> I {
     from_fn(|lane| {
         let weight = |i| value(w[4 * lane + i]);
-        let group: i32 = (0..4).map(|i| weight(i) * i32::from(a[4 * g + i])).sum();
+        let group: i32 = (0..4).map(|i| weight(i) * i32::from(a[4 * (g % GROUPS) + i])).sum();
         z[lane] + group
     })
 }

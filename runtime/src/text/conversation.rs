@@ -67,6 +67,9 @@ impl fmt::Display for TurnError {
 
 impl core::error::Error for TurnError {}
 
+/// A source of a session's state, which fills each slice it is given with the next bytes.
+pub type StateSource<'s, X> = dyn FnMut(&mut [u8]) -> Result<(), X> + 's;
+
 /// A conversation.
 ///
 /// Of a model that thinks before it answers ([`Chat::mark`]) the thoughts come out of
@@ -207,7 +210,7 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
     /// had been fed; without one an answer keeps its thoughts.
     pub fn forget_thoughts<X>(
         &mut self,
-        before: Option<&mut dyn FnMut(&mut [u8]) -> Result<(), X>>,
+        before: Option<&mut StateSource<'_, X>>,
     ) -> Result<(), RestoreError<X>> {
         let turn = self.generator.tokens().last_turn();
         let (Some(mark), Some(turn)) = (self.chat.mark(), turn) else { return Ok(()) };

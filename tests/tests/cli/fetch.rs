@@ -4,12 +4,11 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use oarlock_tests::{TempDir, real_model, run};
+use oarlock_tests::{TempDir, real_model, run, run_with_input};
 
 use crate::common::{Tiny, code, fails, interrupt, oarlock, start};
 
@@ -30,12 +29,14 @@ impl Machine {
         self.folder.join("cache/oarlock")
     }
 
-    /// Puts a shell script in the place of a program.
+    /// Puts a shell script in the place of a program. A shell writes it: what this process has
+    /// open for writing is busy while a child that another test has just forked holds it too.
     fn with(self, name: &str, script: &str) -> Self {
         let path = self.folder.join("bin").join(name);
         let script = format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n");
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut write = Command::new("sh");
+        write.args(["-c", "cat > \"$0\" && chmod 755 \"$0\""]).arg(path);
+        run_with_input(&mut write, script.as_bytes(), 60).ok();
         self
     }
 

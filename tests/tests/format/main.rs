@@ -1,4 +1,7 @@
-//! The file format: files that are written and read back, damaged ones, hostile ones.
+//! The file format: what is written is read back, and nothing else is taken for a model.
 
-mod file;
+mod damaged;
 mod hostile;
+mod refused;
+mod round_trip;
+mod samples;

@@ -77,10 +77,34 @@ impl Op for Write<'_, '_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { kv, slot, key, value } = self;
-        let row = padded(kv.head_dim) * kv.kind.bytes();
+        let dims = padded(kv.head_dim);
+        let row = dims * kv.kind.bytes();
         let at = slot * row..(slot + 1) * row;
         match kv.kind {
-            KvType::Int8 => write_int8(s, kv, slot, key, value),
+            KvType::Int8 => {
+                let mut quants = [0_i8; MAX_HEAD_DIM];
+                let quants = &mut quants[..dims];
+                (kv.value_scales[slot], _) = quantize_run(s, value, quants);
+                let tile = slot / TILE_KEYS * TILE_KEYS * row;
+                let tile = tile..tile + TILE_KEYS * row;
+                let values = &mut kv.values[tile.clone()];
+                for (dim, q) in quants.iter().enumerate() {
+                    values[int8_value_offset(slot % TILE_KEYS, dim)] = q.cast_unsigned();
+                }
+                let scales = int8_scale_offset(dims, slot, 0);
+                let scales = kv.key_scales[scales..].iter_mut().step_by(TILE_KEYS);
+                let blocks = key.chunks(BLOCK_COLS).zip(quants.chunks_exact_mut(BLOCK_COLS));
+                for ((key, q), scale) in blocks.zip(scales) {
+                    (*scale, _) = quantize_run(s, key, q);
+                }
+                let keys = &mut kv.keys[tile];
+                for (group, q) in quants.chunks_exact(4).enumerate() {
+                    let to = int8_key_offset(dims, slot % TILE_KEYS, 4 * group);
+                    for (to, q) in keys[to..to + 4].iter_mut().zip(q) {
+                        *to = q.cast_unsigned();
+                    }
+                }
+            }
             KvType::F16 => {
                 store_halves(s, &mut kv.keys[at.clone()], key);
                 store_halves(s, &mut kv.values[at], value);
@@ -89,34 +113,6 @@ impl Op for Write<'_, '_> {
                 store_floats(&mut kv.keys[at.clone()], key);
                 store_floats(&mut kv.values[at], value);
             }
-        }
-    }
-}
-
-/// Quantizes a key and a value and writes them where a tile has them.
-#[inline(always)]
-fn write_int8<S: Simd>(s: S, kv: &mut KvMut<'_>, slot: usize, key: &[f32], value: &[f32]) {
-    let dims = padded(kv.head_dim);
-    let mut quants = [0_i8; MAX_HEAD_DIM];
-    let quants = &mut quants[..dims];
-    (kv.value_scales[slot], _) = quantize_run(s, value, quants);
-    let tile = slot / TILE_KEYS * TILE_KEYS * dims;
-    let tile = tile..tile + TILE_KEYS * dims;
-    let values = &mut kv.values[tile.clone()];
-    for (dim, q) in quants.iter().enumerate() {
-        values[int8_value_offset(slot % TILE_KEYS, dim)] = q.cast_unsigned();
-    }
-    let scales = int8_scale_offset(dims, slot, 0);
-    let scales = kv.key_scales[scales..].iter_mut().step_by(TILE_KEYS);
-    let blocks = key.chunks(BLOCK_COLS).zip(quants.chunks_exact_mut(BLOCK_COLS));
-    for ((key, q), scale) in blocks.zip(scales) {
-        (*scale, _) = quantize_run(s, key, q);
-    }
-    let keys = &mut kv.keys[tile];
-    for (group, q) in quants.chunks_exact(4).enumerate() {
-        let to = int8_key_offset(dims, slot % TILE_KEYS, 4 * group);
-        for (to, q) in keys[to..to + 4].iter_mut().zip(q) {
-            *to = q.cast_unsigned();
         }
     }
 }

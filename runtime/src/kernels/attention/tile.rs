@@ -96,7 +96,8 @@ impl VisibleKeys {
 
     /// The keys, counted from the tile's first.
     pub(super) fn keys(self) -> Range<usize> {
-        self.start..self.end
+        // It is no more as it is; said again, every use of a key would be checked else.
+        self.start..self.end.min(TILE_KEYS)
     }
 
     /// `v` for those of the keys from `at` on that are seen, `other` for the rest.

@@ -5,13 +5,60 @@
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ops::Range;
+use core::ptr::null;
 
-use super::product::Product;
-use crate::format::layout::TILE_ROWS;
+use super::epilogue::Output;
+use super::job::{Input, Pass};
+use crate::base::disjoint::MatrixMut;
+use crate::format::layout::{TILE_ROWS, blocks};
 use crate::kernels::block::BlockWeights;
 use crate::kernels::simd::{InputPointers, MAX_PARTS, Op, PrefillKernel, Simd, Wide};
+
+/// One pass over one piece.
+pub(super) struct Product<'a, 'b, W> {
+    /// Packed tiles of the piece.
+    bytes: &'a [u8],
+    tile_bytes: usize,
+    inputs: InputPointers,
+    /// Tokens.
+    n: usize,
+    output: Output<'a, 'b>,
+    weights: PhantomData<W>,
+}
+
+impl<'a, 'b, W: BlockWeights> Product<'a, 'b, W> {
+    /// The product of some tiles of a job's matrix, whose shapes `check` saw.
+    pub(super) fn new(
+        pass: Pass<'a>,
+        input: &Input<'_>,
+        range: Range<usize>,
+        out: &'b mut MatrixMut<'a, f32>,
+    ) -> Self {
+        let tile_bytes = blocks(input.cols) * W::KIND.block_bytes();
+        let bytes = &pass.linear.weight.tiles()[range.start * tile_bytes..range.end * tile_bytes];
+        let acts = input.acts.filter(|_| W::KIND.is_quantized());
+        let inputs = InputPointers {
+            x: input.x.as_ptr(),
+            stride: input.stride,
+            cols: input.cols,
+            q: acts.map_or(null(), |a| a.q.as_ptr()),
+            scale: acts.map_or(null(), |a| a.scale.as_ptr()),
+            sum: acts.map_or(null(), |a| a.sum.as_ptr()),
+            blocks: blocks(input.cols),
+        };
+        let bias = pass.linear.bias.map(|bias| &bias[range.start * TILE_ROWS..]);
+        let output = Output { bias, epilogue: pass.epilogue, out };
+        Self { bytes, tile_bytes, inputs, n: input.n, output, weights: PhantomData }
+    }
+
+    /// Tiles of the piece.
+    fn tiles(&self) -> usize {
+        self.bytes.len().checked_div(self.tile_bytes).unwrap_or(0)
+    }
+}
 
 /// Tiles that one thread goes through at a time, each a stream of its own: a single
 /// sequential stream reaches less than half of the memory's bandwidth.
@@ -120,7 +167,7 @@ fn decode_tiles<S: Simd, W: BlockWeights, const N: usize>(
         }
     }
     for i in 0..N {
-        product.store(s, tiles[i], 0, acc[i]);
+        product.output.store(s, tiles[i], 0, acc[i]);
     }
 }
 
@@ -192,7 +239,7 @@ fn prefill_tiles<S: Simd, W: BlockWeights, K: PrefillKernel<S>>(
         for token in 0..tokens.len() {
             // SAFETY: as above.
             let products = unsafe { load_sums::<S, K>(s, sums, token, n_groups * K::INTERLEAVED) };
-            product.store(s, tile, tokens.start + token, products);
+            product.output.store(s, tile, tokens.start + token, products);
         }
     }
 }

@@ -25,15 +25,15 @@
 //! weights by one fma a column. So every row of every token is one chain over the blocks, and
 //! neither threads nor tokens nor lanes change a bit.
 //!
-//! This file cuts; `drive.rs` has both loops, `product.rs` what they read and the epilogue;
+//! This file cuts; `drive.rs` has both loops, `epilogue.rs` what then becomes of sums;
 //! `kernels/block.rs` and `floats.rs` multiply a block on any instruction set, and the files of
 //! instruction sets have the rest.
 #![allow(clippy::indexing_slicing)]
 
 mod drive;
+mod epilogue;
 mod floats;
 mod job;
-mod product;
 
 use core::ops::Range;
 
@@ -44,9 +44,9 @@ use crate::kernels::elementwise::activation::{activate, clamped_gate};
 use crate::kernels::isa::Isa;
 use crate::kernels::machine::Machine;
 
+use drive::Product;
 use floats::Floats;
 use job::{Pass, RowFunction};
-use product::Product;
 
 pub use job::{Input, Job, Task};
 

@@ -40,6 +40,35 @@ impl<G: Avx512Generation> Avx512<G> {
         z
     }
 
+    /// Adds the products of a line of nibbles, groups `line` and `line + 4` of each token.
+    #[inline(always)]
+    fn add_nibbles<const T: usize>(
+        self,
+        z: &mut Dots<Self, T>,
+        (low, high): (__m512i, __m512i),
+        a: [&ByteGroups; T],
+        line: usize,
+    ) {
+        for t in 0..T {
+            let lows = self.add_group(z[t][0], low, a[t].groups[line]);
+            z[t][0] = self.add_group(lows, high, a[t].groups[line + GROUPS / 2]);
+        }
+    }
+
+    /// Adds the products of a line of unsigned bytes, group `line` of each token.
+    #[inline(always)]
+    fn add_bytes<const T: usize>(
+        self,
+        z: &mut Dots<Self, T>,
+        w: __m512i,
+        a: [&ByteGroups; T],
+        line: usize,
+    ) {
+        for t in 0..T {
+            z[t][0] = self.add_group(z[t][0], w, a[t].groups[line]);
+        }
+    }
+
     /// Adds the products of unsigned bytes with a group of signed bytes.
     #[inline(always)]
     fn add_group(self, z: __m512i, unsigned: __m512i, signed: i32) -> __m512i {
@@ -248,13 +277,11 @@ unsafe impl<G: Avx512Generation> Simd for Avx512<G> {
         first: usize,
     ) -> Dots<Self, T> {
         let mut z = self.start(a);
-        for line in 0..GROUPS / 2 {
-            let (low, high) = w(line, first);
-            for t in 0..T {
-                z[t][0] = self.add_group(z[t][0], low, a[t].groups[line]);
-                z[t][0] = self.add_group(z[t][0], high, a[t].groups[line + GROUPS / 2]);
-            }
-        }
+        // Written out: in a loop, a compiler broadcasts all groups ahead of it, into memory.
+        self.add_nibbles(&mut z, w(0, first), a, 0);
+        self.add_nibbles(&mut z, w(1, first), a, 1);
+        self.add_nibbles(&mut z, w(2, first), a, 2);
+        self.add_nibbles(&mut z, w(3, first), a, 3);
         z
     }
     #[inline(always)]
@@ -265,12 +292,15 @@ unsafe impl<G: Avx512Generation> Simd for Avx512<G> {
         first: usize,
     ) -> Dots<Self, T> {
         let mut z = self.start(a);
-        for line in 0..GROUPS {
-            let w = w(line, first);
-            for t in 0..T {
-                z[t][0] = self.add_group(z[t][0], w, a[t].groups[line]);
-            }
-        }
+        // Written out, as above.
+        self.add_bytes(&mut z, w(0, first), a, 0);
+        self.add_bytes(&mut z, w(1, first), a, 1);
+        self.add_bytes(&mut z, w(2, first), a, 2);
+        self.add_bytes(&mut z, w(3, first), a, 3);
+        self.add_bytes(&mut z, w(4, first), a, 4);
+        self.add_bytes(&mut z, w(5, first), a, 5);
+        self.add_bytes(&mut z, w(6, first), a, 6);
+        self.add_bytes(&mut z, w(7, first), a, 7);
         z
     }
     #[inline(always)]

@@ -1,65 +1,24 @@
-//! The product of one piece: what the loops read, and the way of sums to the output.
+//! The epilogue of a product: its way from registers to the output.
 #![allow(clippy::indexing_slicing)]
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
-use core::marker::PhantomData;
-use core::ops::Range;
-use core::ptr::null;
-
-use super::job::{Epilogue, Input, Pass};
+use super::job::Epilogue;
 use crate::base::disjoint::MatrixMut;
-use crate::format::layout::{TILE_ROWS, blocks};
-use crate::kernels::block::BlockWeights;
+use crate::format::layout::TILE_ROWS;
 use crate::kernels::elementwise::activation::clamped;
 use crate::kernels::elementwise::vector::{load_wide, store_wide};
-use crate::kernels::simd::{InputPointers, Simd, Wide};
+use crate::kernels::simd::{Simd, Wide};
 
-/// One pass over one piece.
-pub(super) struct Product<'a, 'b, W> {
-    /// Packed tiles of the piece.
-    pub(super) bytes: &'a [u8],
-    pub(super) tile_bytes: usize,
-    pub(super) inputs: InputPointers,
-    /// Tokens.
-    pub(super) n: usize,
+/// The output of one pass over one piece.
+pub(super) struct Output<'a, 'b> {
     /// The bias from the piece's first row on, to the matrix's last.
-    bias: Option<&'a [f32]>,
-    epilogue: Epilogue,
-    out: &'b mut MatrixMut<'a, f32>,
-    weights: PhantomData<W>,
+    pub(super) bias: Option<&'a [f32]>,
+    pub(super) epilogue: Epilogue,
+    pub(super) out: &'b mut MatrixMut<'a, f32>,
 }
 
-impl<'a, 'b, W: BlockWeights> Product<'a, 'b, W> {
-    /// The product of some tiles of a job's matrix, whose shapes `check` saw.
-    pub(super) fn new(
-        pass: Pass<'a>,
-        input: &Input<'_>,
-        range: Range<usize>,
-        out: &'b mut MatrixMut<'a, f32>,
-    ) -> Self {
-        let tile_bytes = blocks(input.cols) * W::KIND.block_bytes();
-        let bytes = &pass.linear.weight.tiles()[range.start * tile_bytes..range.end * tile_bytes];
-        let acts = input.acts.filter(|_| W::KIND.is_quantized());
-        let inputs = InputPointers {
-            x: input.x.as_ptr(),
-            stride: input.stride,
-            cols: input.cols,
-            q: acts.map_or(null(), |a| a.q.as_ptr()),
-            scale: acts.map_or(null(), |a| a.scale.as_ptr()),
-            sum: acts.map_or(null(), |a| a.sum.as_ptr()),
-            blocks: blocks(input.cols),
-        };
-        let bias = pass.linear.bias.map(|bias| &bias[range.start * TILE_ROWS..]);
-        let weights = PhantomData;
-        Self { bytes, tile_bytes, inputs, n: input.n, bias, epilogue: pass.epilogue, out, weights }
-    }
-
-    /// Tiles of the piece.
-    pub(super) fn tiles(&self) -> usize {
-        self.bytes.len().checked_div(self.tile_bytes).unwrap_or(0)
-    }
-
+impl Output<'_, '_> {
     /// Adds the bias to the products of a tile with a token and sends them to the output.
     #[inline(always)]
     pub(super) fn store<S: Simd>(
