@@ -35,7 +35,7 @@
 //!    a constructor, a kind and a name in `isa.rs`; detection in `boards/hosted`.
 //! 4. Every method is `#[inline(always)]`: it is compiled inside `enter`, for these features.
 //!    A closure is not, unless it is inlined: registers are walked in loops.
-//! 5. `tests/kernels.rs` compares every operation with an oracle bit for bit, at every size ±1;
+//! 5. `tests/tests/numerics/kernels/` compares every operation with an oracle bit for bit, at every size ±1;
 //!    `.ci/inlined` and `.ci/instructions` look at what was compiled.
 #![allow(unsafe_code)]
 
