@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut memory = [0; 330_000]; // Session::bytes_needed says how much
     let mut session = Session::new(model, options, &mut memory)?;
 
-    let (mut ids, mut symbols) = (Vec::new(), [Symbol::default(); 64]);
+    let mut ids: Vec<u32> = tokenizer.prefix().collect(); // a token that begins texts, if there is one
+    let mut symbols = [Symbol::default(); 64]; // Tokenizer::scratch_len says how many
     let scratch = Scratch { symbols: &mut symbols, text: &mut [] };
     tokenizer.encode("Once upon a time", Special::All, scratch, &mut |id| ids.push(id))?;
     session.feed(&Machine::SCALAR, &ids)?;
@@ -22,6 +23,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut sampler = Sampler::new(model.sampling(), 1);
     for _ in 0..20 {
         let id = session.sample(&Machine::SCALAR, &mut sampler);
+        if tokenizer.is_end(id) {
+            break;
+        }
         print!("{}", String::from_utf8_lossy(tokenizer.bytes(id)));
         session.feed(&Machine::SCALAR, &[id])?;
     }

@@ -78,14 +78,13 @@ mod text;
 pub use base::aligned::Aligned;
 pub use base::exec::{Executor, Serial};
 pub use format::kv::KvType;
-pub use format::{OpenError, Sampling, SamplingError};
+pub use format::{Config, OpenError, Sampling, SamplingError};
 pub use kernels::{Isa, Machine, set_control_word};
 pub use model::{Model, Options, OptionsError, VerifyError};
-pub use session::{Candidate, Sampler};
-pub use session::{Drafts, FeedError, RestoreError, Session, TruncateError};
-pub use text::chat::Chat;
-pub use text::conversation::Conversation;
-pub use text::tokenizer::Tokenizer;
+pub use session::{Candidate, Drafts, FeedError, RestoreError, Sampler, Session, TruncateError};
+pub use text::chat::{Chat, ChatUnavailable};
+pub use text::conversation::{Conversation, TurnError};
+pub use text::tokenizer::{BadTables, EncodeError, Tokenizer};
 pub use text::{chat, conversation, generator, tokenizer};
 
 /// Parts that the converter, the boards and the tests are built on, and nobody else: they may

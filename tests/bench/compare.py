@@ -113,8 +113,8 @@ def contenders(args):
     if not llama:
         sys.exit("error: --llama: llama.cpp also makes the models (give the folder of a build's programs)")
     return {
-        "us": Oarlock(args.oarlock, args.isa),
-        "best": Oarlock(args.oarlock) if args.best else None,
+        "us": Oarlock(args.oarlock, args.isa, args.kv),
+        "best": Oarlock(args.oarlock, kv=args.kv) if args.best else None,
         "llama": Llama(llama, "AVX2"),
         "native": Llama(native, "native") if native else None,
         "candle": Candle(candle) if candle else None,
@@ -130,6 +130,7 @@ def arguments():
     parser.add_argument("--oarlock", type=pathlib.Path, default=ROOT / "target/release/oarlock")
     parser.add_argument("--convert", type=pathlib.Path, default=ROOT / "target/release/oarlock-convert")
     parser.add_argument("--isa", default="avx2", help="what we run with beside llama.cpp's AVX2 build")
+    parser.add_argument("--kv", default="f16", help="the type of our cache; llama.cpp's is f16")
     parser.add_argument("--best", action="store_true", help="also run the best instruction set of this CPU, if it is another")
     parser.add_argument("--models", nargs="+", choices=models.NAMES, default=["smollm2", "random-1b"])
     parser.add_argument("--bits", nargs="+", choices=models.BITS, default=list(models.BITS))

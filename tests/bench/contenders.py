@@ -30,14 +30,14 @@ def first_byte(command):
 
 
 class Oarlock:
-    def __init__(self, program, isa=None):
-        self.program, self.isa = program, isa
+    def __init__(self, program, isa=None, kv="f16"):
+        self.program, self.isa, self.kv = program, isa, kv
         self.name = f"oarlock {isa or 'best'}"
 
     def speed(self, model, threads, prompt, generate, extra=()):
         """What `oarlock bench --json` says of one run, each figure its median."""
         command = [self.program, "bench", "--json", "-r", 1, "-m", model.oar, "-t", threads]
-        command += ["--prompt-tokens", prompt, "-n", generate, "--context", max(4096, prompt)]
+        command += ["--prompt-tokens", prompt, "-n", generate, "--context", max(4096, prompt), "--kv", self.kv]
         command += ["--isa", self.isa] if self.isa else []
         got = json.loads(output([*command, *extra]))
         if got["threads"] != threads or self.isa not in (None, got["isa"]):
@@ -47,7 +47,7 @@ class Oarlock:
 
     def generate(self, model, threads, prompt, n):
         isa = ["--isa", self.isa] if self.isa else []
-        common = ["-m", model.oar, "-t", threads, "-n", n, "--temp", 0, "--ignore-eos"]
+        common = ["-m", model.oar, "-t", threads, "-n", n, "--temp", 0, "--ignore-eos", "--kv", self.kv]
         return [self.program, "generate", *common, *isa, "-p", prompt]
 
 

@@ -22,8 +22,8 @@ use crate::transcript::Transcript;
 
 /// A mapped model, an instruction set and a pool of threads.
 ///
-/// It runs any number of sessions, each in a [`SessionMemory`] of its own, one at a time: a
-/// region of another session runs on the thread that asks for it.
+/// Any number of sessions may be open, each in a [`SessionMemory`] of its own. If two compute at
+/// once, one has all the threads and the other only its own.
 #[derive(Debug)]
 pub struct Engine {
     open: OpenModel,
@@ -37,7 +37,7 @@ impl Engine {
         Self::new(ModelFile::open(path)?, best_isa(), physical_cores())
     }
 
-    /// Runs a model by these instructions on this many threads, the caller's included.
+    /// Runs a model by these instructions on this many threads, the caller's included (0 is 1).
     pub fn new(file: ModelFile, isa: Isa, threads: usize) -> Result<Self, Error> {
         Ok(Self { open: OpenModel::new(file)?, isa, pool: Pool::new(threads)? })
     }
@@ -62,6 +62,14 @@ impl Engine {
         Options::for_model(&self.model())
     }
 
+    /// An encoder of texts, which makes token ids of them.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the tables of the tokenizer are damaged.
+    pub fn encoder(&self) -> Result<TextEncoder<'_>, Error> {
+        Ok(TextEncoder::new(self.file().tokenizer(&self.model())?))
+    }
+
     /// Reserves the memory of a session.
     pub fn memory(&self, options: Options) -> Result<SessionMemory, Error> {
         SessionMemory::reserve(&self.model(), options)
@@ -80,7 +88,7 @@ impl Engine {
         memory: &'e mut SessionMemory,
     ) -> Result<TextGenerator<'e>, Error> {
         let model = self.model();
-        let encoder = TextEncoder::new(self.file().tokenizer(&model)?);
+        let encoder = self.encoder()?;
         let ids = encoder.encode_prompt(prompt)?.ids;
         let sampler = Sampler::new(model.sampling(), random_seed());
         let session = memory.session(model)?;
@@ -95,7 +103,7 @@ impl Engine {
         memory: &'e mut SessionMemory,
     ) -> Result<ChatSession<'e>, Error> {
         let model = self.model();
-        let encoder = TextEncoder::new(self.file().tokenizer(&model)?);
+        let encoder = self.encoder()?;
         let chat = Chat::new(model.chat_section()).map_err(|why| self.no_chat(why))?;
         let sampler = Sampler::new(model.sampling(), random_seed());
         let generator = Generator::new(memory.session(model)?, Transcript::default());

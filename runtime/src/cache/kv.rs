@@ -106,7 +106,7 @@ impl<'a> Caches<'a> {
 pub(crate) struct CacheIndex([usize; 4]);
 
 impl CacheIndex {
-    /// The place of the next layer, which is of this class, in its cache.
+    /// The index of the next layer, which is of this class, in its cache.
     pub(crate) fn next(&mut self, class: CacheClass) -> usize {
         let Some(next) = self.0.get_mut(class.index()) else { return 0 };
         *next += 1;

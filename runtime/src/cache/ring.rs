@@ -43,7 +43,7 @@ pub(crate) struct Rings {
 
 impl Rings {
     /// Whether both remember, as [`Ring::remembers`] says.
-    pub(crate) fn remember(&self, next: u64, longest: u64) -> bool {
+    pub(crate) fn remembers(&self, next: u64, longest: u64) -> bool {
         self.whole.remembers(next, longest) && self.local.remembers(next, longest)
     }
 }
@@ -93,14 +93,14 @@ impl Ring {
 
     /// Position of query `i` as the sinks see it: no further from them than a stream reaches
     /// that never grows past the context.
-    pub(crate) fn place(&self, i: u64) -> u64 {
+    pub(crate) fn position_for_sinks(&self, i: u64) -> u64 {
         i.min((self.sinks + self.window) as u64 - 1)
     }
 
     /// Whether the sinks see one of these queries elsewhere than the window does.
     pub(crate) fn is_apart(&self, tokens: Range<u64>) -> bool {
         let last = tokens.end.saturating_sub(1);
-        self.sinks > 0 && self.place(last) < last
+        self.sinks > 0 && self.position_for_sinks(last) < last
     }
 
     /// Slots of the largest ring of this context, whatever its sinks: a reset may
@@ -147,7 +147,8 @@ impl Ring {
     /// The sinks that query `i` sees.
     pub(crate) fn sinks_seen(&self, i: u64) -> Range<usize> {
         let end = (self.sinks as u64).min(i.saturating_add(1));
-        let first = self.place(i).saturating_add(1).saturating_sub(self.reach).min(end);
+        let first =
+            self.position_for_sinks(i).saturating_add(1).saturating_sub(self.reach).min(end);
         first as usize..end as usize
     }
 
@@ -175,7 +176,7 @@ impl Ring {
         start >= overwritten.min(own)
     }
 
-    /// Segments of the window that the queries `tokens` see between them.
+    /// Number of KV splits of the window that the queries `tokens` see between them.
     pub(crate) fn kv_splits(&self, tokens: Range<u64>) -> usize {
         let seen = self.seen_by(tokens);
         if seen.is_empty() {

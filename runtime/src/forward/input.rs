@@ -6,8 +6,7 @@ use crate::base::disjoint::for_each;
 use crate::format::layout::{BLOCK_COLS, blocks};
 use crate::format::matrix::Linear;
 use crate::format::{Config, Norm};
-use crate::kernels::Machine;
-use crate::kernels::{Input, Isa, QuantizedActivationsMut, layer_norm, rms_norm};
+use crate::kernels::{Input, Isa, Machine, QuantizedActivationsMut, layer_norm, rms_norm};
 use crate::model::NormWeights;
 
 /// Rows of f32, one a token, a stride apart.

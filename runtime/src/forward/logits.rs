@@ -2,8 +2,7 @@
 
 use crate::base::checked::nonzero;
 use crate::forward::input::{InputBuffers, Rows};
-use crate::kernels::Machine;
-use crate::kernels::{Job, Task, matmul, scale, soft_cap};
+use crate::kernels::{Job, Machine, Task, matmul, scale, soft_cap};
 use crate::model::Model;
 
 /// Logits of the rows of `x`. `out`: (rows, vocab_size), rows `stride` apart.

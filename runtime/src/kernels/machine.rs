@@ -15,6 +15,7 @@ pub struct Machine<'e> {
 
 #[cfg(any(feature = "every-isa", not(target_arch = "aarch64")))]
 impl Machine<'static> {
-    /// Plain Rust on the calling thread: defines the bits, runs anywhere.
+    /// Plain Rust on the calling thread: defines the bits, runs anywhere. (On 64-bit ARM it is
+    /// there with the feature `every-isa` only, which is on by default.)
     pub const SCALAR: Self = Self { isa: Isa::SCALAR, exec: &crate::base::exec::Serial };
 }

@@ -115,7 +115,7 @@ pub(crate) unsafe trait Simd: Copy {
     /// Hints that the line `AT` bytes from `from` will be read soon; any address will do.
     fn prefetch<const AT: usize>(self, from: *const u8);
 
-    /// Keeps what follows from being begun before these sums are done: for a loop whose turns,
+    /// Keeps what follows from being begun before these sums are done: for a loop whose iterations,
     /// mixed by a compiler, would take more registers than there are. Computes nothing.
     #[inline(always)]
     fn optimization_barrier(self, sums: Wide<Self>) -> Wide<Self> {

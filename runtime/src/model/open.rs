@@ -59,11 +59,13 @@ impl<'m> Model<'m> {
     }
 
     /// The embedding, a row for each token: `(vocab_size, dim)`.
+    #[doc(hidden)]
     pub fn embedding(&self) -> Matrix<'m> {
         self.checked_tensor(0).matrix()
     }
 
     /// The weights of layer `i`; all are empty beyond the last layer.
+    #[doc(hidden)]
     pub fn layer(&self, i: usize) -> Layer<'m> {
         let entry = self.layer_entry(i);
         let LayerEntry { first, count, no_rope, local, sparse, key_outliers } = entry;
@@ -76,6 +78,7 @@ impl<'m> Model<'m> {
     }
 
     /// The norm before the output matrix, `(dim)`.
+    #[doc(hidden)]
     pub fn output_norm(&self) -> NormWeights<'m> {
         let vector = |role| self.vector(self.after_layers(), role);
         NormWeights { gain: present(vector(Role::OutputNorm)), bias: vector(Role::OutputNormBias) }
@@ -83,11 +86,13 @@ impl<'m> Model<'m> {
 
     /// The learned positions, which are added to the embedding, if the model has some:
     /// `(context, dim)`.
+    #[doc(hidden)]
     pub fn positions(&self) -> Option<Matrix<'m>> {
         self.find(0, Role::Positions).map(|t| t.matrix())
     }
 
     /// The norm of embeddings, if there is one: `(dim)`.
+    #[doc(hidden)]
     pub fn embedding_norm(&self) -> Option<NormWeights<'m>> {
         let bias = self.vector(0, Role::EmbeddingNormBias);
         self.vector(0, Role::EmbeddingNorm).map(|gain| NormWeights { gain, bias })
@@ -95,11 +100,13 @@ impl<'m> Model<'m> {
 
     /// The ALiBi slopes, by which scores are less for each token of distance: `(n_heads)`, or empty
     /// ([`Positions::Alibi`](crate::format::Positions::Alibi)).
+    #[doc(hidden)]
     pub fn slopes(&self) -> &'m [f32] {
         self.vector(0, Role::Slopes).unwrap_or_default()
     }
 
     /// The output matrix (lm_head), `(vocab_size, dim)`: the embedding, where the two are tied.
+    #[doc(hidden)]
     pub fn output(&self) -> Linear<'m> {
         let own = self.find(self.after_layers(), Role::Output);
         Linear {
@@ -110,6 +117,7 @@ impl<'m> Model<'m> {
 
     /// The rotary frequencies of layers with a window (`local`) or of the others, in a session with
     /// a context of this many tokens.
+    #[doc(hidden)]
     pub fn rope(&self, local: bool, context: usize) -> Frequencies<'m> {
         let Config { local_rope, long_context, rot_dim, .. } = self.config;
         let table = match () {
@@ -146,6 +154,7 @@ impl<'m> Model<'m> {
     }
 
     /// Every tensor, in the order of the file.
+    #[doc(hidden)]
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = Tensor<'m>> + use<'m> {
         let this = *self;
         (0..self.n_tensors()).map(move |i| this.checked_tensor(i))

@@ -65,7 +65,7 @@ pub struct Layer<'m> {
     pub no_rope: bool,
     /// Whether queries see no more than [`Config::window`](crate::format::Config::window).
     pub local: bool,
-    /// Whether the layer has experts: its feed-forward part is a mixture of them.
+    /// Whether the layer has experts: its feed-forward part is some of them, chosen for each token,.
     pub sparse: bool,
     /// Whether keys have outliers: an int8 cache keeps this layer in f16.
     pub key_outliers: bool,

@@ -1,10 +1,16 @@
-//! A session that drafts tokens and takes back those that were not fed.
+//! Speculative decoding (arXiv 2211.17192) with drafts from the text itself: tokens that went
+//! through the layers before anyone asked for them.
+//!
+//! Drafts lie in the cache behind the end of the stream, where no query sees them, with the
+//! logits after each. Feeding the token that was drafted moves the end past it and costs
+//! nothing; feeding another one overwrites them. So a stream with drafts is at every moment
+//! the stream without them: the sampler, the penalty and `truncate` need not know.
 
 use core::mem::take;
 
 use super::error::FeedError;
 use super::lookup::{Text, copy, repeat};
-use super::speculative::{Drafts, Speculation};
+use super::speculation::{Drafts, Speculation};
 use super::stream::Session;
 use crate::base::checked::{part, part_mut};
 use crate::kernels::Machine;
@@ -12,7 +18,7 @@ use crate::kernels::Machine;
 impl Session<'_> {
     /// As [`Session::feed`] of one token, which also drafts up to `most` of those that may
     /// follow, at most [`Options::draft`](crate::Options::draft): where the text repeats
-    /// itself, feeding them then takes no time. Logits, and so every later router, are the
+    /// itself, feeding them then takes no time. Logits, and so every later choice of a token, are the
     /// same as without.
     pub fn feed_speculative(
         &mut self,
@@ -24,10 +30,10 @@ impl Session<'_> {
         if self.accept(&[token]) == 0 {
             let draft_tokens = take(&mut self.memory.draft_tokens);
             let drafted = self.draft(token, most, draft_tokens);
-            let step = part(draft_tokens, ..=drafted);
-            self.forward(machine, step);
+            let batch = part(draft_tokens, ..=drafted);
+            self.forward(machine, batch);
             if drafted > 0 {
-                self.score(machine, 0, step.len());
+                self.score(machine, 0, batch.len());
                 self.roll_back(drafted);
             }
             self.speculation.tokens = drafted;

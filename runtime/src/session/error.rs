@@ -1,10 +1,10 @@
-//! Why a session did not do what it was asked.
+//! Errors of a session.
 
 use core::fmt;
 
 use crate::format::kv::KvType;
 
-/// Why tokens were not fed.
+/// The reason why tokens were not fed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FeedError {
@@ -37,7 +37,7 @@ impl fmt::Display for FeedError {
 
 impl core::error::Error for FeedError {}
 
-/// Why tokens were not taken back.
+/// The reason why tokens were not taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TruncateError {
@@ -58,7 +58,7 @@ impl fmt::Display for TruncateError {
 
 impl core::error::Error for TruncateError {}
 
-/// Why a state was not taken over.
+/// The reason why a state was not taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum RestoreError<E> {

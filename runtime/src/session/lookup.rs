@@ -1,7 +1,7 @@
 //! Draft tokens, looked up in the text that came before.
 //!
 //! Summaries, edits and quotations repeat their source. Where the last tokens of a text stood
-//! before, what followed them there is drafted, all of it is fed in one step, and the part
+//! before, what followed them there is drafted, all of it is fed in one pass, and the part
 //! that the model then says itself is kept: prompt lookup decoding (A. Saxena, 2023; LLMA,
 //! arXiv 2304.04487). No second model, no training, and no memory but the text.
 

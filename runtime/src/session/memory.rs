@@ -1,14 +1,12 @@
-//! Everything that a session keeps in the caller's slice.
+//! Buffers that a session keeps in the caller's slice.
 
 use super::sampler::Candidate;
 use crate::base::arena::Source;
-use crate::cache::Ring;
-use crate::cache::{CacheClass, CacheShape, Caches};
+use crate::cache::{CacheClass, CacheShape, Caches, Ring};
+use crate::format::Config;
 use crate::format::layout::TILE_ROWS;
-use crate::forward::AttentionShape;
-use crate::forward::Workspace;
-use crate::model::Model;
-use crate::model::Options;
+use crate::forward::{AttentionShape, Workspace};
+use crate::model::{Model, Options};
 
 /// Everything in the scratch slice.
 pub(super) struct Memory<'a> {
@@ -36,18 +34,7 @@ impl<'a> Memory<'a> {
         let slack = options.slack()?;
         let slots = Ring::max_slots(options.context, slack)?;
         let local_slots = Ring::max_local_slots(options.context, slack, config.window)?;
-        let attention = AttentionShape {
-            kv: options.kv,
-            key_outliers: config.key_outliers,
-            n_kv_heads: config.n_kv_heads,
-            group: config.n_heads.checked_div(config.n_kv_heads)?,
-            head_dim: config.head_dim,
-            differential: config.differential,
-            pairs: config.rot_dim / 2,
-            local_pairs: if config.local_rope { config.rot_dim / 2 } else { 0 },
-            chunk: options.max_batch()?,
-            kv_splits: Ring::max_kv_splits(options.context),
-        };
+        let attention = attention_shape(config, options)?;
         let class_of =
             |i| CacheClass::new(model.is_local(i), model.has_key_outliers(i), options.kv);
         let cache = |class: CacheClass| CacheShape {
@@ -69,4 +56,19 @@ impl<'a> Memory<'a> {
             caches: Caches::carve(source, cache)?,
         })
     }
+}
+
+fn attention_shape(config: &Config, options: &Options) -> Option<AttentionShape> {
+    Some(AttentionShape {
+        kv: options.kv,
+        key_outliers: config.key_outliers,
+        n_kv_heads: config.n_kv_heads,
+        group: config.n_heads.checked_div(config.n_kv_heads)?,
+        head_dim: config.head_dim,
+        differential: config.differential,
+        pairs: config.rot_dim / 2,
+        local_pairs: if config.local_rope { config.rot_dim / 2 } else { 0 },
+        chunk: options.max_batch()?,
+        kv_splits: Ring::max_kv_splits(options.context),
+    })
 }

@@ -6,10 +6,10 @@ mod lookup;
 mod memory;
 pub mod sampler;
 mod save;
-mod speculative;
+mod speculation;
 mod stream;
 
 pub use error::{FeedError, RestoreError, TruncateError};
 pub use sampler::{Candidate, Sampler};
-pub use speculative::Drafts;
+pub use speculation::Drafts;
 pub use stream::Session;

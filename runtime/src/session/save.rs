@@ -15,8 +15,7 @@ use super::error::RestoreError;
 use super::stream::Session;
 use crate::base::carry::{Carrier, Restorer, Saver};
 use crate::base::checked::part_mut;
-use crate::cache::CacheClass;
-use crate::cache::Rings;
+use crate::cache::{CacheClass, Rings};
 use crate::format::kv::KvType;
 use crate::model::Options;
 
@@ -73,7 +72,7 @@ impl Session<'_> {
         }
         let sinks = usize::try_from(sinks).map_err(|_| RestoreError::Damaged)?;
         self.reset(sinks).map_err(|_| RestoreError::Damaged)?;
-        if !self.rings.remember(len, longest) {
+        if !self.rings.remembers(len, longest) {
             return Err(RestoreError::Damaged);
         }
         (self.len, self.longest) = (len, longest);

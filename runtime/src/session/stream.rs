@@ -4,22 +4,14 @@ use super::error::{FeedError, TruncateError};
 use super::lookup::Text;
 use super::memory::Memory;
 use super::sampler::Sampler;
-use super::speculative::Speculation;
+use super::speculation::Speculation;
 use crate::base::arena::{Arena, Measure};
 use crate::base::checked::{nonzero, part};
-use crate::cache::CacheIndex;
-use crate::cache::{Ring, Rings};
+use crate::cache::{CacheIndex, Ring, Rings};
 use crate::format::Positions;
-use crate::forward::Rope;
-use crate::forward::Rows;
-use crate::forward::Span;
-use crate::forward::block;
-use crate::forward::embed;
-use crate::forward::logits;
-use crate::forward::{ForwardContext, Workspace};
+use crate::forward::{ForwardContext, Rope, Rows, Span, Workspace, block, embed, logits};
 use crate::kernels::Machine;
-use crate::model::{Frequencies, Model};
-use crate::model::{Options, OptionsError};
+use crate::model::{Frequencies, Model, Options, OptionsError};
 
 /// A stream of tokens through a model, with its cache: all of it in the caller's slice.
 ///
@@ -120,7 +112,7 @@ impl<'a> Session<'a> {
     }
 
     /// Chooses a token by the logits of the last one fed, not yet feeding it. Where there
-    /// are none ([`Session::logits`]) the router means nothing.
+    /// are none ([`Session::logits`]) the id means nothing.
     pub fn sample(&mut self, machine: &Machine<'_>, sampler: &mut Sampler) -> u32 {
         self.logits(machine);
         let Self { rings, memory, len, scored, model, .. } = self;
@@ -146,7 +138,7 @@ impl<'a> Session<'a> {
         if len > self.len {
             return Err(TruncateError::NotReached);
         }
-        if !self.rings.remember(len, self.longest) {
+        if !self.rings.remembers(len, self.longest) {
             return Err(TruncateError::Forgotten);
         }
         if len < self.len {

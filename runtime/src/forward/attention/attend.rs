@@ -1,18 +1,16 @@
-//! Queries meet the cached keys and values.
+//! Attention of queries over the cached keys and values.
 
 use core::ops::Range;
 
 use crate::base::checked::nonzero;
 use crate::base::disjoint::{MAX_PIECES, MatrixMut, for_each};
-use crate::cache::Cache;
-use crate::cache::{Ring, Run};
-use crate::kernels::Machine;
+use crate::cache::{Cache, Ring, Run};
 use crate::kernels::{
-    AlibiSlopes, Isa, Queries, ScoreModifier, SoftmaxState, attend, finish, merge,
+    AlibiSlopes, Isa, Machine, Queries, ScoreModifier, SoftmaxState, attend, finish, merge,
 };
 
 use super::buffers::{AttentionBuffers, AttentionShape, Heads, QueryBuffers, SoftmaxStates};
-use super::place::{AttentionLayer, Span};
+use super::layer::{AttentionLayer, Span};
 
 impl AttentionBuffers<'_> {
     /// Attends for queries that [`AttentionBuffers::prepare`] has made ready.
@@ -218,7 +216,7 @@ impl View<'_> {
     fn sinks(&self, heads: Heads, span: Span, queries: &Queries<'_>, state: &mut SoftmaxState<'_>) {
         let kv = self.cache.tiles(self.at.layer, heads.keys, heads.values, &self.ring().sink_run());
         let token = |query| span.first + self.shape.token(query) as u64;
-        let from = |query| self.ring().place(token(query)) as f32;
+        let from = |query| self.ring().position_for_sinks(token(query)) as f32;
         let seen = |query| self.ring().sinks_seen(token(query));
         attend(self.isa, queries, &kv, seen, self.modifier(heads.keys, &from), state);
     }

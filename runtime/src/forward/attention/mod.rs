@@ -11,11 +11,11 @@
 
 mod attend;
 mod buffers;
-mod place;
+mod layer;
 mod prepare;
 mod rope;
 
 pub(crate) use buffers::{AttentionBuffers, AttentionShape};
-pub(crate) use place::{AttentionLayer, Span};
+pub(crate) use layer::{AttentionLayer, Span};
 pub(crate) use prepare::Projected;
 pub(crate) use rope::Rope;

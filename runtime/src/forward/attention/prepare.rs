@@ -1,14 +1,12 @@
 //! Queries, keys and values on their way to attention: rotated, quantized, written.
 
 use super::buffers::{AngleBuffers, AttentionBuffers, AttentionShape, RopeBuffers};
-use super::place::{AttentionLayer, Span};
+use super::layer::{AttentionLayer, Span};
 use super::rope::{Rope, RotaryAngles};
 use crate::base::checked::{nonzero, part, part_mut};
 use crate::base::disjoint::{MatrixMut, for_each};
-use crate::cache::Cache;
-use crate::cache::{Ring, Rings};
-use crate::kernels::Machine;
-use crate::kernels::{Isa, KvMut, QueriesMut, rotate};
+use crate::cache::{Cache, Ring, Rings};
+use crate::kernels::{Isa, KvMut, Machine, QueriesMut, rotate};
 
 /// Products of a layer's first three matrices, rows a stride apart.
 pub(crate) struct Projected<'a> {
@@ -93,7 +91,7 @@ impl RopeBuffers<'_> {
         let Self { window, sinks } = self;
         rope.angles(span.indices(), window.cos, window.sin);
         if ring.is_apart(span.indices()) {
-            rope.angles(span.indices().map(|i| ring.place(i)), sinks.cos, sinks.sin);
+            rope.angles(span.indices().map(|i| ring.position_for_sinks(i)), sinks.cos, sinks.sin);
         }
     }
 }

@@ -140,7 +140,7 @@ fn prefetch<S: Simd, W: BlockWeights>(s: S, block: *const u8) {
     }
 }
 
-/// Adds up `N` tiles with one token, block by block in turns, sums in registers.
+/// Adds up `N` tiles with one token, alternating block by block, sums in registers.
 #[inline(always)]
 fn decode_tiles<S: Simd, W: BlockWeights, const N: usize>(
     s: S,

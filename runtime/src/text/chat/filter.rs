@@ -1,4 +1,4 @@
-//! Telling what of an answer is meant to be read: some models think aloud first.
+//! The filter of an answer that tells what is meant to be read: some models think aloud first.
 
 use crate::text::tokenizer::Tokenizer;
 

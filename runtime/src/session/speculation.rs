@@ -1,10 +1,4 @@
-//! Speculative decoding (arXiv 2211.17192) with drafts from the text itself: tokens that went
-//! through the layers before anyone asked for them.
-//!
-//! Drafts lie in the cache behind the end of the stream, where no query sees them, with the
-//! logits after each. Feeding the token that was drafted moves the end past it and costs
-//! nothing; feeding another one overwrites them. So a stream with drafts is at every moment
-//! the stream without them: the sampler, the penalty and `truncate` need not know.
+//! State of speculative decoding: the drafts behind the end of the stream, and counts.
 
 use super::lookup::Pace;
 
