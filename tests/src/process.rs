@@ -58,9 +58,10 @@ pub fn run_with_input(command: &mut Command, input: &[u8], seconds: u64) -> Fini
 /// Starts a program, again for as long as it is busy: if this process wrote it, a child that
 /// another test has just forked holds it open for a moment.
 fn start(command: &mut Command) -> Child {
+    let end = Instant::now() + Duration::from_secs(10);
     loop {
         match command.spawn() {
-            Err(e) if e.kind() == ErrorKind::ExecutableFileBusy => {
+            Err(e) if e.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < end => {
                 thread::sleep(Duration::from_millis(1));
             }
             child => return child.unwrap_or_else(|e| panic!("{command:?}: {e}")),

@@ -52,7 +52,8 @@ impl Engine {
         self.open.model()
     }
 
-    /// The instruction set and the threads.
+    /// The instruction set and the threads. A thread that computes and has not made the engine
+    /// calls [`oarlock::set_control_word`] first.
     pub fn machine(&self) -> Machine<'_> {
         Machine { isa: self.isa, exec: &self.pool }
     }

@@ -40,6 +40,9 @@ pub fn model(path: &Path, part: Option<&Range<u64>>) -> Result<Mmap, Error> {
             let (bytes, wanted) = (meta.len(), part.end);
             return Err(Error::CutShort { path: path.into(), bytes, wanted });
         }
+        if part.is_empty() {
+            return Err(Error::Empty(path.into()));
+        }
         // Hosts have addresses of 64 bits.
         options.offset(part.start).len((part.end - part.start) as usize);
     }

@@ -47,6 +47,8 @@ impl<'e> TextGenerator<'e> {
     fn step(&mut self) -> Result<String, Error> {
         let Self { generator, machine, tokenizer, sampler, text, ended } = self;
         match generator.next(machine, sampler, u64::MAX, &|id| tokenizer.is_end(id))? {
+            // Special tokens are no text.
+            Some(id) if tokenizer.is_special(id) => Ok(String::new()),
             Some(id) => Ok(text.push(tokenizer.bytes(id))),
             None => {
                 *ended = true;

@@ -50,10 +50,13 @@ unsafe impl<P: Send> Sync for Hands<P> {}
 impl<P> Hands<P> {
     /// Takes the pieces of a part; none the second time that it is asked for.
     fn hand(&self, part: usize) -> impl Iterator<Item = P> {
-        let first = self.dealt.get(part).is_some_and(|dealt| !dealt.swap(true, Ordering::Relaxed));
+        let parts = self.parts.max(1);
+        // Whatever the executor asks for: a part that there is not has no pieces, or it would
+        // have some of another part's.
+        let dealt = self.dealt.get(part).filter(|_| part < parts);
+        let first = dealt.is_some_and(|dealt| !dealt.swap(true, Ordering::Relaxed));
         let pieces = self.pieces.get(part..self.pieces.len() * usize::from(first));
-        // Whatever the executor asks for: a part that there is not has no pieces.
-        let pieces = pieces.unwrap_or_default().iter().step_by(self.parts.max(1));
+        let pieces = pieces.unwrap_or_default().iter().step_by(parts);
         // SAFETY: these cells came to this call alone.
         pieces.filter_map(|piece| unsafe { (*piece.get()).take() })
     }
@@ -93,8 +96,8 @@ fn fill<P>(
 ///
 /// Pieces beyond [`MAX_PIECES`] are run by the caller alone, so callers stay below it.
 ///
-/// Nothing is asked of the executor for soundness: one that runs a part twice finds no
-/// piece left, one that forgets a part leaves its pieces to the others.
+/// Nothing is asked of the executor for soundness: one that runs a part twice, or one that there
+/// is not, finds no piece left; one that forgets a part leaves its pieces to the others.
 pub(crate) fn for_each<P: Send>(
     exec: &dyn Executor,
     pieces: impl IntoIterator<Item = P>,
@@ -245,7 +248,8 @@ mod tests {
         }
 
         fn run(&self, parts: usize, f: &(dyn Fn(usize) + Sync)) {
-            for part in (0..parts).chain(0..parts) {
+            // Some twice, and some that there are not.
+            for part in (0..parts).chain(0..2 * MAX_PIECES) {
                 f(part);
             }
         }
@@ -289,5 +293,17 @@ mod tests {
             assert_eq!(row, [mark, mark, mark, 3, 3, 3, 3]);
         }
         assert_eq!(data.last_chunk(), Some(&[0; 3]));
+    }
+
+    #[test]
+    fn a_part_that_there_is_not_has_no_pieces_of_another() {
+        let mut hands = Hands {
+            pieces: heapless::Vec::new(),
+            dealt: [const { AtomicBool::new(false) }; MAX_PIECES],
+            parts: 2,
+        };
+        fill(&mut hands.pieces, &mut (0..8));
+        assert_eq!(hands.hand(2).count() + hands.hand(usize::MAX).count(), 0);
+        assert!(hands.hand(0).eq([0, 2, 4, 6]) && hands.hand(1).eq([1, 3, 5, 7]));
     }
 }

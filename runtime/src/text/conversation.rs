@@ -214,6 +214,10 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
     ) -> Result<(), RestoreError<X>> {
         let turn = self.generator.tokens().last_turn();
         let (Some(mark), Some(turn)) = (self.chat.mark(), turn) else { return Ok(()) };
+        if self.generator.tokens().first() > turn.answer {
+            // The store has let go of the answer's beginning: nothing tells what was thought.
+            return Ok(());
+        }
         let said = self.said(turn);
         let (answer, thought) = parts(mark, self.tokenizer(), said);
         let said = said.len();

@@ -4,6 +4,7 @@ mod authors;
 mod command_line;
 mod defaults;
 mod exact;
+mod example;
 mod gguf;
 mod gpt_oss;
 mod kept;

@@ -37,7 +37,7 @@ pub fn run(args: &args::Chat) -> Outcome {
     let message = text("--message", args.message.as_deref())?;
     let engine = model::engine(&args.run)?;
     let file = engine.file();
-    let model = model::model(file)?;
+    let model = engine.model();
     let date = template::date(&args.day);
     let chat = template::program(file, &model, date.as_deref())?;
     let encoder = model::encoder(file, &model)?;

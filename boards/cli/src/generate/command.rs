@@ -16,7 +16,7 @@ pub fn run(args: &args::Generate) -> Outcome {
     let prompt = prompt(args)?;
     let stops = sampling::stops(&args.sampling)?;
     let engine = model::engine(&args.run)?;
-    let model = model::model(engine.file())?;
+    let model = engine.model();
     let encoder = model::encoder(engine.file(), &model)?;
     let (date, mut mark) = (template::date(&args.day), None);
     let ids = if args.chat {

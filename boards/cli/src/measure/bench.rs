@@ -16,7 +16,7 @@ use crate::{args, model};
 /// Measures prefill and decode, each from an empty cache, and writes the speeds to stdout.
 pub fn run(args: &args::Bench) -> Outcome {
     let engine = model::engine(&args.run)?;
-    let model = model::model(engine.file())?;
+    let model = engine.model();
     let options = Options { base_position: args.position, ..model::options(&args.run, &model) };
     let mut memory = model::memory(&model, options)?;
     let (session, machine) = (model::session(model, &mut memory)?, engine.machine());

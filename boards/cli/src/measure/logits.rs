@@ -15,7 +15,7 @@ pub const ROWS_AT_ONCE: usize = 16;
 /// Writes an array of f32 (tokens, vocab_size).
 pub fn run(args: &args::Logits) -> Outcome {
     let engine = model::engine(&args.run)?;
-    let model = model::model(engine.file())?;
+    let model = engine.model();
     let vocab_size = model.config().vocab_size;
     let ids = match (&args.tokens, &args.prompt) {
         (Some(tokens), _) => input::ids("--tokens", tokens, vocab_size)?,

@@ -15,7 +15,7 @@ use crate::{args, model};
 pub fn run(args: &args::Perplexity) -> Outcome {
     let text = input::file(&args.file)?;
     let engine = model::engine(&args.run)?;
-    let model = model::model(engine.file())?;
+    let model = engine.model();
     let encoder = model::encoder(engine.file(), &model)?;
     let options = Options { logit_rows: ROWS_AT_ONCE, ..model::options(&args.run, &model) };
     let mut memory = model::memory(&model, options)?;

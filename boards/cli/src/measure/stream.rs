@@ -22,7 +22,7 @@ const INTERVAL: usize = 1000;
 pub fn run(args: &args::Stream) -> Outcome {
     let text = input::file(&args.file)?;
     let engine = model::engine(&args.run)?;
-    let model = model::model(engine.file())?;
+    let model = engine.model();
     let encoder = model::encoder(engine.file(), &model)?;
     let ids = model::told(encoder.encode_prompt(&text))?;
     if ids.len() < 2 {

@@ -141,7 +141,7 @@ impl View<'_> {
         }
     }
 
-    /// RotaryAngles the key of token `t` and writes it with its value.
+    /// Rotates the key of token `t` and writes it with its value.
     fn write(&self, t: usize, work: &mut Part<'_>) {
         let head_dim = self.shape.head_dim;
         let (cos, sin) = self.angles.row(t);
@@ -155,7 +155,7 @@ impl View<'_> {
         work.cached.write(self.isa, slot, key, value);
     }
 
-    /// RotaryAngles the queries of token `t`, `(group, head_dim)`, and makes them ready.
+    /// Rotates the queries of token `t`, `(group, head_dim)`, and makes them ready.
     fn set(&self, t: usize, q: &mut [f32], angles: &RotaryAngles<'_>, ready: &mut QueriesMut<'_>) {
         let AttentionShape { group, head_dim, .. } = *self.shape;
         let (cos, sin) = angles.row(t);

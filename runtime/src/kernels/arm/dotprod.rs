@@ -163,7 +163,7 @@ macro_rules! sdots {
 /// the tokens, as it does for the sake of latencies that these CPUs hide themselves, copies
 /// weights about and back. One access alone moves each pointer, which costs as much as an addition.
 ///
-/// NeonDot products are counted on the bits of [`ROUNDER`], whose last is one: up to 2^22 of them,
+/// Dot products are counted on the bits of [`ROUNDER`], whose last is one: up to 2^22 of them,
 /// and 520,192 is the most. Without it that float is their float, exactly, and a subtraction
 /// costs less than a conversion.
 ///
