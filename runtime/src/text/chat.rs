@@ -25,7 +25,7 @@ use heapless::Vec;
 
 pub use filter::{AnswerFilter, AnswerPart};
 
-/// A place in a conversation.
+/// The role of a message, or a boundary of the conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]

@@ -75,8 +75,8 @@ impl Head {
 /// Attends with all queries at once, and compares each with the oracle. Each gets its
 /// keys in two splits, cut at a tile, which are merged.
 fn check(head: &Head, queries: &[Vec<f32>], ranges: &[Range<usize>]) {
-    for bends in [[false, false], [true, false], [false, true]] {
-        check_bent(head, queries, ranges, bends);
+    for modifiers in [[false, false], [true, false], [false, true]] {
+        check_modified(head, queries, ranges, modifiers);
     }
 }
 
@@ -84,7 +84,7 @@ fn check(head: &Head, queries: &[Vec<f32>], ranges: &[Range<usize>]) {
 const CAP: f32 = 20.0;
 const SLOPES: [f32; 3] = [0.5, 0.062_5, 1.3];
 
-fn check_bent(
+fn check_modified(
     head: &Head,
     queries: &[Vec<f32>],
     ranges: &[Range<usize>],
@@ -116,15 +116,15 @@ fn check_bent(
             .each_mut()
             .map(|(max, sum, acc)| SoftmaxState::new(dim, n, max, sum, acc).expect("large enough"));
         head.with_kv(isa, written.clone(), |kv| {
-            for (part, partial) in [&mut first, &mut second].into_iter().enumerate() {
+            for (part, state) in [&mut first, &mut second].into_iter().enumerate() {
                 let ranges = cut_ranges(part);
                 let slopes = AlibiSlopes { each: &SLOPES, from: &from };
-                let bend = ScoreModifier {
+                let modifier = ScoreModifier {
                     soft_cap: capped.then_some(CAP),
                     alibi: sloped.then_some(slopes),
                 };
-                let bend = (capped || sloped).then_some(bend);
-                attend(isa, &ready.view(), kv, |i| ranges[i].clone(), bend, partial);
+                let modifier = (capped || sloped).then_some(modifier);
+                attend(isa, &ready.view(), kv, |i| ranges[i].clone(), modifier, state);
             }
         });
         merge(isa, &mut first, &second);
@@ -132,12 +132,12 @@ fn check_bent(
             let scaled: Vec<f32> = query.iter().map(|x| x * SCORE_SCALE).collect();
             let part = |part: usize| {
                 let seen = cut_ranges(part)[i].clone();
-                let bend = |key: usize, score: f32| match [capped, sloped] {
+                let modifier = |key: usize, score: f32| match [capped, sloped] {
                     [true, _] => oracle::soft_capped(score, CAP),
                     [_, true] => (-SLOPES[i % 3]).mul_add(from(i) - key as f32, score),
                     _ => score,
                 };
-                oracle::attend(head.cache(), &scaled, &head.keys, &head.values, seen, bend)
+                oracle::attend(head.cache(), &scaled, &head.keys, &head.values, seen, modifier)
             };
             let Some(exact) = oracle::merge(part(0), part(1)) else { continue };
             // Without a sink, and with one near, far below and far above the scores.

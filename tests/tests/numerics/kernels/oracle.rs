@@ -237,14 +237,14 @@ pub struct State {
 }
 
 /// One query and one KV split: `seen` are the indices of its keys, ascending; tiles are 32
-/// keys. `None` if it sees nothing. `bend` changes the score of a key.
+/// keys. `None` if it sees nothing. `modifier` changes the score of a key.
 pub fn attend(
     cache: Cache,
     query: &[f32],
     keys: &[Vec<f32>],
     values: &[Vec<f32>],
     seen: std::ops::Range<usize>,
-    bend: impl Fn(usize, f32) -> f32,
+    modifier: impl Fn(usize, f32) -> f32,
 ) -> Option<State> {
     let mut state: Option<State> = None;
     for tile in 0..keys.len().div_ceil(32) {
@@ -253,7 +253,7 @@ pub fn attend(
             continue;
         }
         let scores: Vec<f32> =
-            here.iter().map(|&key| bend(key, score(cache, query, &keys[key]))).collect();
+            here.iter().map(|&key| modifier(key, score(cache, query, &keys[key]))).collect();
         let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let before = state.unwrap_or(State { max: largest, sum: 0.0, acc: vec![0.0; query.len()] });
         let max = before.max.max(largest);
