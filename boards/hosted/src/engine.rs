@@ -34,12 +34,15 @@ pub struct Engine {
 impl Engine {
     /// Opens the model at `path`, to run on all cores by the best instructions of this CPU.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
-        Self::new(ModelFile::open(path)?, best_isa(), physical_cores())
+        Self::new(ModelFile::open(path)?.check()?, best_isa(), physical_cores())
     }
 
     /// Runs a model by these instructions on this many threads, the caller's included (0 is 1).
-    pub fn new(file: ModelFile, isa: Isa, threads: usize) -> Result<Self, Error> {
-        Ok(Self { open: OpenModel::new(file)?, isa, pool: Pool::new(threads)? })
+    ///
+    /// # Errors
+    /// [`Error::Threads`] if they cannot be started.
+    pub fn new(open: OpenModel, isa: Isa, threads: usize) -> Result<Self, Error> {
+        Ok(Self { open, isa, pool: Pool::new(threads)? })
     }
 
     /// The file of the model.

@@ -55,6 +55,7 @@ pub use isa::{available_isas, best_isa};
 pub use memory::SessionMemory;
 pub use model_file::ModelFile;
 pub use oarlock;
+pub use open_model::OpenModel;
 pub use pool::Pool;
 pub use snapshot::{NoMemory, Snapshot};
 pub use text_encoder::{EncodedText, TextEncoder};

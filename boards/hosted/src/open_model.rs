@@ -15,9 +15,19 @@ pub struct OpenModel {
     file: ModelFile,
 }
 
+impl ModelFile {
+    /// Checks everything but the weights, and keeps the model beside its file.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the file is none that this version runs.
+    pub fn check(self) -> Result<OpenModel, Error> {
+        OpenModel::new(self)
+    }
+}
+
 impl OpenModel {
     /// Checks everything but the weights.
-    pub fn new(file: ModelFile) -> Result<Self, Error> {
+    fn new(file: ModelFile) -> Result<Self, Error> {
         let model = file.model()?;
         // SAFETY: the model borrows bytes of the file's map and nothing else. Those stay where
         // they are when the file moves, and until it is dropped with this value, whose fields

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use oarlock::Model;
 use oarlock::OpenError;
-use oarlock_hosted::{Error, ModelFile, TextEncoder};
+use oarlock_hosted::{Error, ModelError, ModelFile, OpenModel, TextEncoder};
 
 use super::carried;
 use crate::fetch;
@@ -23,9 +23,21 @@ pub fn open(path: Option<&Path>) -> Outcome<ModelFile> {
     }
 }
 
-/// Opens the model and checks everything but the weights.
+/// Opens the model of a command that runs none, and checks everything but the weights.
 pub fn model(file: &ModelFile) -> Outcome<Model<'_>> {
     file.model().map_err(|error| wrong(file, error))
+}
+
+/// Checks everything but the weights of a model that is to run.
+pub fn check(file: ModelFile) -> Outcome<OpenModel> {
+    let (path, part) = (file.path().to_owned(), file.part().is_some());
+    file.check().map_err(|error| match error {
+        Error::Model { error, .. } => {
+            let magic = matches!(error, ModelError::Open(OpenError::Magic));
+            fault(path.display(), error, remedy(&path, part, magic))
+        }
+        other => other.into(),
+    })
 }
 
 /// Reads the model's tokenizer.
@@ -35,7 +47,8 @@ pub fn encoder<'m>(file: &ModelFile, model: &Model<'m>) -> Outcome<TextEncoder<'
 
 /// Says what is wrong with a model file, and what to do about it.
 pub fn model_fault(file: &ModelFile, what: impl Display) -> Stop {
-    fault(file.path().display(), what, remedy(file))
+    let magic = matches!(Model::open(file.bytes()), Err(OpenError::Magic));
+    fault(file.path().display(), what, remedy(file.path(), file.part().is_some(), magic))
 }
 
 fn wrong(file: &ModelFile, error: Error) -> Stop {
@@ -45,12 +58,13 @@ fn wrong(file: &ModelFile, error: Error) -> Stop {
     }
 }
 
-fn remedy(file: &ModelFile) -> &'static str {
-    if file.part().is_some() {
+/// The cure for a file at `path`, which may be a part of an image, or begin as no model does.
+fn remedy(path: &Path, part: bool, magic: bool) -> &'static str {
+    if part {
         "make the image again with oarlock-convert image"
-    } else if fetch::is_default(file.path()) {
+    } else if fetch::is_default(path) {
         "delete it and run again: it is fetched anew"
-    } else if matches!(Model::open(file.bytes()), Err(OpenError::Magic)) {
+    } else if magic {
         "convert a model with oarlock-convert"
     } else {
         "convert the model again"
