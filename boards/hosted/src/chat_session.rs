@@ -44,6 +44,9 @@ impl<'e> ChatSession<'e> {
     }
 
     /// Puts a message to the model and gives its answer, piece by piece, thoughts left out.
+    ///
+    /// # Errors
+    /// [`Error::Turn`] of a message that the template has no place for, or [`Error::Feed`].
     pub fn ask(&mut self, message: &str) -> Result<ChatAnswer<'_, 'e>, Error> {
         self.conversation.turn(self.system.as_deref(), message)?;
         while !self.conversation.feed(&self.machine)? {}

@@ -33,6 +33,9 @@ pub struct Engine {
 
 impl Engine {
     /// Opens the model at `path`, to run on all cores by the best instructions of this CPU.
+    ///
+    /// # Errors
+    /// [`Error`]: the file cannot be read, or is no model; or threads cannot be started.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         Self::new(ModelFile::open(path)?.check()?, best_isa(), physical_cores())
     }
@@ -75,17 +78,26 @@ impl Engine {
     }
 
     /// Reserves the memory of a session.
+    ///
+    /// # Errors
+    /// [`Error::Options`], or [`Error::Memory`] with the bytes that the system does not give.
     pub fn memory(&self, options: Options) -> Result<SessionMemory, Error> {
         SessionMemory::reserve(&self.model(), options)
     }
 
     /// An empty session: feed it tokens with [`Engine::machine`].
+    ///
+    /// # Errors
+    /// [`Error::Options`] if the memory was reserved for another model.
     pub fn session<'e>(&'e self, memory: &'e mut SessionMemory) -> Result<Session<'e>, Error> {
         memory.session(self.model())
     }
 
     /// Continues a text, by the sampling that the model recommends and random numbers that
     /// nobody knows; [`TextGenerator::sampler`] sets others.
+    ///
+    /// # Errors
+    /// [`Error::NoTokens`] or [`Error::TextTooLong`] of the prompt, or as [`Engine::session`].
     pub fn generate<'e>(
         &'e self,
         prompt: &str,
@@ -101,6 +113,9 @@ impl Engine {
 
     /// Begins a conversation by the chat template of the model. The system prompt is never
     /// forgotten, however long the conversation.
+    ///
+    /// # Errors
+    /// [`Error::NoChat`] of a model without a template, or [`Error::Turn`] of a system prompt that has no place.
     pub fn chat<'e>(
         &'e self,
         system: Option<&str>,

@@ -17,6 +17,9 @@ impl SessionMemory {
     ///
     /// An anonymous map rather than a vector: it is page-aligned (the arena wants 64 bytes),
     /// and a page takes memory only once the ring has come to it.
+    ///
+    /// # Errors
+    /// [`Error::Options`], or [`Error::Memory`] with the bytes that the system does not give.
     pub fn reserve(model: &Model<'_>, options: Options) -> Result<Self, Error> {
         let bytes = Session::bytes_needed(model, &options)?;
         let map =
@@ -30,6 +33,9 @@ impl SessionMemory {
     }
 
     /// Lends the slice to an empty session of `model`, the same for which it was reserved.
+    ///
+    /// # Errors
+    /// [`Error::Options`] if it was reserved for another model.
     pub fn session<'e>(&'e mut self, model: Model<'e>) -> Result<Session<'e>, Error> {
         Ok(Session::new(model, self.options, &mut self.map)?)
     }

@@ -35,6 +35,9 @@ impl<'m> TextEncoder<'m> {
     }
 
     /// Encodes a text, with nothing put around it.
+    ///
+    /// # Errors
+    /// [`Error::TextTooLong`].
     pub fn encode(&self, text: &str, special: Special<'_>) -> Result<EncodedText, Error> {
         let needed = self.tokenizer.scratch_len(text);
         let mut symbols = vec![Symbol::default(); needed.symbols];
@@ -47,6 +50,9 @@ impl<'m> TextEncoder<'m> {
     }
 
     /// Encodes a text that is to be continued: special tokens are meant, and nothing ends it.
+    ///
+    /// # Errors
+    /// [`Error::TextTooLong`].
     pub fn encode_prompt(&self, text: &str) -> Result<EncodedText, Error> {
         let mut encoded = self.encode(text, Special::All)?;
         encoded.ids.splice(0..0, self.tokenizer.prefix());
@@ -55,6 +61,9 @@ impl<'m> TextEncoder<'m> {
 
     /// Encodes pieces that are one text, in those of which that are trusted special tokens are
     /// meant.
+    ///
+    /// # Errors
+    /// [`Error::TextTooLong`].
     pub fn encode_pieces(&self, pieces: &[Piece<'_>]) -> Result<EncodedText, Error> {
         let (mut text, mut trusted) = (String::new(), Vec::<Range<usize>>::new());
         for piece in pieces {

@@ -20,6 +20,9 @@ impl Session<'_> {
     /// follow, at most [`Options::draft`](crate::Options::draft): where the text repeats
     /// itself, feeding them then takes no time. Logits, and so every later choice of a token, are the
     /// same as without.
+    ///
+    /// # Errors
+    /// As [`Session::feed`].
     pub fn feed_speculative(
         &mut self,
         machine: &Machine<'_>,

@@ -30,6 +30,9 @@ impl Session<'_> {
     /// [`Session::restore`] continues the stream with the same bits.
     ///
     /// Changes nothing; it is `mut` because one list of buffers serves both directions.
+    ///
+    /// # Errors
+    /// The error of `out`, which is not called again.
     pub fn save<E>(&mut self, out: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         let Options { context, kv, chunk, draft, base_position, sinks, .. } = self.options;
         let numbers = [context, kv_code(kv), chunk, draft].map(|n| n as u64);
@@ -45,6 +48,10 @@ impl Session<'_> {
     /// the bytes in their order. There are no logits until the next token is fed.
     ///
     /// If the options differ, nothing has changed; if `from` fails later, the stream is empty.
+    ///
+    /// # Errors
+    /// [`RestoreError::Source`] and [`RestoreError::Damaged`] may leave the stream empty; all others leave it
+    /// as it was.
     pub fn restore<E>(
         &mut self,
         from: &mut dyn FnMut(&mut [u8]) -> Result<(), E>,

@@ -38,6 +38,9 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// Bytes of scratch that a session needs, exactly, at any alignment and with any
     /// number of sinks that [`Session::reset`] may set later.
+    ///
+    /// # Errors
+    /// The reason why the model cannot run with these options, [`OptionsError::TooLarge`] included.
     pub fn bytes_needed(model: &Model<'_>, options: &Options) -> Result<usize, OptionsError> {
         options.check(model)?;
         let mut measure = Measure::default();
@@ -48,6 +51,9 @@ impl<'a> Session<'a> {
 
     /// A session in `scratch`, which may hold anything: it is not zeroed, and cells of the
     /// cache that no token reaches are never touched.
+    ///
+    /// # Errors
+    /// As [`Session::bytes_needed`], and [`OptionsError::ScratchTooShort`] with the length that would do.
     pub fn new(
         model: Model<'a>,
         options: Options,
@@ -66,6 +72,9 @@ impl<'a> Session<'a> {
 
     /// Appends `tokens` to the stream, [`Options::chunk`] at a time. On an error nothing
     /// was fed.
+    ///
+    /// # Errors
+    /// [`FeedError`]: a token that is not in the vocabulary, or more than learned positions allow.
     pub fn feed(&mut self, machine: &Machine<'_>, tokens: &[u32]) -> Result<(), FeedError> {
         self.check(tokens)?;
         let known = self.accept(tokens);
@@ -77,6 +86,9 @@ impl<'a> Session<'a> {
 
     /// As [`Session::feed`], and hands `each` the index in `tokens` and the logits
     /// `(vocab_size)` of every token, computed [`Options::logit_rows`] at a time.
+    ///
+    /// # Errors
+    /// As [`Session::feed`]; then `each` was not called.
     pub fn feed_each(
         &mut self,
         machine: &Machine<'_>,
@@ -134,6 +146,9 @@ impl<'a> Session<'a> {
     /// Takes back the tokens from index `len` on, as if they had never been fed: possible
     /// for the last `chunk − 1` tokens fed, and for more while nothing that the next token
     /// must see has been overwritten.
+    ///
+    /// # Errors
+    /// [`TruncateError`]; the stream is then as it was.
     pub fn truncate(&mut self, len: u64) -> Result<(), TruncateError> {
         if len > self.len {
             return Err(TruncateError::NotReached);
@@ -149,6 +164,9 @@ impl<'a> Session<'a> {
     }
 
     /// Starts an empty stream, with this many sinks: at most half the context.
+    ///
+    /// # Errors
+    /// [`OptionsError::TooManySinks`]; the stream is then as it was.
     pub fn reset(&mut self, sinks: usize) -> Result<(), OptionsError> {
         let options = Options { sinks, ..self.options };
         options.check(&self.model)?;

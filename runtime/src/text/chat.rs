@@ -141,6 +141,9 @@ pub struct Chat<'m> {
 
 impl<'m> Chat<'m> {
     /// Reads the section.
+    ///
+    /// # Errors
+    /// [`ChatUnavailable`]: the model has no template, or one that this build has no words for.
     pub fn new(section: &'m [u8]) -> Result<Self, ChatUnavailable<'m>> {
         let chat = Self::read(section).ok_or(ChatUnavailable::BadSection)?;
         if chat.flags & PROGRAM == 0 {
@@ -238,6 +241,9 @@ impl<'m> Chat<'m> {
 
     /// The pieces of a whole conversation: messages with their roles, then [`Step::Generation`]
     /// if an answer is wanted or [`Step::End`] if not.
+    ///
+    /// # Errors
+    /// [`NoSuchTurn`] where the template has no place for a message; pieces before it were handed out.
     pub fn conversation<'a>(
         &self,
         messages: impl IntoIterator<Item = (Step, &'a str)>,
@@ -262,6 +268,9 @@ impl<'m> Chat<'m> {
     }
 
     /// The first turn, up to where the answer begins.
+    ///
+    /// # Errors
+    /// [`NoSuchTurn`] if the template begins no conversation so.
     pub fn first_turn<'a>(
         &self,
         system: Option<&'a str>,
@@ -281,6 +290,9 @@ impl<'m> Chat<'m> {
 
     /// The part of the first turn that a pinned prompt keeps: the whole system turn; without a system
     /// message all that the template writes before the first message, its own one included.
+    ///
+    /// # Errors
+    /// [`NoSuchTurn`] if the template has no system turn.
     pub fn system_turn<'a>(&self, system: Option<&'a str>) -> Result<Pieces<'a>, NoSuchTurn>
     where
         'm: 'a,
@@ -308,6 +320,9 @@ impl<'m> Chat<'m> {
 
     /// A later turn: closes the answer before it, which may have been cut short, and goes
     /// up to where the next answer begins.
+    ///
+    /// # Errors
+    /// [`NoSuchTurn`] if the template ends after one answer.
     pub fn next_turn<'a>(&self, message: &'a str) -> Result<Pieces<'a>, NoSuchTurn>
     where
         'm: 'a,

@@ -123,6 +123,9 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
     }
 
     /// Begins anew, with the sinks reaching over what is to be pinned of this system prompt.
+    ///
+    /// # Errors
+    /// [`TurnError`]; of [`TurnError::Pin`] the stream is as it was.
     pub fn start(&mut self, system: Option<&str>) -> Result<(), TurnError> {
         let sinks = self.pinned(system)?;
         self.generator.reset(sinks).map_err(TurnError::Options)?;
@@ -131,6 +134,9 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
     }
 
     /// Counts the first tokens that a conversation with this system prompt keeps for ever.
+    ///
+    /// # Errors
+    /// [`TurnError::NoSuchTurn`] and [`TurnError::TooLong`].
     pub fn pinned(&mut self, system: Option<&str>) -> Result<usize, TurnError> {
         let most = self.session().options().context / 2;
         let tokens = match self.pin {
@@ -150,6 +156,9 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
 
     /// Puts the next turn to the model: the first one begins with `system`. On an error the
     /// turn has not been.
+    ///
+    /// # Errors
+    /// [`TurnError::NoSuchTurn`] and [`TurnError::TooLong`].
     pub fn turn(&mut self, system: Option<&str>, message: &str) -> Result<Encoded, TurnError> {
         let pieces = match self.generator.tokens().turns() {
             0 => self.chat.first_turn(system, message),
@@ -168,13 +177,19 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
         Ok(encoded)
     }
 
-    /// Feeds a part of what waits; whether that was the last.
+    /// Feeds a chunk of the tokens that wait, and says whether it was the last: call it until it was.
+    ///
+    /// # Errors
+    /// [`FeedError`]: learned positions have come to their end.
     pub fn feed(&mut self, machine: &Machine<'_>) -> Result<bool, FeedError> {
         self.generator.feed(machine)
     }
 
     /// The next token of the answer, `None` when the model has ended it. `wanted` tokens
     /// are at most going to be asked for, this one included.
+    ///
+    /// # Errors
+    /// As [`Conversation::feed`].
     pub fn next(
         &mut self,
         machine: &Machine<'_>,
@@ -188,6 +203,9 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
 
     /// Takes the last answer back: what [`feed`](Self::feed) and [`next`](Self::next) then give
     /// is another one.
+    ///
+    /// # Errors
+    /// [`TurnError::NoTurn`], or [`TurnError::Truncate`] where the ring has let go of what was before.
     pub fn take_answer_back(&mut self) -> Result<Rewound, TurnError> {
         let Turn { answer, .. } = self.last_turn()?;
         // The last token before an answer is fed anew: its logits are gone.
@@ -195,6 +213,9 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
     }
 
     /// Takes the last message and its answer back.
+    ///
+    /// # Errors
+    /// As [`Conversation::take_answer_back`].
     pub fn undo(&mut self) -> Result<Rewound, TurnError> {
         let Turn { start, .. } = self.last_turn()?;
         let rewound = self.generator.rewind(start, start).map_err(TurnError::Truncate)?;
@@ -208,6 +229,9 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
     ///
     /// `before` gives the state of the session as [`Session::save`] handed it out when the turn
     /// had been fed; without one an answer keeps its thoughts.
+    ///
+    /// # Errors
+    /// As [`Session::restore`]: the stream may then be empty.
     pub fn forget_thoughts<X>(
         &mut self,
         before: Option<&mut StateSource<'_, X>>,

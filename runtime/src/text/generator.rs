@@ -93,7 +93,10 @@ impl<'a, S: TokenStore> Generator<'a, S> {
         }
     }
 
-    /// Feeds a part of what waits; whether that was the last.
+    /// Feeds a chunk of the tokens that wait, and says whether it was the last: call it until it was.
+    ///
+    /// # Errors
+    /// [`FeedError`]: learned positions have come to their end.
     pub fn feed(&mut self, machine: &Machine<'_>) -> Result<bool, FeedError> {
         let most = self.session.options().chunk.saturating_mul(CHUNKS_AT_ONCE);
         let waiting = unfed(&self.tokens, &self.session);
@@ -119,6 +122,9 @@ impl<'a, S: TokenStore> Generator<'a, S> {
 
     /// Chooses the next token and appends it, to be fed once the one after it is wanted; `None`
     /// if it ends the answer, and so is not in the stream.
+    ///
+    /// # Errors
+    /// As [`Generator::feed`].
     pub fn next(
         &mut self,
         machine: &Machine<'_>,
@@ -135,6 +141,9 @@ impl<'a, S: TokenStore> Generator<'a, S> {
     }
 
     /// Starts an empty stream with this many sinks.
+    ///
+    /// # Errors
+    /// As [`Session::reset`].
     pub fn reset(&mut self, sinks: usize) -> Result<(), OptionsError> {
         self.session.reset(sinks)?;
         self.tokens.truncate(0);
@@ -142,6 +151,9 @@ impl<'a, S: TokenStore> Generator<'a, S> {
     }
 
     /// Ends the stream after `len` tokens, of which the first `fed` need not be fed again.
+    ///
+    /// # Errors
+    /// [`TruncateError`] where the tokens before `len` are not known any more; nothing has changed.
     pub fn rewind(&mut self, len: u64, fed: u64) -> Result<Rewound, TruncateError> {
         let (first, there) = (self.tokens.first(), self.session.len().min(fed));
         let known = there == len || there >= first;

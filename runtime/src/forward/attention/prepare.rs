@@ -132,9 +132,10 @@ impl View<'_> {
             self.write(t, &mut work);
             let q = work.q.row(t);
             if let Some(angles) = &self.sink_angles {
-                let len = work.rotated.len().min(q.len());
-                let rotated = part_mut(work.rotated, ..len);
-                rotated.copy_from_slice(part(q, ..len));
+                for (to, from) in work.rotated.iter_mut().zip(q.iter()) {
+                    *to = *from;
+                }
+                let rotated = part_mut(work.rotated, ..q.len());
                 self.set(t, rotated, angles, &mut work.sinks);
             }
             self.set(t, q, &self.angles, &mut work.window);
