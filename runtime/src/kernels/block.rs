@@ -67,12 +67,13 @@ impl<Q: IntWeights> BlockWeights for Q {
         // SAFETY: the lines, scales and minima of one block.
         unsafe {
             let line = |line, part| packed_line::<S, Q>(s, block, line, part);
-            let (scales, minima) = scales::<S, Q>(s, block, 0, S::PARTS);
             for first in (0..S::PARTS).step_by(S::ROW_REGISTERS) {
                 let [dots] = Q::dot(s, line, [&token.activations], first);
+                // Read last, as they lie: memory is fastest in its order.
+                let (scales, minima) = scales::<S, Q>(s, block, first, S::ROW_REGISTERS);
                 for part in 0..S::ROW_REGISTERS {
                     let row = first + part;
-                    let scales = (scales[row], minima[row]);
+                    let scales = (scales[part], minima[part]);
                     let token = (token.scale, token.sum);
                     acc[row] = add_scaled::<S, Q>(s, dots[part], token, scales, acc[row]);
                 }
