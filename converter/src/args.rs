@@ -153,7 +153,7 @@ fn default_out(source: &std::path::Path) -> Result<PathBuf, Error> {
 }
 
 fn kinds(more: &[&'static str]) -> PossibleValuesParser {
-    ["int4", "int4a", "int8", "f32"].into_iter().chain(more.iter().copied()).into()
+    ["int4", "int4n", "int4a", "int5", "int8", "f32"].into_iter().chain(more.iter().copied()).into()
 }
 
 fn weights(name: &str) -> Weights {

@@ -1,7 +1,7 @@
 //! Small models of random weights, made through the converter's writer.
 
 use oarlock::internal::format::layout::{
-    INT4_ZERO, TILE_ROWS, WeightType, blocks, f32_offset, matrix_bytes, tile_bytes,
+    INT4_ZERO, SIGNS, TILE_ROWS, WeightType, blocks, f32_offset, matrix_bytes, tile_bytes,
 };
 use oarlock::internal::format::{Config, Role, TensorType};
 use oarlock_convert::write::{Metadata, RopeTable, Spec, to_bytes};
@@ -147,8 +147,14 @@ fn pack_f32(rows: usize, cols: usize, values: &[f32]) -> Vec<u8> {
 fn random_tiles(kind: WeightType, rows: usize, cols: usize, random: &mut Random) -> Vec<u8> {
     let mut out = vec![0; matrix_bytes(kind, rows, cols).expect("small")];
     let per_row = blocks(cols);
-    let step = if kind == WeightType::Int8 { 70.0 } else { 5.0 };
-    for (index, block) in out.chunks_exact_mut(kind.block_bytes()).enumerate() {
+    let step = match kind {
+        WeightType::Int8 | WeightType::Int4n => 70.0,
+        WeightType::Int5 => 9.0,
+        _ => 5.0,
+    };
+    let (head, tiles) = out.split_at_mut(kind.head_bytes());
+    head.iter_mut().zip(0..16).for_each(|(level, i)| *level = (15 * i - 112) as u8);
+    for (index, block) in tiles.chunks_exact_mut(kind.block_bytes()).enumerate() {
         let (tile, column) = (index / per_row, index % per_row * 32);
         for (at, quant) in block.iter_mut().take(kind.quant_bytes()).enumerate() {
             let col = |group: usize| column + group * 4 + at % 4;
@@ -159,6 +165,7 @@ fn random_tiles(kind: WeightType, rows: usize, cols: usize, random: &mut Random)
             *quant = match kind {
                 WeightType::Int8 if col(group) < cols => byte,
                 WeightType::Int8 => 0,
+                WeightType::Int5 if at >= SIGNS => byte,
                 _ => nibble(byte & 15, group) | nibble(byte >> 4, group + 4) << 4,
             };
         }

@@ -76,7 +76,8 @@ impl ConvertOptions {
         };
         for (option, choice) in [("--weights", weights), ("--head", output_matrix)] {
             if choice == Weights::Keep && !is_gguf {
-                let todo = "safetensors are not quantized: give int4, int4a, int8 or f32";
+                let todo =
+                    "safetensors are not quantized: give int4, int4n, int4a, int5, int8 or f32";
                 let thing = format_args!("{option} keep");
                 return Err(Error::new(thing, "the source is no GGUF", todo));
             }

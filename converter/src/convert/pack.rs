@@ -4,15 +4,16 @@ use std::fmt;
 
 use byteorder::{ByteOrder, LittleEndian};
 use oarlock::internal::format::layout::{
-    BLOCK_COLS, INT4_ZERO, TILE_ROWS, WeightType, blocks, f32_offset, int8_offset, nibble_offset,
-    tile_bytes,
+    BLOCK_COLS, INT4_ZERO, LINE, TILE_ROWS, WeightType, blocks, f32_offset, int8_offset,
+    nibble_offset, sign_offset, tile_bytes,
 };
 use oarlock::internal::math::f16_to_f32;
 
-use super::quantize::{Group, int4, int4a, int8};
+use super::quantize::{Group, int4, int4a, int4n, int5, int8};
 use crate::source::block::QuantBlock;
 use crate::source::decode::decode;
 use crate::source::dtype::Dtype;
+use crate::source::levels::IQ4_NL;
 
 /// Flaws of a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +110,8 @@ fn quantize(
             WeightType::Int8 => int8(x),
             WeightType::Int4 => int4(x, &group_of(importance, i)),
             WeightType::Int4a => int4a(x, n),
+            WeightType::Int4n => int4n(x, &group_of(importance, i)),
+            WeightType::Int5 => int5(x, &group_of(importance, i)),
         };
         put(kind, row, &block, n, out);
     }
@@ -130,13 +133,31 @@ fn put(kind: WeightType, row: usize, block: &QuantBlock, n: usize, out: &mut [u8
         match kind {
             WeightType::Int8 => out[int8_offset(row, col)] = q as u8,
             WeightType::Int4 => put_nibble(row, col, (q + INT4_ZERO as i8) as u8, out),
-            _ => put_nibble(row, col, q as u8, out),
+            WeightType::Int4n => put_nibble(row, col, index(q), out),
+            WeightType::Int5 => {
+                put_nibble(row, col, q as u8 & 15, out);
+                let (at, bit) = sign_offset(row, col);
+                out[at] |= u8::from(q < 0) << bit;
+            }
+            WeightType::Int4a | WeightType::F32 => put_nibble(row, col, q as u8, out),
         }
     }
     LittleEndian::write_u16(&mut out[kind.quant_bytes() + 2 * row..][..2], block.scale);
     if kind == WeightType::Int4a {
         LittleEndian::write_u16(&mut out[kind.minimum_offset() + 2 * row..][..2], block.minimum);
     }
+}
+
+/// The place of a level among those of [`head`].
+fn index(level: i8) -> u8 {
+    IQ4_NL.iter().filter(|&&below| below < level).count() as u8
+}
+
+/// The bytes of a matrix of this type before its tiles.
+pub fn head(kind: WeightType) -> Vec<u8> {
+    let mut line = [0; LINE];
+    line.iter_mut().zip(IQ4_NL).for_each(|(byte, level)| *byte = level as u8);
+    line[..kind.head_bytes()].to_vec()
 }
 
 fn put_nibble(row: usize, col: usize, nibble: u8, out: &mut [u8]) {
@@ -165,6 +186,11 @@ mod tests {
             WeightType::Int8 => f16(512 + 2 * row) * f32::from(byte(group) as i8),
             WeightType::Int4 => f16(256 + 2 * row) * (nibble() - 8.0),
             WeightType::Int4a => f16(256 + 2 * row) * nibble() + f16(288 + 2 * row),
+            WeightType::Int4n => f16(256 + 2 * row) * f32::from(IQ4_NL[nibble() as usize]),
+            WeightType::Int5 => {
+                let sign = byte(4) >> group & 1;
+                f16(320 + 2 * row) * (nibble() - 16.0 * f32::from(sign))
+            }
         }
     }
 
@@ -184,7 +210,8 @@ mod tests {
     #[test]
     fn keeps_every_value_of_gguf() {
         let (rows, cols) = (13, 96);
-        for dtype in [Dtype::Q8_0, Dtype::Q4_0, Dtype::Q4_1, Dtype::F32] {
+        use Dtype::{F32, Iq4Nl, Q4_0, Q4_1, Q5_0, Q8_0};
+        for dtype in [Q8_0, Q4_0, Q4_1, Q5_0, Iq4Nl, F32] {
             let kind = dtype.keep().unwrap();
             let bytes = match dtype {
                 Dtype::F32 => (0..rows * cols).flat_map(|i| (i as f32).to_le_bytes()).collect(),
@@ -217,7 +244,9 @@ mod tests {
                 for col in 0..64 {
                     let block = &out[col / 32 * kind.block_bytes()..];
                     let v = value(kind, block, row, col % 32);
-                    let pads = row >= rows || (col >= cols && kind != WeightType::Int4a);
+                    // Those of columns meet activations that are 0.
+                    let any = matches!(kind, WeightType::Int4a | WeightType::Int4n);
+                    let pads = row >= rows || (col >= cols && !any);
                     assert!(!pads || v == 0.0, "{kind:?} {row} {col}: {v}");
                     if row < rows && col < cols {
                         let x = 0.1 * (row * cols + col) as f32 - 5.0;

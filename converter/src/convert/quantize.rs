@@ -16,6 +16,7 @@ use oarlock::internal::format::layout::BLOCK_COLS;
 use oarlock::internal::math::{f16_to_f32, f32_to_f16};
 
 use crate::source::block::QuantBlock;
+use crate::source::levels::IQ4_NL;
 
 /// A group of weights that share a scale.
 pub type Group = [f32; BLOCK_COLS];
@@ -35,10 +36,31 @@ const ROUNDS: usize = 4;
 /// and the last scale is the one by which the block keeps its length along the weights:
 /// Σwx·sq = Σwx².
 pub fn int4(x: &Group, importance: &Group) -> QuantBlock {
+    let weights = times(&large_count_more(x), importance);
+    lengthened(x, &weights, fit(x, &weights, Symmetric::INT4))
+}
+
+/// Symmetric 5 bits: −16 … 15. As [`int4`].
+pub fn int5(x: &Group, importance: &Group) -> QuantBlock {
+    let weights = times(&large_count_more(x), importance);
+    lengthened(x, &weights, fit(x, &weights, Symmetric::INT5))
+}
+
+/// One of the levels of IQ4_NL each. As [`int4`].
+pub fn int4n(x: &Group, importance: &Group) -> QuantBlock {
+    let weights = times(&large_count_more(x), importance);
+    lengthened(x, &weights, fit_levels(x, &weights))
+}
+
+/// The weights √(x² + 4·mean x²).
+fn large_count_more(x: &Group) -> Group {
     let most = 4.0 * dot(x, x) / BLOCK_COLS as f32;
-    let weights = times(&x.map(|v| (v * v + most).sqrt()), importance);
-    let block = fit(x, &weights);
-    let (levels, weighed) = (block.quants.map(f32::from), times(x, &weights));
+    x.map(|v| (v * v + most).sqrt())
+}
+
+/// The block with the scale by which it keeps its length along the weights.
+fn lengthened(x: &Group, weights: &Group, block: QuantBlock) -> QuantBlock {
+    let (levels, weighed) = (block.quants.map(f32::from), times(x, weights));
     let along = dot(&weighed, &levels);
     if along.abs() < MIN_SQUARES {
         return block;
@@ -46,33 +68,96 @@ pub fn int4(x: &Group, importance: &Group) -> QuantBlock {
     QuantBlock { scale: f32_to_f16(dot(&weighed, x) / along), ..block }
 }
 
+/// A symmetric type, and the numbers of levels to the peak that are tried.
+#[derive(Clone, Copy)]
+struct Symmetric {
+    lo: f32,
+    hi: f32,
+    /// A negative scale puts the least level on the positive side; clipping the largest weight a
+    /// little often pays, so the grid goes well beyond both ends.
+    first: f32,
+    step: f32,
+    steps: usize,
+}
+
+impl Symmetric {
+    const INT4: Self = Self { lo: -8.0, hi: 7.0, first: 5.25, step: 0.125, steps: 31 };
+    const INT5: Self = Self { lo: -16.0, hi: 15.0, first: 12.0, step: 0.25, steps: 23 };
+}
+
 /// The block of least squared error, each square times its weight.
-fn fit(x: &Group, weights: &Group) -> QuantBlock {
+fn fit(x: &Group, weights: &Group, kind: Symmetric) -> QuantBlock {
     let peak = peak(x);
     if peak < TINY {
         return ZERO;
     }
-    // A negative scale puts −8 on the positive side; clipping the largest weight a
-    // little often pays, so the grid goes well beyond ±8 and ±7 levels to the peak.
-    let grid = (0..GRID).map(|i| (5.25 + 0.125 * i as f32) / peak);
+    let Symmetric { lo, hi, first, step, steps } = kind;
+    let grid = (0..steps).map(|i| (first + step * i as f32) / peak);
     let weighed = times(x, weights);
     let mut best = Best::new(weights);
     for sign in [1.0, -1.0] {
         let mut fit = (f32::MIN, 0.0);
         for inverse in grid.clone() {
-            let q = x.map(|v| level(v, sign * inverse, -8.0, 7.0));
+            let q = x.map(|v| level(v, sign * inverse, lo, hi));
             let (qx, qq) = (dot(&q, &weighed), dot(&q, &times(&q, weights)));
             if qx * qx > fit.0 * qq {
                 fit = (qx * qx / qq, qx / qq);
             }
         }
-        polish(x, fit.1, -8.0, 7.0, &mut best);
+        polish(x, fit.1, lo, hi, &mut best);
     }
     best.block
 }
 
-/// Steps of 1/8 level from 5.25 to 9 levels at the peak.
-const GRID: usize = 31;
+/// The block of least squared error in levels of [`IQ4_NL`], each square times its weight.
+fn fit_levels(x: &Group, weights: &Group) -> QuantBlock {
+    let peak = peak(x);
+    if peak < TINY {
+        return ZERO;
+    }
+    let weighed = times(x, weights);
+    // What is gained over zeros, the best scale for these levels, the levels.
+    let trial = |inverse: f32| {
+        let q = x.map(|v| nearest(v * inverse));
+        let (qx, qq) = (dot(&q, &weighed), dot(&q, &times(&q, weights)));
+        let scale = qx / qq.max(MIN_SQUARES);
+        (qx * scale, scale, q)
+    };
+    let mut best = (0.0, 0.0, [0.0; BLOCK_COLS]);
+    for sign in [1.0, -1.0] {
+        for i in 0..LEVEL_STEPS {
+            let this = trial(sign * (LEVEL_FIRST + LEVEL_STEP * i as f32) / peak);
+            if this.0 > best.0 {
+                best = this;
+            }
+        }
+    }
+    for _ in 0..ROUNDS {
+        let this = trial(1.0 / best.1);
+        if this.0 <= best.0 {
+            break;
+        }
+        best = this;
+    }
+    let quants = best.2.map(|q| q as i8);
+    QuantBlock { scale: f32_to_f16(best.1), minimum: 0, quants }
+}
+
+/// Numbers of levels to the peak that are tried, of ±127 and 113.
+const LEVEL_FIRST: f32 = 84.0;
+const LEVEL_STEP: f32 = 3.0;
+const LEVEL_STEPS: usize = 20;
+
+/// The nearest of the levels of [`IQ4_NL`].
+#[inline(always)]
+fn nearest(v: f32) -> f32 {
+    let mut level = f32::from(IQ4_NL[0]);
+    for pair in IQ4_NL.windows(2) {
+        let (low, high) = (f32::from(pair[0]), f32::from(pair[1]));
+        level += if v > 0.5 * (low + high) { high - low } else { 0.0 };
+    }
+    level
+}
 
 /// 8 bits: ±127, which leaves −128 unused, since the negative of a weight must fit as well.
 pub fn int8(x: &Group) -> QuantBlock {
@@ -252,7 +337,7 @@ mod tests {
     }
 
     fn even(x: &Group) -> QuantBlock {
-        fit(x, &ONES)
+        fit(x, &ONES, Symmetric::INT4)
     }
 
     fn plain(x: &Group, levels: f32, lo: f32, hi: f32) -> QuantBlock {

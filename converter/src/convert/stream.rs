@@ -6,7 +6,7 @@ use oarlock::internal::format::TensorType;
 use oarlock::internal::format::layout::{TILE_ROWS, WeightType, tile_bytes};
 
 use super::importance;
-use super::pack::{Flaw, rows_for, tile};
+use super::pack::{Flaw, head, rows_for, tile};
 use super::plan::Planned;
 use super::write::{Metadata, Writer};
 use crate::error::{Error, Result};
@@ -39,6 +39,9 @@ pub(crate) fn stream(
             } else {
                 Vec::new()
             };
+            if let TensorType::Matrix(kind) = tensor.spec.kind {
+                writer.write(&head(kind)).map_err(fail)?;
+            }
             let (first, end) = (expert * tensor.rows, (expert + 1) * tensor.rows);
             for start in (first..end).step_by(step) {
                 if progress.cancelled() {
@@ -55,10 +58,11 @@ pub(crate) fn stream(
     Ok(file.metadata().map_err(fail)?.len())
 }
 
-/// Whether scales of int4 are searched, where the source has none to take over.
+/// Whether scales are searched by importance: where the source has none to take over.
 fn is_searched(tensor: &Planned<'_, '_>) -> bool {
-    let int4 = WeightType::Int4;
-    tensor.spec.kind == TensorType::Matrix(int4) && tensor.dtype().keep() != Some(int4)
+    let TensorType::Matrix(kind) = tensor.spec.kind else { return false };
+    let weighs = matches!(kind, WeightType::Int4 | WeightType::Int4n | WeightType::Int5);
+    weighs && tensor.dtype().keep() != Some(kind)
 }
 
 fn refuse(tensor: &Planned<'_, '_>, flaw: Flaw) -> Error {

@@ -4,6 +4,7 @@ use byteorder::{ByteOrder, LittleEndian};
 use oarlock::internal::format::layout::BLOCK_COLS;
 
 use super::dtype::Dtype;
+use super::levels::IQ4_NL;
 
 /// A block of 32 quantized values: `scale · quant + minimum`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,15 @@ impl QuantBlock {
                 (LittleEndian::read_u16(&bytes[2..]), quants)
             }
             Dtype::Q4_0 => (0, std::array::from_fn(|i| nibble(&bytes[2..], i) - 8)),
+            Dtype::Q5_0 => {
+                let (high, low) = bytes[2..].split_at(4);
+                let bit = |i: usize| (high[i / 8] >> (i % 8) & 1) as i8;
+                (0, std::array::from_fn(|i| nibble(low, i) + 16 * bit(i) - 16))
+            }
+            Dtype::Iq4Nl => {
+                let level = |i| IQ4_NL[nibble(&bytes[2..], i) as usize];
+                (0, std::array::from_fn(level))
+            }
             _ => (0, std::array::from_fn(|i| bytes[2 + i] as i8)),
         };
         Self { scale, minimum, quants }

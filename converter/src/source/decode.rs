@@ -18,7 +18,7 @@ pub fn decode(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
         Dtype::F32 => LittleEndian::read_f32_into(bytes, out),
         Dtype::F16 => halves(bytes, out, f16_to_f32),
         Dtype::Bf16 => halves(bytes, out, |v| f32::from_bits(u32::from(v) << 16)),
-        Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4_1 => {
+        Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4_1 | Dtype::Q5_0 | Dtype::Iq4Nl => {
             let blocks = bytes.chunks_exact(dtype.block_bytes());
             for (block, out) in blocks.zip(out.chunks_exact_mut(BLOCK_COLS)) {
                 decode_block(&QuantBlock::read(dtype, block), out);

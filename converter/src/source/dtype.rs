@@ -123,6 +123,8 @@ impl Dtype {
             Self::Q8_0 => WeightType::Int8,
             Self::Q4_0 => WeightType::Int4,
             Self::Q4_1 => WeightType::Int4a,
+            Self::Q5_0 => WeightType::Int5,
+            Self::Iq4Nl => WeightType::Int4n,
             _ => return None,
         })
     }

@@ -8,29 +8,26 @@ use byteorder::{ByteOrder, LittleEndian};
 use oarlock::internal::math::f16_to_f32;
 
 use super::dtype::Dtype;
+use super::levels::IQ4_NL;
 
 /// Writes the values of one block of a type without a counterpart here.
 pub fn decode(dtype: Dtype, block: &[u8], out: &mut [f32]) {
     match dtype {
-        Dtype::Q5_0 => q5_0(block, out),
         Dtype::Q5_1 => q5_1(block, out),
         Dtype::Q2K => q2_k(block, out),
         Dtype::Q3K => q3_k(block, out),
         Dtype::Q4K => q4_k(block, out),
         Dtype::Q5K => q5_k(block, out),
         Dtype::Q6K => q6_k(block, out),
-        Dtype::Iq4Nl => iq4_nl(block, out),
         Dtype::Iq4Xs => iq4_xs(block, out),
         Dtype::Mxfp4 => mxfp4(block, out),
-        Dtype::F32 | Dtype::F16 | Dtype::Bf16 | Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4_1 => {
-            unreachable!("{dtype:?} is read as it is")
+        Dtype::F32 | Dtype::F16 | Dtype::Bf16 => unreachable!("{dtype:?} is read as it is"),
+        Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4_1 | Dtype::Q5_0 | Dtype::Iq4Nl => {
+            unreachable!("{dtype:?} has a counterpart here")
         }
         Dtype::U8 => unreachable!("bytes are no numbers"),
     }
 }
-
-/// The levels of IQ4_NL and IQ4_XS.
-const LEVELS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 /// Twice the levels of MXFP4 (E2M1: no infinity, no NaN).
 const DOUBLED: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
@@ -73,13 +70,6 @@ fn mxfp4(block: &[u8], out: &mut [f32]) {
     };
     let quant = |i| DOUBLED[field(&block[1..], i, 4, 16) as usize];
     fill(out, 32, |_| (half_scale, 0.0), quant);
-}
-
-/// `d` (f16), 32 high bits, 32 nibbles.
-fn q5_0(block: &[u8], out: &mut [f32]) {
-    let (high, low) = block[2..].split_at(4);
-    let quant = |i| (field(low, i, 4, 16) | field(high, i, 1, 1) << 4) - 16;
-    fill(out, 32, |_| (half(block, 0), 0.0), quant);
 }
 
 /// `d`, `m` (f16), 32 high bits, 32 nibbles.
@@ -149,12 +139,7 @@ fn q6_k(block: &[u8], out: &mut [f32]) {
 }
 
 fn level(nibbles: &[u8], i: usize) -> i8 {
-    LEVELS[usize::from(field(nibbles, i, 4, 16) as u8)]
-}
-
-/// `d` (f16), 32 nibbles that name levels.
-fn iq4_nl(block: &[u8], out: &mut [f32]) {
-    fill(out, 32, |_| (half(block, 0), 0.0), |i| level(&block[2..], i));
+    IQ4_NL[usize::from(field(nibbles, i, 4, 16) as u8)]
 }
 
 /// `d` (f16), the high two bits of eight scales, their low nibbles, 256 nibbles that name levels.

@@ -12,15 +12,21 @@
 //! int8   [8 column groups][16 rows][4 columns] i8, then 16 × f16 scale
 //! int4   [4 lines][16 rows][4 columns] u8,         then 16 × f16 scale
 //! int4a  as int4,                                  then 16 × f16 scale, 16 × f16 minimum
+//! int4n  as int4
+//! int5   as int4, then [16 rows][4 columns] u8 of signs, then 16 × f16 scale
 //! f32    [32 columns][16 rows] f32
 //! ```
 //!
 //! A 4-bit line `c` holds column group `c` in its low and `c + 4` in its high
 //! nibbles. A weight is `scale · (nibble − 8)` in int4, `scale · nibble + minimum`
-//! in int4a and `scale · byte` in int8.
+//! in int4a and `scale · byte` in int8. In int4n it is `scale · levels[nibble]`: a
+//! matrix begins with its 16 levels, signed bytes, and zeros up to [`LINE`] bytes.
+//! In int5 it is `scale · (nibble − 16 · sign)`, two's complement of 5 bits: bit `c`
+//! of a byte of signs is that of column group `c`.
 //!
 //! Rows are padded to 16 with zero scales (and minima), columns to 32 with values
-//! that count as zero: nibble 8 in int4, nibble 0 in int4a, byte 0 in int8.
+//! that count as zero: nibble 8 in int4, nibble 0 in int4a and int5, byte 0 in int8. In
+//! int4n any nibble will do, as the activations that it meets are 0.
 
 /// Rows in a tile: one 64-byte line of int8 is a column group of all of them.
 pub const TILE_ROWS: usize = 16;
@@ -32,6 +38,10 @@ pub const GROUP_COLS: usize = 4;
 pub const GROUPS: usize = BLOCK_COLS / GROUP_COLS;
 /// Bytes of one line: a column group of all rows at one byte (or two nibbles) a value.
 pub const LINE: usize = TILE_ROWS * GROUP_COLS;
+/// Offset in an int5 block of its signs.
+pub const SIGNS: usize = GROUPS / 2 * LINE;
+/// Levels of int4n.
+pub const LEVELS: usize = 16;
 /// The nibble that stands for zero in int4.
 pub const INT4_ZERO: u8 = 8;
 
@@ -48,11 +58,16 @@ pub enum WeightType {
     Int4 = 2,
     /// 4 bits, affine, a scale and a minimum for 32: 5 bits a weight.
     Int4a = 3,
+    /// 4 bits, one of 16 levels that the matrix has of its own, a scale for 32: 4.5 bits a weight.
+    Int4n = 4,
+    /// 5 bits, symmetric, a scale for 32: 5.5 bits a weight.
+    Int5 = 5,
 }
 
 impl WeightType {
     /// All of them, in the order of their codes in the file.
-    pub const ALL: [Self; 4] = [Self::F32, Self::Int8, Self::Int4, Self::Int4a];
+    pub const ALL: [Self; 6] =
+        [Self::F32, Self::Int8, Self::Int4, Self::Int4a, Self::Int4n, Self::Int5];
 
     /// The type with this code in the file.
     pub const fn from_code(code: u32) -> Option<Self> {
@@ -61,6 +76,8 @@ impl WeightType {
             1 => Some(Self::Int8),
             2 => Some(Self::Int4),
             3 => Some(Self::Int4a),
+            4 => Some(Self::Int4n),
+            5 => Some(Self::Int5),
             _ => None,
         }
     }
@@ -72,6 +89,8 @@ impl WeightType {
             Self::Int8 => "int8",
             Self::Int4 => "int4",
             Self::Int4a => "int4a",
+            Self::Int4n => "int4n",
+            Self::Int5 => "int5",
         }
     }
 
@@ -80,7 +99,8 @@ impl WeightType {
         match self {
             Self::F32 => 4 * TILE_ROWS * BLOCK_COLS,
             Self::Int8 => GROUPS * LINE,
-            Self::Int4 | Self::Int4a => GROUPS / 2 * LINE,
+            Self::Int4 | Self::Int4a | Self::Int4n => GROUPS / 2 * LINE,
+            Self::Int5 => SIGNS + LINE,
         }
     }
 
@@ -93,8 +113,18 @@ impl WeightType {
     pub const fn block_bytes(self) -> usize {
         match self {
             Self::F32 => self.quant_bytes(),
-            Self::Int8 | Self::Int4 => self.quant_bytes() + 2 * TILE_ROWS,
+            Self::Int8 | Self::Int4 | Self::Int4n | Self::Int5 => {
+                self.quant_bytes() + 2 * TILE_ROWS
+            }
             Self::Int4a => self.quant_bytes() + 4 * TILE_ROWS,
+        }
+    }
+
+    /// Bytes of a matrix before its first tile.
+    pub const fn head_bytes(self) -> usize {
+        match self {
+            Self::Int4n => LINE,
+            _ => 0,
         }
     }
 
@@ -122,7 +152,10 @@ pub const fn tile_bytes(kind: WeightType, cols: usize) -> Option<usize> {
 /// Bytes of a packed matrix; `None` if that overflows.
 pub const fn matrix_bytes(kind: WeightType, rows: usize, cols: usize) -> Option<usize> {
     match tile_bytes(kind, cols) {
-        Some(bytes) => tiles(rows).checked_mul(bytes),
+        Some(bytes) => match tiles(rows).checked_mul(bytes) {
+            Some(bytes) => bytes.checked_add(kind.head_bytes()),
+            None => None,
+        },
         None => None,
     }
 }
@@ -137,6 +170,11 @@ pub const fn nibble_offset(row: usize, col: usize) -> (usize, u32) {
     let group = col / GROUP_COLS;
     let (line, shift) = if group < GROUPS / 2 { (group, 0) } else { (group - GROUPS / 2, 4) };
     (line * LINE + row * GROUP_COLS + col % GROUP_COLS, shift)
+}
+
+/// Offset in an int5 block of the byte that holds the sign of `(row, col)`, and its bit.
+pub const fn sign_offset(row: usize, col: usize) -> (usize, u32) {
+    (SIGNS + row * GROUP_COLS + col % GROUP_COLS, (col / GROUP_COLS) as u32)
 }
 
 /// Offset in an f32 block of the value at `(row, col)`.

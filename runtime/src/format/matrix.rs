@@ -1,6 +1,6 @@
 //! A packed weight matrix, where it lies.
 
-use super::layout::{WeightType, matrix_bytes};
+use super::layout::{LEVELS, WeightType, matrix_bytes};
 
 /// A weight matrix in packed tiles: see [`layout`](crate::format::layout).
 #[derive(Clone, Copy, Debug)]
@@ -8,16 +8,16 @@ pub struct Matrix<'m> {
     kind: WeightType,
     rows: usize,
     cols: usize,
-    tiles: &'m [u8],
+    bytes: &'m [u8],
 }
 
 impl<'m> Matrix<'m> {
     /// A matrix without rows.
-    pub const EMPTY: Self = Self { kind: WeightType::F32, rows: 0, cols: 0, tiles: &[] };
+    pub const EMPTY: Self = Self { kind: WeightType::F32, rows: 0, cols: 0, bytes: &[] };
 
-    /// Takes `tiles` for `rows × cols` weights; `None` if the tiles have another length.
-    pub fn new(kind: WeightType, rows: usize, cols: usize, tiles: &'m [u8]) -> Option<Self> {
-        (matrix_bytes(kind, rows, cols)? == tiles.len()).then_some(Self { kind, rows, cols, tiles })
+    /// Takes `bytes` for `rows × cols` weights; `None` if there are not [`matrix_bytes`] of them.
+    pub fn new(kind: WeightType, rows: usize, cols: usize, bytes: &'m [u8]) -> Option<Self> {
+        (matrix_bytes(kind, rows, cols)? == bytes.len()).then_some(Self { kind, rows, cols, bytes })
     }
 
     /// The type of the weights.
@@ -35,9 +35,14 @@ impl<'m> Matrix<'m> {
         self.cols
     }
 
-    /// The packed tiles: [`matrix_bytes`] of them.
-    pub const fn tiles(&self) -> &'m [u8] {
-        self.tiles
+    /// The packed tiles.
+    pub fn tiles(&self) -> &'m [u8] {
+        self.bytes.get(self.kind.head_bytes()..).unwrap_or_default()
+    }
+
+    /// The levels of int4n; of another type, bytes that say nothing.
+    pub fn levels(&self) -> &'m [u8; LEVELS] {
+        self.bytes.first_chunk().unwrap_or(&[0; LEVELS])
     }
 }
 

@@ -10,8 +10,10 @@
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
-use super::simd::{Cursor, Dots, InputPointers, IntWeights, MAX_PARTS, PrefillKernel, Simd, Wide};
-use crate::format::layout::{BLOCK_COLS, GROUPS, INT4_ZERO, LINE, WeightType};
+use super::simd::{
+    Block, Cursor, Dots, InputPointers, IntWeights, MAX_PARTS, PrefillKernel, Simd, Wide,
+};
+use crate::format::layout::{BLOCK_COLS, GROUPS, INT4_ZERO, LINE, SIGNS, WeightType};
 
 /// A weight type, as the loops over tiles see it: how a block adds to the sums of one token, and
 /// the kernel that does so for several.
@@ -38,7 +40,7 @@ pub(super) trait BlockWeights {
     ///
     /// # Safety
     /// `block` points to a whole block; the inputs are still there.
-    unsafe fn add_block<S: Simd>(s: S, block: *const u8, token: &Self::Token<S>, acc: &mut Wide<S>);
+    unsafe fn add_block<S: Simd>(s: S, block: Block, token: &Self::Token<S>, acc: &mut Wide<S>);
 }
 
 impl<Q: IntWeights> BlockWeights for Q {
@@ -58,15 +60,10 @@ impl<Q: IntWeights> BlockWeights for Q {
     }
 
     #[inline(always)]
-    unsafe fn add_block<S: Simd>(
-        s: S,
-        block: *const u8,
-        token: &Self::Token<S>,
-        acc: &mut Wide<S>,
-    ) {
+    unsafe fn add_block<S: Simd>(s: S, block: Block, token: &Self::Token<S>, acc: &mut Wide<S>) {
         // SAFETY: the lines, scales and minima of one block.
         unsafe {
-            let line = |line, part| packed_line::<S, Q>(s, block, line, part);
+            let line = |line, part| Q::line(s, block, line, part);
             for first in (0..S::PARTS).step_by(S::ROW_REGISTERS) {
                 let [dots] = Q::dot(s, line, [&token.activations], first);
                 // Read last, as they lie: memory is fastest in its order.
@@ -102,8 +99,14 @@ impl IntWeights for Int8 {
         unsafe { s.load_activations_int8(q, correction) }
     }
     #[inline(always)]
-    fn prepare_line<S: Simd>(s: S, packed: S::Weights) -> S::WeightsInt8 {
-        s.prepare_int8(packed)
+    unsafe fn group<S: Simd>(s: S, block: Block, group: usize, part: usize) -> S::Weights {
+        // SAFETY: as the caller promises.
+        unsafe { packed(s, block, group, part) }
+    }
+    #[inline(always)]
+    unsafe fn line<S: Simd>(s: S, block: Block, line: usize, part: usize) -> S::WeightsInt8 {
+        // SAFETY: as the caller promises.
+        s.prepare_int8(unsafe { packed(s, block, line, part) })
     }
     #[inline(always)]
     fn dot<S: Simd, const T: usize>(
@@ -141,8 +144,19 @@ impl<const MINIMUM: bool> IntWeights for Nibbles<MINIMUM> {
         unsafe { s.load_activations_int4(q, correction) }
     }
     #[inline(always)]
-    fn prepare_line<S: Simd>(s: S, packed: S::Weights) -> (S::Weights, S::Weights) {
-        s.nibbles(packed)
+    unsafe fn group<S: Simd>(s: S, block: Block, group: usize, part: usize) -> S::Weights {
+        // SAFETY: as the caller promises.
+        unsafe { nibbles(s, block, group, part) }
+    }
+    #[inline(always)]
+    unsafe fn line<S: Simd>(
+        s: S,
+        block: Block,
+        line: usize,
+        part: usize,
+    ) -> (S::Weights, S::Weights) {
+        // SAFETY: as the caller promises.
+        s.nibbles(unsafe { packed(s, block, line, part) })
     }
     #[inline(always)]
     fn dot<S: Simd, const T: usize>(
@@ -155,19 +169,113 @@ impl<const MINIMUM: bool> IntWeights for Nibbles<MINIMUM> {
     }
 }
 
-/// Reads a register of a packed line, in the form that multiplies.
+/// Nibbles that stand for levels of their matrix.
+pub(crate) struct Int4n;
+
+impl IntWeights for Int4n {
+    const KIND: WeightType = WeightType::Int4n;
+    const LINES: usize = GROUPS;
+    const MINIMUM: bool = false;
+    type Line<S: Simd> = S::WeightsInt8;
+    type Activations<S: Simd> = S::ActivationsInt8;
+
+    #[inline(always)]
+    fn offset<S: Simd>() -> i32 {
+        S::INT8_OFFSET
+    }
+    #[inline(always)]
+    unsafe fn load_activations<S: Simd>(s: S, q: *const i8, correction: i32) -> S::ActivationsInt8 {
+        // SAFETY: as the caller promises.
+        unsafe { s.load_activations_int8(q, correction) }
+    }
+    #[inline(always)]
+    unsafe fn group<S: Simd>(s: S, block: Block, group: usize, part: usize) -> S::Weights {
+        // SAFETY: as the caller promises; a matrix of this type has levels.
+        unsafe { s.look_up(s.load_levels(block.levels), nibbles(s, block, group, part)) }
+    }
+    #[inline(always)]
+    unsafe fn line<S: Simd>(s: S, block: Block, line: usize, part: usize) -> S::WeightsInt8 {
+        // SAFETY: as the caller promises.
+        s.prepare_int8(unsafe { Self::group(s, block, line, part) })
+    }
+    #[inline(always)]
+    fn dot<S: Simd, const T: usize>(
+        s: S,
+        lines: impl Fn(usize, usize) -> S::WeightsInt8,
+        activations: [&S::ActivationsInt8; T],
+        first: usize,
+    ) -> Dots<S, T> {
+        s.dot_int8(lines, activations, first)
+    }
+}
+
+/// Nibbles with signs.
+pub(crate) struct Int5;
+
+impl IntWeights for Int5 {
+    const KIND: WeightType = WeightType::Int5;
+    const LINES: usize = GROUPS / 2;
+    const MINIMUM: bool = false;
+    type Line<S: Simd> = (S::Weights, S::Weights);
+    type Activations<S: Simd> = S::ActivationsInt4;
+
+    #[inline(always)]
+    fn offset<S: Simd>() -> i32 {
+        S::INT5_OFFSET
+    }
+    #[inline(always)]
+    unsafe fn load_activations<S: Simd>(s: S, q: *const i8, correction: i32) -> S::ActivationsInt4 {
+        // SAFETY: as the caller promises.
+        unsafe { s.load_activations_int5(q, correction) }
+    }
+    #[inline(always)]
+    unsafe fn group<S: Simd>(s: S, block: Block, group: usize, part: usize) -> S::Weights {
+        // SAFETY: as the caller promises; a block of this type has signs.
+        unsafe {
+            let signs = packed(s, block, SIGNS / LINE, part);
+            s.fifth_bit(nibbles(s, block, group, part), signs, group)
+        }
+    }
+    #[inline(always)]
+    unsafe fn line<S: Simd>(
+        s: S,
+        block: Block,
+        line: usize,
+        part: usize,
+    ) -> (S::Weights, S::Weights) {
+        // SAFETY: as the caller promises.
+        unsafe { (Self::group(s, block, line, part), Self::group(s, block, line + 4, part)) }
+    }
+    #[inline(always)]
+    fn dot<S: Simd, const T: usize>(
+        s: S,
+        lines: impl Fn(usize, usize) -> (S::Weights, S::Weights),
+        activations: [&S::ActivationsInt4; T],
+        first: usize,
+    ) -> Dots<S, T> {
+        s.dot_int4(lines, activations, first)
+    }
+}
+
+/// Reads a register of a line as it is packed.
 ///
 /// # Safety
-/// `quants` points to the quants of a block that has this line.
+/// The block has this line.
 #[inline(always)]
-pub(super) unsafe fn packed_line<S: Simd, Q: IntWeights>(
-    s: S,
-    quants: *const u8,
-    line: usize,
-    part: usize,
-) -> Q::Line<S> {
+pub(super) unsafe fn packed<S: Simd>(s: S, block: Block, line: usize, part: usize) -> S::Weights {
     // SAFETY: `part` is one of the parts of 64 bytes.
-    Q::prepare_line(s, unsafe { s.load_weights(quants.add(line * LINE + part * 4 * S::LANES)) })
+    unsafe { s.load_weights(block.at.add(line * LINE + part * 4 * S::LANES)) }
+}
+
+/// Reads a register of the nibbles of a column group.
+///
+/// # Safety
+/// The block has nibbles.
+#[inline(always)]
+unsafe fn nibbles<S: Simd>(s: S, block: Block, group: usize, part: usize) -> S::Weights {
+    // SAFETY: as the caller promises.
+    let (low, high) = s.nibbles(unsafe { packed(s, block, group % (GROUPS / 2), part) });
+    if group < GROUPS / 2 { low } else { high }
 }
 
 /// Reads the scales of `n` registers of rows from `first` on, and the minima where there are some.
@@ -177,7 +285,7 @@ pub(super) unsafe fn packed_line<S: Simd, Q: IntWeights>(
 #[inline(always)]
 pub(super) unsafe fn scales<S: Simd, Q: IntWeights>(
     s: S,
-    block: *const u8,
+    block: Block,
     first: usize,
     n: usize,
 ) -> (Wide<S>, Wide<S>) {
@@ -186,9 +294,9 @@ pub(super) unsafe fn scales<S: Simd, Q: IntWeights>(
         let row = (first + part) * S::LANES;
         // SAFETY: 16 scales, and as many minima where the type has them.
         unsafe {
-            all.0[part] = s.load_f16(block.add(Q::KIND.quant_bytes() + 2 * row));
+            all.0[part] = s.load_f16(block.at.add(Q::KIND.quant_bytes() + 2 * row));
             if Q::MINIMUM {
-                all.1[part] = s.load_f16(block.add(Q::KIND.minimum_offset() + 2 * row));
+                all.1[part] = s.load_f16(block.at.add(Q::KIND.minimum_offset() + 2 * row));
             }
         }
     }
@@ -287,13 +395,13 @@ impl<S: Simd, Q: IntWeights> PrefillKernel<S> for PerToken<Q> {
     }
 
     #[inline(always)]
-    unsafe fn load_rows(s: S, block: *const u8, first: usize) -> Self::Rows {
+    unsafe fn load_rows(s: S, block: Block, first: usize) -> Self::Rows {
         let mut lines = [const { MaybeUninit::uninit() }; GROUPS * MAX_PARTS];
         // SAFETY: the lines, scales and minima of one block.
         unsafe {
             for line in 0..Q::LINES {
                 for part in 0..S::ROW_REGISTERS {
-                    let packed = packed_line::<S, Q>(s, block, line, first + part);
+                    let packed = Q::line(s, block, line, first + part);
                     lines[line * S::ROW_REGISTERS + part].write(packed);
                 }
             }

@@ -6,7 +6,7 @@ use core::array::from_fn;
 use super::block::PerToken;
 use super::simd::{Dots, IntWeights, MAX_PARTS, Simd};
 use crate::base::math;
-use crate::format::layout::GROUPS;
+use crate::format::layout::{GROUPS, LEVELS};
 
 /// Proof of no instructions at all.
 #[derive(Clone, Copy)]
@@ -86,6 +86,7 @@ unsafe impl Simd for Scalar {
     type I = I;
     type Weights = [u8; 64];
     type WeightsInt8 = [u8; 64];
+    type Levels = [u8; LEVELS];
     type ActivationsInt4 = ScalarActivations;
     type ActivationsInt8 = ScalarActivations;
     type ActivationsUint7 = ScalarActivations;
@@ -209,6 +210,19 @@ unsafe impl Simd for Scalar {
     #[inline(always)]
     fn nibbles(self, w: [u8; 64]) -> ([u8; 64], [u8; 64]) {
         (w.map(|b| b & 15), w.map(|b| b >> 4))
+    }
+    #[inline(always)]
+    fn fifth_bit(self, nibbles: [u8; 64], signs: [u8; 64], group: usize) -> [u8; 64] {
+        from_fn(|i| nibbles[i] | (!signs[i] >> (group % GROUPS) & 1) << 4)
+    }
+    #[inline(always)]
+    unsafe fn load_levels(self, from: *const u8) -> [u8; LEVELS] {
+        // SAFETY: the caller vouches for 16 bytes.
+        unsafe { from.cast::<[u8; LEVELS]>().read_unaligned() }
+    }
+    #[inline(always)]
+    fn look_up(self, levels: [u8; LEVELS], nibbles: [u8; 64]) -> [u8; 64] {
+        nibbles.map(|nibble| levels[usize::from(nibble) % LEVELS])
     }
     #[inline(always)]
     fn prepare_int8(self, w: [u8; 64]) -> [u8; 64] {

@@ -77,6 +77,9 @@ pub(crate) unsafe trait Simd: Copy {
     /// The number that [`Simd::dot_int8`] adds for each unit of activation, to be taken off at the
     /// start: 128 where the instruction wants unsigned weights, else 0.
     const INT8_OFFSET: i32 = 0;
+    /// The number by which [`Simd::fifth_bit`]'s values exceed the weights: 16 where instructions
+    /// want unsigned weights, else 0.
+    const INT5_OFFSET: i32 = 16;
     /// Registers of rows that are computed together, 1, 2 or all.
     const ROW_REGISTERS: usize = Self::PARTS;
     /// Tokens that meet a line of weights together, 1, 4 or 8: as many as leave their running
@@ -93,6 +96,8 @@ pub(crate) unsafe trait Simd: Copy {
     type Weights: Copy;
     /// A register of a line of int8 weights in the form that multiplies.
     type WeightsInt8: Copy;
+    /// 16 signed bytes that nibbles stand for.
+    type Levels: Copy;
     /// The 32 quantized activations of a block in the form that meets nibbles, and where their
     /// running dot products start. (Made once, it is read for every tile: from memory, where
     /// it does not fit registers.)
@@ -204,6 +209,13 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn load_weights(self, from: *const u8) -> Self::Weights;
     /// The low and the high nibbles, each as unsigned bytes.
     fn nibbles(self, w: Self::Weights) -> (Self::Weights, Self::Weights);
+    /// Adds to nibbles of column group `group` what the signs of int5 say of it.
+    fn fifth_bit(self, nibbles: Self::Weights, signs: Self::Weights, group: usize)
+    -> Self::Weights;
+    /// Reads 16 bytes.
+    unsafe fn load_levels(self, from: *const u8) -> Self::Levels;
+    /// The levels that nibbles stand for.
+    fn look_up(self, levels: Self::Levels, nibbles: Self::Weights) -> Self::Weights;
     /// Brings signed bytes into the form that multiplies.
     fn prepare_int8(self, w: Self::Weights) -> Self::WeightsInt8;
     /// Reads 32 activations, each within ±127; `correction`, which is taken off each of their dot
@@ -213,6 +225,17 @@ pub(crate) unsafe trait Simd: Copy {
         from: *const i8,
         correction: i32,
     ) -> Self::ActivationsInt4;
+    /// [`Simd::load_activations_int4`] for int5, whose `correction` is [`Simd::INT5_OFFSET`] times
+    /// their sum.
+    #[inline(always)]
+    unsafe fn load_activations_int5(
+        self,
+        from: *const i8,
+        correction: i32,
+    ) -> Self::ActivationsInt4 {
+        // SAFETY: as the caller promises.
+        unsafe { self.load_activations_int4(from, correction) }
+    }
     /// Reads 32 activations, each within ±127; `correction`, which is taken off each of their dot
     /// products, is a multiple of [`Simd::INT8_OFFSET`].
     unsafe fn load_activations_int8(
@@ -224,7 +247,8 @@ pub(crate) unsafe trait Simd: Copy {
     fn pack_activations_uint7(self, q: [[Self::I; MAX_PARTS]; 2]) -> Self::ActivationsUint7;
 
     /// The dot products of a block of nibbles with `T` tokens, for [`Simd::ROW_REGISTERS`]
-    /// registers of rows from `first` on. `w(line, part)` reads a register of weights.
+    /// registers of rows from `first` on. `w(line, part)` reads a register of weights. With
+    /// activations for int5, weights have the values of [`Simd::fifth_bit`].
     fn dot_int4<const T: usize>(
         self,
         w: impl Fn(usize, usize) -> (Self::Weights, Self::Weights),
@@ -251,11 +275,11 @@ pub(crate) unsafe trait Simd: Copy {
 pub(crate) trait IntWeights {
     /// The type as files name it.
     const KIND: WeightType;
-    /// Lines of a block: registers with a column group of every row, or two of them.
+    /// Steps of a dot product: registers with a column group of every row, or two of them.
     const LINES: usize;
     /// True if a minimum is added for each unit of activation.
     const MINIMUM: bool;
-    /// One register of a line in the form that multiplies.
+    /// One step's register in the form that multiplies.
     type Line<S: Simd>: Copy;
     /// 32 activations in the form that multiplies.
     type Activations<S: Simd>: Copy;
@@ -271,8 +295,16 @@ pub(crate) trait IntWeights {
         q: *const i8,
         correction: i32,
     ) -> Self::Activations<S>;
-    /// Brings a register of a packed line into the form that multiplies.
-    fn prepare_line<S: Simd>(s: S, packed: S::Weights) -> Self::Line<S>;
+    /// Reads a register of column group `group`, as bytes: signed, or with [`IntWeights::offset`].
+    ///
+    /// # Safety
+    /// `block` points to a whole block.
+    unsafe fn group<S: Simd>(s: S, block: Block, group: usize, part: usize) -> S::Weights;
+    /// Reads a register of one step in the form that multiplies.
+    ///
+    /// # Safety
+    /// `block` points to a whole block.
+    unsafe fn line<S: Simd>(s: S, block: Block, line: usize, part: usize) -> Self::Line<S>;
     /// [`Simd::dot_int4`] or [`Simd::dot_int8`].
     fn dot<S: Simd, const T: usize>(
         s: S,
@@ -280,6 +312,15 @@ pub(crate) trait IntWeights {
         activations: [&Self::Activations<S>; T],
         first: usize,
     ) -> Dots<S, T>;
+}
+
+/// A packed block, where it lies.
+#[derive(Clone, Copy)]
+pub(crate) struct Block {
+    /// Its first byte.
+    pub at: *const u8,
+    /// The 16 levels of its matrix; of types without them, bytes that nobody reads.
+    pub levels: *const u8,
 }
 
 /// The inputs of a run of tokens, as pointers to the first of them.
@@ -341,7 +382,7 @@ pub(crate) trait PrefillKernel<S: Simd> {
     ///
     /// # Safety
     /// `block` points to a whole block that outlives what is made of it.
-    unsafe fn load_rows(s: S, block: *const u8, first: usize) -> Self::Rows;
+    unsafe fn load_rows(s: S, block: Block, first: usize) -> Self::Rows;
 
     /// Adds the products with `G` token groups to their sums, and gives the place behind them.
     ///

@@ -169,13 +169,18 @@ fn unless_none(number: u32) -> Option<usize> {
     usize::try_from(number).ok().filter(|_| number != NONE)
 }
 
+/// The packed blocks of a matrix.
+fn blocks_of(kind: WeightType, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    part(bytes, kind.head_bytes().min(bytes.len())..).chunks_exact(kind.block_bytes())
+}
+
 /// Whether all floats are finite: the weights themselves, or scales and minima.
 fn is_finite(kind: TensorType, bytes: &[u8]) -> bool {
     match kind {
         TensorType::Vector | TensorType::Matrix(WeightType::F32) => {
             present(f32s(bytes)).iter().all(|v| v.is_finite())
         }
-        TensorType::Matrix(kind) => bytes.chunks_exact(kind.block_bytes()).all(|block| {
+        TensorType::Matrix(kind) => blocks_of(kind, bytes).all(|block| {
             let (halves, _) = part(block, kind.quant_bytes()..).as_chunks();
             // An exponent of all ones is infinity or NaN.
             halves.iter().all(|&h| u16::from_le_bytes(h) & 0x7C00 != 0x7C00)

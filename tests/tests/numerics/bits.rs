@@ -72,9 +72,8 @@ fn all_logits(
 
 #[test]
 fn isa_threads_and_chunk_leave_no_trace() {
-    let kinds = [WeightType::F32, WeightType::Int8, WeightType::Int4, WeightType::Int4a];
-    for (kind, kv) in kinds.into_iter().zip([KvType::F32, KvType::Int8, KvType::F16, KvType::Int8])
-    {
+    let caches = [KvType::F32, KvType::Int8, KvType::F16, KvType::Int8].into_iter().cycle();
+    for (kind, kv) in WeightType::ALL.into_iter().zip(caches) {
         let model = model(kind);
         // An emulator starts threads slowly: there one ring of each type has to do.
         let rings = [(33, 1), (2, 0), (50, 4), (90, 45)];

@@ -89,7 +89,7 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
         }
         let kind = choice.kind_for(dtype).ok_or_else(|| {
             let what = format!("no type here holds {} exactly", dtype.name());
-            Error::new(name, what, format!("give {option} int8, int4a, int4 or f32"))
+            Error::new(name, what, format!("give {option} int8, int5, int4a, int4n, int4 or f32"))
         })?;
         Ok(TensorType::Matrix(kind))
     }

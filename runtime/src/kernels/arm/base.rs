@@ -3,7 +3,8 @@
 //! `smlal` multiplies eight bytes at once into 16 bits, so how many products fit there
 //! decides the speed. Of nibbles all eight groups of a block do, and even two neighbours
 //! after that: 15 · 127 · 8 · 2 = 30,480. A block of 4 rows is 16 multiplications, and its
-//! sums cost two instructions more. Of bytes two do, as 128 · 127 · 2 = 32,512.
+//! sums cost two instructions more. So it is with signed values of 5 bits: 16 · 127 · 8 · 2 =
+//! 32,512. Of bytes two do, as 128 · 127 · 2 is as much.
 //!
 //! Intrinsics of `smlal` are stable, but what comes of them is widened apart from its
 //! multiplication, wherever that can be moved out of a loop, and summed up in another order, with

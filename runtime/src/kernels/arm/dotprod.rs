@@ -14,9 +14,9 @@ use core::marker::PhantomData;
 
 use super::neon::{LANES, Neon, NeonDot, neon};
 use crate::base::math::ROUNDER;
-use crate::format::layout::{BLOCK_COLS, GROUPS, LINE};
+use crate::format::layout::{BLOCK_COLS, GROUPS};
 use crate::kernels::block::scales;
-use crate::kernels::simd::{Cursor, InputPointers, IntWeights, Op, PrefillKernel, Simd};
+use crate::kernels::simd::{Block, Cursor, InputPointers, IntWeights, Op, PrefillKernel, Simd};
 
 /// Proof of `dotprod`, and of what `G` needs.
 #[derive(Clone, Copy)]
@@ -299,22 +299,13 @@ impl<Q: IntWeights> PrefillKernel<Neon<Dotprod<Sdot>>> for SdotPairs<Q> {
     }
 
     #[inline(always)]
-    unsafe fn load_rows(s: Neon<Dotprod<Sdot>>, block: *const u8, first: usize) -> RowPair {
-        // SAFETY: the lines, scales and minima of one block.
+    unsafe fn load_rows(s: Neon<Dotprod<Sdot>>, block: Block, first: usize) -> RowPair {
+        // SAFETY: the groups, scales and minima of one block.
         unsafe {
-            let row = |line: usize, part: usize| {
-                s.load_weights(block.add(line * LINE + (first + part) * 4 * LANES))
+            let group = |group: usize| {
+                [Q::group(s, block, group, first), Q::group(s, block, group, first + 1)]
             };
-            let line = |line: usize| [row(line, 0), row(line, 1)];
-            let mut lines = [0, 1, 2, 3, 0, 1, 2, 3].map(line);
-            for i in 0..GROUPS / 2 {
-                if Q::LINES == GROUPS {
-                    lines[GROUPS / 2 + i] = line(GROUPS / 2 + i);
-                } else {
-                    let [a, b] = lines[i].map(|line| s.nibbles(line));
-                    (lines[i], lines[GROUPS / 2 + i]) = ([a.0, b.0], [a.1, b.1]);
-                }
-            }
+            let lines = [0, 1, 2, 3, 4, 5, 6, 7].map(group);
             let (scales, minima) = scales::<Neon<Dotprod<Sdot>>, Q>(s, block, first, 2);
             RowPair { lines, scales: [scales[0], scales[1]], minima: [minima[0], minima[1]] }
         }

@@ -20,8 +20,9 @@ use core::marker::PhantomData;
 
 use super::dotprod::{Dotprod, DotprodGeneration, both, starts};
 use super::neon::{LANES, Neon, neon};
-use crate::format::layout::{BLOCK_COLS, LINE, TILE_ROWS};
-use crate::kernels::simd::{Cursor, InputPointers, IntWeights, Op, PrefillKernel, Simd};
+use crate::format::layout::{BLOCK_COLS, TILE_ROWS, WeightType};
+use crate::kernels::block::packed;
+use crate::kernels::simd::{Block, Cursor, InputPointers, IntWeights, Op, PrefillKernel, Simd};
 
 /// A generation where several tokens go by `smmla`, of `i8mm`.
 #[derive(Clone, Copy)]
@@ -102,21 +103,27 @@ fn interleave(a: int8x16_t, b: int8x16_t) -> [int8x16_t; 2] {
     })
 }
 
-/// The weights of four rows, of either width: nibbles are interleaved before they are parted.
+/// The weights of four rows: nibbles are interleaved before they are parted, which is half the work.
 ///
 /// # Safety
-/// `block` points to the quants of a block.
+/// `block` is a whole one.
 #[inline(always)]
 unsafe fn lines<Q: IntWeights>(
     s: Neon<Dotprod<Smmla>>,
-    block: *const u8,
+    block: Block,
     first: usize,
 ) -> [[int8x16_t; EIGHTS]; 2] {
-    // SAFETY: a line has 64 bytes, and a register of rows 16 of them.
-    let line = |line: usize| unsafe { s.load_weights(block.add(line * LINE + first * 4 * LANES)) };
-    let interleaved = |two: usize| interleave(line(2 * two), line(2 * two + 1));
-    let mut rows = [interleaved(0), interleaved(1), interleaved(0), interleaved(1)];
-    if Q::LINES == EIGHTS {
+    // SAFETY: as the caller promises; types with nibbles have four lines.
+    let (group, line) = unsafe {
+        (
+            |group: usize| Q::group(s, block, group, first),
+            |line: usize| packed(s, block, line, first),
+        )
+    };
+    let is_nibbles = matches!(Q::KIND, WeightType::Int4 | WeightType::Int4a);
+    let interleaved = |two: usize| interleave(group(2 * two), group(2 * two + 1));
+    let mut rows = [0, 1, 0, 1].map(|two| interleave(line(2 * two), line(2 * two + 1)));
+    if is_nibbles {
         for half in 0..2 {
             let nibbles = [s.nibbles(rows[0][half]), s.nibbles(rows[1][half])];
             for two in 0..2 {
@@ -124,7 +131,7 @@ unsafe fn lines<Q: IntWeights>(
             }
         }
     } else {
-        (rows[2], rows[3]) = (interleaved(2), interleaved(3));
+        rows = [0, 1, 2, 3].map(interleaved);
     }
     [rows.map(|row| row[0]), rows.map(|row| row[1])]
 }
@@ -161,17 +168,13 @@ impl<Q: IntWeights> PrefillKernel<Neon<Dotprod<Smmla>>> for SmmlaPairs<Q> {
     }
 
     #[inline(always)]
-    unsafe fn load_rows(
-        s: Neon<Dotprod<Smmla>>,
-        block: *const u8,
-        first: usize,
-    ) -> InterleavedRows {
+    unsafe fn load_rows(s: Neon<Dotprod<Smmla>>, block: Block, first: usize) -> InterleavedRows {
         let row = 2 * first * LANES;
         // SAFETY: a block has 16 scales, and as many minima where the type has them.
         unsafe {
-            let scales = twice(s.load_f16(block.add(Q::KIND.quant_bytes() + row)));
+            let scales = twice(s.load_f16(block.at.add(Q::KIND.quant_bytes() + row)));
             let minima = if Q::MINIMUM {
-                twice(s.load_f16(block.add(Q::KIND.minimum_offset() + row)))
+                twice(s.load_f16(block.at.add(Q::KIND.minimum_offset() + row)))
             } else {
                 scales
             };

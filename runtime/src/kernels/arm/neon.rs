@@ -110,6 +110,7 @@ fn barrier([mut a, mut b, mut c, mut d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
 // SAFETY: NEON is in the target, and a `NeonDot` is proof of what it uses beyond that.
 unsafe impl<D: NeonDot> Simd for Neon<D> {
     const LANES: usize = LANES;
+    const INT5_OFFSET: i32 = 0;
     const ROW_REGISTERS: usize = D::ROW_REGISTERS;
     const PREFILL_TOKENS: usize = D::PREFILL_TOKENS;
     type Prefill<Q: IntWeights> = D::Prefill<Q>;
@@ -118,6 +119,7 @@ unsafe impl<D: NeonDot> Simd for Neon<D> {
     type I = int32x4_t;
     type Weights = int8x16_t;
     type WeightsInt8 = int8x16_t;
+    type Levels = int8x16_t;
     type ActivationsInt4 = NeonActivations<D>;
     type ActivationsInt8 = D::Activations;
     type ActivationsUint7 = D::Activations;
@@ -270,6 +272,22 @@ unsafe impl<D: NeonDot> Simd for Neon<D> {
             let (low, high) = (vandq_u8(w, vdupq_n_u8(15)), vshrq_n_u8::<4>(w));
             (vreinterpretq_s8_u8(low), vreinterpretq_s8_u8(high))
         })
+    }
+    #[inline(always)]
+    fn fifth_bit(self, nibbles: int8x16_t, signs: int8x16_t, group: usize) -> int8x16_t {
+        neon!({
+            let up = vdupq_n_s8(4 - group as i8);
+            let sixteens = vandq_u8(vshlq_u8(vreinterpretq_u8_s8(signs), up), vdupq_n_u8(16));
+            vsubq_s8(nibbles, vreinterpretq_s8_u8(sixteens))
+        })
+    }
+    #[inline(always)]
+    unsafe fn load_levels(self, from: *const u8) -> int8x16_t {
+        neon!(vld1q_s8(from.cast()))
+    }
+    #[inline(always)]
+    fn look_up(self, levels: int8x16_t, nibbles: int8x16_t) -> int8x16_t {
+        neon!(vqtbl1q_s8(levels, vreinterpretq_u8_s8(nibbles)))
     }
     #[inline(always)]
     fn prepare_int8(self, w: int8x16_t) -> int8x16_t {

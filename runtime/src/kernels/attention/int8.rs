@@ -4,12 +4,14 @@
 // Registers come in arrays that are walked in step: an index says so, iterators would not.
 #![allow(clippy::needless_range_loop)]
 
+use core::ptr::null;
+
 use super::tile::{INT8_QUERIES, QueryPointers, Scores, Tile, TileKernel, VisibleKeys};
 use crate::format::kv::{KvType, TILE_KEYS};
 use crate::format::layout::{BLOCK_COLS, GROUPS, LINE, TILE_ROWS};
-use crate::kernels::block::{Int8, packed_line};
+use crate::kernels::block::Int8;
 use crate::kernels::elementwise::quantize::factors;
-use crate::kernels::simd::{MAX_PARTS, Simd, Wide};
+use crate::kernels::simd::{Block, IntWeights, MAX_PARTS, Simd, Wide};
 
 /// Keys and values in int8.
 pub(super) struct Int8Cache;
@@ -102,9 +104,10 @@ unsafe fn add_block<S: Simd, const Q: usize>(
         each[q] = &quants[q].0;
     }
     for half in 0..HALVES {
-        let keys = tile.keys.wrapping_add((half * blocks + b) * GROUPS * LINE);
+        let at = tile.keys.wrapping_add((half * blocks + b) * GROUPS * LINE);
+        let keys = Block { at, levels: null() };
         // SAFETY: the tile has two halves of as many blocks.
-        let line = |line, part| unsafe { packed_line::<S, Int8>(s, keys, line, part) };
+        let line = |line, part| unsafe { Int8::line(s, keys, line, part) };
         for first in (0..S::PARTS).step_by(S::ROW_REGISTERS) {
             let dots = s.dot_int8(line, each, first);
             for part in 0..S::ROW_REGISTERS {

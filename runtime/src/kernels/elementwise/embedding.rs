@@ -4,6 +4,7 @@
 use crate::base::math::f16_to_f32;
 use crate::format::layout::{
     BLOCK_COLS, INT4_ZERO, TILE_ROWS, WeightType, blocks, f32_offset, int8_offset, nibble_offset,
+    sign_offset,
 };
 use crate::format::matrix::Matrix;
 
@@ -28,7 +29,7 @@ pub fn add_embedding_row(matrix: &Matrix<'_>, row: usize, out: &mut [f32]) {
 
 fn each(matrix: &Matrix<'_>, row: usize, out: &mut [f32], put: impl Fn(&mut f32, f32)) {
     assert!(row < matrix.rows() && out.len() == matrix.cols());
-    let (kind, lane) = (matrix.kind(), row % TILE_ROWS);
+    let (kind, lane, levels) = (matrix.kind(), row % TILE_ROWS, matrix.levels());
     let tile_bytes = blocks(matrix.cols()) * kind.block_bytes();
     let tile = &matrix.tiles()[row / TILE_ROWS * tile_bytes..][..tile_bytes];
     for (block, out) in tile.chunks_exact(kind.block_bytes()).zip(out.chunks_mut(BLOCK_COLS)) {
@@ -38,7 +39,11 @@ fn each(matrix: &Matrix<'_>, row: usize, out: &mut [f32], put: impl Fn(&mut f32,
         };
         let nibble = |col| {
             let (at, shift) = nibble_offset(lane, col);
-            f32::from(block[at] >> shift & 15)
+            block[at] >> shift & 15
+        };
+        let sign = |col| {
+            let (at, bit) = sign_offset(lane, col);
+            block[at] >> bit & 1
         };
         for (col, out) in out.iter_mut().enumerate() {
             let v = match kind {
@@ -50,9 +55,19 @@ fn each(matrix: &Matrix<'_>, row: usize, out: &mut [f32], put: impl Fn(&mut f32,
                     let value = block[int8_offset(lane, col)].cast_signed();
                     f32::from(value) * half(kind.quant_bytes())
                 }
-                WeightType::Int4 => (nibble(col) - f32::from(INT4_ZERO)) * half(kind.quant_bytes()),
+                WeightType::Int4 => {
+                    (f32::from(nibble(col)) - f32::from(INT4_ZERO)) * half(kind.quant_bytes())
+                }
                 WeightType::Int4a => {
-                    nibble(col) * half(kind.quant_bytes()) + half(kind.minimum_offset())
+                    f32::from(nibble(col)) * half(kind.quant_bytes()) + half(kind.minimum_offset())
+                }
+                WeightType::Int4n => {
+                    let level = levels[usize::from(nibble(col))].cast_signed();
+                    f32::from(level) * half(kind.quant_bytes())
+                }
+                WeightType::Int5 => {
+                    let value = f32::from(nibble(col)) - 16.0 * f32::from(sign(col));
+                    value * half(kind.quant_bytes())
                 }
             };
             put(out, v);

@@ -15,13 +15,15 @@ use super::job::{Input, Pass};
 use crate::base::disjoint::MatrixMut;
 use crate::format::layout::{TILE_ROWS, blocks};
 use crate::kernels::block::BlockWeights;
-use crate::kernels::simd::{InputPointers, MAX_PARTS, Op, PrefillKernel, Simd, Wide};
+use crate::kernels::simd::{Block, InputPointers, MAX_PARTS, Op, PrefillKernel, Simd, Wide};
 
 /// One pass over one piece.
 pub(super) struct Product<'a, 'b, W> {
     /// Packed tiles of the piece.
     bytes: &'a [u8],
     tile_bytes: usize,
+    /// The matrix's, for types that have them.
+    levels: *const u8,
     inputs: InputPointers,
     /// Tokens.
     n: usize,
@@ -51,7 +53,8 @@ impl<'a, 'b, W: BlockWeights> Product<'a, 'b, W> {
         };
         let bias = pass.linear.bias.map(|bias| &bias[range.start * TILE_ROWS..]);
         let output = Output { bias, epilogue: pass.epilogue, out };
-        Self { bytes, tile_bytes, inputs, n: input.n, output, weights: PhantomData }
+        let levels = pass.linear.weight.levels().as_ptr();
+        Self { bytes, tile_bytes, levels, inputs, n: input.n, output, weights: PhantomData }
     }
 
     /// Tiles of the piece.
@@ -147,7 +150,10 @@ fn decode_tiles<S: Simd, W: BlockWeights, const N: usize>(
     product: &mut Product<'_, '_, W>,
     tiles: [usize; N],
 ) {
-    let mut at = tiles.map(|tile| product.bytes[tile * product.tile_bytes..].as_ptr());
+    let mut at = tiles.map(|tile| Block {
+        at: product.bytes[tile * product.tile_bytes..].as_ptr(),
+        levels: product.levels,
+    });
     let mut acc = [[s.splat(0.0); MAX_PARTS]; N];
     for b in 0..product.inputs.blocks {
         // SAFETY: `check` saw the inputs, and this is block `b` of tiles of this piece.
@@ -174,19 +180,19 @@ fn decode_tiles<S: Simd, W: BlockWeights, const N: usize>(
 /// Adds the products of one token with a block to their sums, and goes on to the next block.
 ///
 /// # Safety
-/// `at` points to a whole block, and the inputs are still there.
+/// `block` is a whole one, and the inputs are still there.
 #[inline(always)]
 unsafe fn add_one<S: Simd, W: BlockWeights>(
     s: S,
-    at: &mut *const u8,
+    block: &mut Block,
     token: &W::Token<S>,
     acc: &mut Wide<S>,
 ) {
-    prefetch::<S, W>(s, at.wrapping_add(PREFETCH));
+    prefetch::<S, W>(s, block.at.wrapping_add(PREFETCH));
     // SAFETY: as the caller promises.
-    unsafe { W::add_block(s, *at, token, acc) };
+    unsafe { W::add_block(s, *block, token, acc) };
     *acc = s.optimization_barrier(*acc);
-    *at = at.wrapping_add(W::KIND.block_bytes());
+    block.at = block.at.wrapping_add(W::KIND.block_bytes());
 }
 
 /// Tokens that share unpacked weights. All that they need lies on the stack, 25 KiB of it, and in
@@ -222,8 +228,9 @@ fn prefill_tiles<S: Simd, W: BlockWeights, K: PrefillKernel<S>>(
         unsafe { load_groups::<S, K>(s, product.inputs, tokens.clone(), b, &mut groups) };
         for (tile, sums) in tiles.iter().zip(&mut sums) {
             let tile = product.bytes[tile * product.tile_bytes..].as_ptr();
-            let block = tile.wrapping_add(b * W::KIND.block_bytes());
-            prefetch::<S, W>(s, block.wrapping_add(ahead));
+            let at = tile.wrapping_add(b * W::KIND.block_bytes());
+            let block = Block { at, levels: product.levels };
+            prefetch::<S, W>(s, at.wrapping_add(ahead));
             // SAFETY: block `b` of a tile of this piece, and inputs and sums of as many
             // groups as there are; both were written above.
             unsafe {
@@ -304,7 +311,7 @@ unsafe fn load_sums<S: Simd, K: PrefillKernel<S>>(
 #[inline(always)]
 unsafe fn add_block<S: Simd, K: PrefillKernel<S>>(
     s: S,
-    block: *const u8,
+    block: Block,
     n_groups: usize,
     groups: *const K::Tokens,
     sums: *mut f32,

@@ -5,7 +5,7 @@
 
 use crate::format::layout::{BLOCK_COLS, TILE_ROWS, WeightType};
 use crate::kernels::block::BlockWeights;
-use crate::kernels::simd::{Cursor, InputPointers, MAX_PARTS, PrefillKernel, Simd, Wide};
+use crate::kernels::simd::{Block, Cursor, InputPointers, MAX_PARTS, PrefillKernel, Simd, Wide};
 
 /// Weights that are not quantized, and meet inputs that are not.
 pub(super) struct Floats;
@@ -38,10 +38,10 @@ impl BlockWeights for Floats {
     }
 
     #[inline(always)]
-    unsafe fn add_block<S: Simd>(s: S, block: *const u8, token: &Columns, acc: &mut Wide<S>) {
+    unsafe fn add_block<S: Simd>(s: S, block: Block, token: &Columns, acc: &mut Wide<S>) {
         let mut one = [*acc];
         // SAFETY: as the caller promises.
-        unsafe { add_columns(s, block, &[*token], &mut one) };
+        unsafe { add_columns(s, block.at, &[*token], &mut one) };
         [*acc] = one;
     }
 }
@@ -60,8 +60,8 @@ impl<S: Simd> PrefillKernel<S> for Floats {
     }
 
     #[inline(always)]
-    unsafe fn load_rows(_s: S, block: *const u8, _first: usize) -> *const u8 {
-        block
+    unsafe fn load_rows(_s: S, block: Block, _first: usize) -> *const u8 {
+        block.at
     }
 
     #[inline(always)]

@@ -39,7 +39,7 @@ use core::ops::Range;
 
 use crate::base::disjoint::{MAX_PIECES, MatrixMut, for_each};
 use crate::format::layout::{TILE_ROWS, WeightType, tiles};
-use crate::kernels::block::{Int4, Int4a, Int8};
+use crate::kernels::block::{Int4, Int4a, Int4n, Int5, Int8};
 use crate::kernels::elementwise::activation::{activate, clamped_gate};
 use crate::kernels::isa::Isa;
 use crate::kernels::machine::Machine;
@@ -148,6 +148,8 @@ fn compute(isa: Isa, piece: Piece<'_>) {
             WeightType::Int8 => isa.run(Product::<Int8>::new(pass, input, range, out)),
             WeightType::Int4 => isa.run(Product::<Int4>::new(pass, input, range, out)),
             WeightType::Int4a => isa.run(Product::<Int4a>::new(pass, input, range, out)),
+            WeightType::Int4n => isa.run(Product::<Int4n>::new(pass, input, range, out)),
+            WeightType::Int5 => isa.run(Product::<Int5>::new(pass, input, range, out)),
         }
         (0..input.n).for_each(|token| match function {
             RowFunction::None => {}

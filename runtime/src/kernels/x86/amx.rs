@@ -15,7 +15,7 @@ use super::avx2::has;
 use super::avx512::{Avx512, Avx512Generation};
 use crate::format::layout::{BLOCK_COLS, GROUPS, INT4_ZERO, LINE, TILE_ROWS, WeightType};
 use crate::kernels::block::{PerToken, ScaledActivations, add_scaled, scales};
-use crate::kernels::simd::{Cursor, InputPointers, IntWeights, Op, PrefillKernel, Simd};
+use crate::kernels::simd::{Block, Cursor, InputPointers, IntWeights, Op, PrefillKernel, Simd};
 
 /// A generation where 16 tokens and more go by tile registers, fewer one after the other.
 #[derive(Clone, Copy)]
@@ -57,8 +57,8 @@ struct SignedBytes([__m512i; GROUPS]);
 
 /// A block, and what is multiplied of it.
 pub(crate) struct BlockRows {
-    block: *const u8,
-    /// Signed bytes, of nibbles alone.
+    block: Block,
+    /// Signed bytes, of types that are packed otherwise.
     bytes: SignedBytes,
     scales: __m512,
     minima: __m512,
@@ -136,14 +136,15 @@ impl<Q: IntWeights> PrefillKernel<Amx> for TilePrefill<Q> {
     }
 
     #[inline(always)]
-    unsafe fn load_rows(s: Amx, block: *const u8, first: usize) -> BlockRows {
+    unsafe fn load_rows(s: Amx, block: Block, first: usize) -> BlockRows {
         // SAFETY: a whole block.
         unsafe {
             let ([scales, ..], [minima, ..]) = scales::<Amx, Q>(s, block, first, 1);
             let bytes = SignedBytes(match Q::KIND {
-                WeightType::Int4 => signed(s, block, INT4_ZERO),
-                WeightType::Int4a => signed(s, block, 0),
-                _ => [s.splat_i(0); GROUPS],
+                WeightType::Int4 => signed::<Q>(s, block, INT4_ZERO as i8),
+                WeightType::Int5 => signed::<Q>(s, block, Amx::INT5_OFFSET as i8),
+                WeightType::Int4a | WeightType::Int4n => signed::<Q>(s, block, 0),
+                WeightType::Int8 | WeightType::F32 => [s.splat_i(0); GROUPS],
             });
             BlockRows { block, bytes, scales, minima }
         }
@@ -189,21 +190,17 @@ impl<Q: IntWeights> PrefillKernel<Amx> for TilePrefill<Q> {
     }
 }
 
-/// Nibbles less `zero`, as signed bytes.
+/// The weights of a block as signed bytes, where `zero` is that of [`IntWeights::group`].
 ///
 /// # Safety
-/// `block` points to the nibbles of a whole block.
+/// `block` is a whole one.
 #[inline(always)]
-unsafe fn signed(s: Amx, block: *const u8, zero: u8) -> [__m512i; GROUPS] {
+unsafe fn signed<Q: IntWeights>(s: Amx, block: Block, zero: i8) -> [__m512i; GROUPS] {
     let mut bytes = [s.splat_i(0); GROUPS];
-    for line in 0..GROUPS / 2 {
-        // SAFETY: so many lines has a block of nibbles.
-        let (low, high) = s.nibbles(unsafe { s.load_weights(block.add(line * LINE)) });
-        has!({
-            let zero = _mm512_set1_epi8(zero as i8);
-            bytes[line] = _mm512_sub_epi8(low, zero);
-            bytes[line + GROUPS / 2] = _mm512_sub_epi8(high, zero);
-        });
+    for group in 0..GROUPS {
+        // SAFETY: as the caller promises.
+        let stored = unsafe { Q::group(s, block, group, 0) };
+        bytes[group] = has!(_mm512_sub_epi8(stored, _mm512_set1_epi8(zero)));
     }
     bytes
 }
@@ -221,7 +218,7 @@ unsafe fn add_tiles<Q: IntWeights>(
     registers: usize,
 ) -> Cursor<TokenRow> {
     let weights = match Q::KIND {
-        WeightType::Int8 => rows.block,
+        WeightType::Int8 => rows.block.at,
         _ => rows.bytes.0.as_ptr().cast(),
     };
     let mut products = MaybeUninit::<[Products; 2]>::uninit();

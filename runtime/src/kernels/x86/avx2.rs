@@ -43,6 +43,11 @@ pub(crate) trait Avx2Dot: Copy {
         from: *const i8,
         correction: i32,
     ) -> Self::ActivationsInt4;
+    unsafe fn load_activations_int5(
+        self,
+        from: *const i8,
+        correction: i32,
+    ) -> Self::ActivationsInt4;
     unsafe fn load_activations_int8(
         self,
         from: *const i8,
@@ -111,6 +116,7 @@ unsafe impl<D: Avx2Dot> Simd for Avx2<D> {
     type I = __m256i;
     type Weights = __m256i;
     type WeightsInt8 = D::WeightsInt8;
+    type Levels = __m256i;
     type ActivationsInt4 = D::ActivationsInt4;
     type ActivationsInt8 = D::ActivationsInt8;
     type ActivationsUint7 = [i32; GROUPS];
@@ -272,6 +278,23 @@ unsafe impl<D: Avx2Dot> Simd for Avx2<D> {
         })
     }
     #[inline(always)]
+    fn fifth_bit(self, nibbles: __m256i, signs: __m256i, group: usize) -> __m256i {
+        has!({
+            // Words are shifted, as there are no shifts of bytes; a byte keeps one bit of its own.
+            let four_up = if group < 4 { _mm256_slli_epi16::<4>(signs) } else { signs };
+            let shifted = _mm256_srl_epi16(four_up, _mm_cvtsi32_si128(group as i32 % 4));
+            _mm256_or_si256(nibbles, _mm256_andnot_si256(shifted, _mm256_set1_epi8(16)))
+        })
+    }
+    #[inline(always)]
+    unsafe fn load_levels(self, from: *const u8) -> __m256i {
+        has!(_mm256_broadcastsi128_si256(_mm_loadu_si128(from.cast())))
+    }
+    #[inline(always)]
+    fn look_up(self, levels: __m256i, nibbles: __m256i) -> __m256i {
+        has!(_mm256_shuffle_epi8(levels, nibbles))
+    }
+    #[inline(always)]
     fn prepare_int8(self, w: __m256i) -> D::WeightsInt8 {
         self.0.prepare_int8(w)
     }
@@ -279,6 +302,11 @@ unsafe impl<D: Avx2Dot> Simd for Avx2<D> {
     unsafe fn load_activations_int4(self, from: *const i8, correction: i32) -> D::ActivationsInt4 {
         // SAFETY: as the caller promises.
         unsafe { self.0.load_activations_int4(from, correction) }
+    }
+    #[inline(always)]
+    unsafe fn load_activations_int5(self, from: *const i8, correction: i32) -> D::ActivationsInt4 {
+        // SAFETY: as the caller promises.
+        unsafe { self.0.load_activations_int5(from, correction) }
     }
     #[inline(always)]
     unsafe fn load_activations_int8(self, from: *const i8, correction: i32) -> D::ActivationsInt8 {

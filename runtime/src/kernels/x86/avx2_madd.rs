@@ -1,8 +1,8 @@
 //! Integer dot products of every AVX2: products of pairs.
 //!
 //! There is no signed byte product here, only unsigned × signed pairs summed in 16 bits
-//! (`vpmaddubsw`). Nibbles fit it eight groups deep: 15 · 127 · 2 · 8 = 30,480. Bytes do
-//! not: two products of 255 · 127 overflow. So int8 weights and their activations are
+//! (`vpmaddubsw`). Nibbles fit it eight groups deep: 15 · 127 · 2 · 8 = 30,480; values of 5
+//! bits do once their offset is taken off. Bytes do not: two products of 255 · 127 overflow. So int8 weights and their activations are
 //! widened to 16 bits, once for many tokens and many tiles, and multiplied by `vpmaddwd`.
 //! Every way around that takes as many instructions for 32 weights, two multiplications and
 //! two additions (`docs/lab/x86.md`), and then has to put sums together again.
@@ -147,6 +147,21 @@ impl Avx2Dot for Madd {
         // half's 8 · sum as much again.
         // SAFETY: the caller vouches for 32 elements.
         unsafe { ByteGroups::load(from, -correction & 0xffff) }
+    }
+    #[inline(always)]
+    unsafe fn load_activations_int5(self, from: *const i8, _correction: i32) -> ByteGroups {
+        // Here either word starts with 16 times minus the sum of its own columns, and so ends
+        // with their exact products: at most 16 · 127 · 16 = 32,512. Wrapping on the way is no harm.
+        has!({
+            let activations = _mm256_loadu_si256(from.cast());
+            let pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(16), activations);
+            let halves = (_mm256_castsi256_si128(pairs), _mm256_extracti128_si256::<1>(pairs));
+            let sums = _mm_add_epi16(halves.0, halves.1);
+            let sums = _mm_add_epi16(sums, _mm_shuffle_epi32::<0b01_00_11_10>(sums));
+            let sums = _mm_add_epi16(sums, _mm_shuffle_epi32::<0b10_11_00_01>(sums));
+            let start = _mm_cvtsi128_si32(_mm_sub_epi16(_mm_setzero_si128(), sums));
+            ByteGroups::load(from, start)
+        })
     }
     #[inline(always)]
     unsafe fn load_activations_int8(self, from: *const i8, _nothing: i32) -> WordGroups {

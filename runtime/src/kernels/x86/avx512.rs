@@ -107,6 +107,7 @@ unsafe impl<G: Avx512Generation> Simd for Avx512<G> {
     type I = __m512i;
     type Weights = __m512i;
     type WeightsInt8 = __m512i;
+    type Levels = __m512i;
     type ActivationsInt4 = ByteGroups;
     type ActivationsInt8 = ByteGroups;
     type ActivationsUint7 = [i32; GROUPS];
@@ -254,6 +255,23 @@ unsafe impl<G: Avx512Generation> Simd for Avx512<G> {
             let low = _mm512_set1_epi8(15);
             (_mm512_and_si512(w, low), _mm512_and_si512(_mm512_srli_epi16::<4>(w), low))
         })
+    }
+    #[inline(always)]
+    fn fifth_bit(self, nibbles: __m512i, signs: __m512i, group: usize) -> __m512i {
+        has!({
+            // As in `avx2.rs`.
+            let four_up = if group < 4 { _mm512_slli_epi16::<4>(signs) } else { signs };
+            let shifted = _mm512_srl_epi16(four_up, _mm_cvtsi32_si128(group as i32 % 4));
+            _mm512_or_si512(nibbles, _mm512_andnot_si512(shifted, _mm512_set1_epi8(16)))
+        })
+    }
+    #[inline(always)]
+    unsafe fn load_levels(self, from: *const u8) -> __m512i {
+        has!(_mm512_broadcast_i32x4(_mm_loadu_si128(from.cast())))
+    }
+    #[inline(always)]
+    fn look_up(self, levels: __m512i, nibbles: __m512i) -> __m512i {
+        has!(_mm512_shuffle_epi8(levels, nibbles))
     }
     #[inline(always)]
     fn prepare_int8(self, w: __m512i) -> __m512i {

@@ -38,6 +38,11 @@ impl Avx2Dot for Vnni {
         unsafe { ByteGroups::load(from, -correction) }
     }
     #[inline(always)]
+    unsafe fn load_activations_int5(self, from: *const i8, correction: i32) -> ByteGroups {
+        // SAFETY: the caller vouches for 32 elements.
+        unsafe { ByteGroups::load(from, -correction) }
+    }
+    #[inline(always)]
     unsafe fn load_activations_int8(self, from: *const i8, correction: i32) -> ByteGroups {
         // SAFETY: the caller vouches for 32 elements.
         unsafe { ByteGroups::load(from, -correction) }

@@ -24,6 +24,10 @@ fn half(random: &mut Random) -> u16 {
     }
 }
 
+/// Levels of int4n, both ends among them.
+const LEVELS: [i8; layout::LEVELS] =
+    [-128, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 127];
+
 /// Weights that reach both ends of their type.
 fn weights(kind: WeightType, rows: usize, cols: usize, random: &mut Random) -> Weights {
     let len = rows * cols;
@@ -35,13 +39,15 @@ fn weights(kind: WeightType, rows: usize, cols: usize, random: &mut Random) -> W
     let (least, most) = match kind {
         WeightType::Int8 => (-128, 127),
         WeightType::Int4 => (-8, 7),
+        WeightType::Int5 => (-16, 15),
         _ => (0, 15),
     };
     let mut q = Vec::new();
     for row in 0..rows {
         for _ in 0..cols {
             let any = least + random.below((most - least + 1) as usize) as i32;
-            q.push([least, any, any, any, most, any][row % 6]);
+            let value = [least, any, any, any, most, any][row % 6];
+            q.push(if kind == WeightType::Int4n { LEVELS[value as usize].into() } else { value });
         }
     }
     let mut halves = || (0..rows * layout::blocks(cols)).map(|_| half(random)).collect();
@@ -55,7 +61,9 @@ fn pack(kind: WeightType, weights: &Weights) -> Vec<u8> {
     let (rows, cols) = (weights.rows, weights.cols);
     let (blocks, size) = (layout::blocks(cols), kind.block_bytes());
     let mut bytes = vec![0; layout::matrix_bytes(kind, rows, cols).expect("small")];
-    for (i, block) in bytes.chunks_exact_mut(size).enumerate() {
+    let (head, tiles) = bytes.split_at_mut(kind.head_bytes());
+    head.iter_mut().zip(LEVELS).for_each(|(byte, level)| *byte = level as u8);
+    for (i, block) in tiles.chunks_exact_mut(size).enumerate() {
         let (tile, b) = (i / blocks, i % blocks);
         for lane in 0..16 {
             let row = tile * 16 + lane;
@@ -89,8 +97,19 @@ fn put(kind: WeightType, block: &mut [u8], lane: usize, c: usize, w: &Weights, i
         }
         (Values::Blocks { q, .. }, _) => {
             let (at, shift) = layout::nibble_offset(lane, c);
-            let zero = if kind == WeightType::Int4 { 8 } else { 0 };
-            block[at] |= ((i.map_or(0, |i| q[i]) + zero) as u8) << shift;
+            let q = i.map_or(0, |i| q[i]);
+            let nibble = match kind {
+                WeightType::Int4 => q + 8,
+                WeightType::Int4n => {
+                    LEVELS.iter().position(|&v| i32::from(v) == q).unwrap_or(3) as i32
+                }
+                _ => q & 15,
+            };
+            block[at] |= (nibble as u8) << shift;
+            if kind == WeightType::Int5 {
+                let (at, bit) = layout::sign_offset(lane, c);
+                block[at] |= u8::from(q < 0) << bit;
+            }
         }
     }
 }
