@@ -24,11 +24,11 @@ struct Convert {
     #[arg(short, long = "output", value_name = "OUT.oar")]
     out: Option<PathBuf>,
     /// Storage of matrices [default: int4 from safetensors, keep from a GGUF]
-    #[arg(long, value_name = "W", value_parser = kinds(&["keep"]))]
+    #[arg(long, value_name = "W", value_parser = kinds(&["auto", "keep"]))]
     weights: Option<String>,
     /// Storage of the output matrix (and the embedding, when tied) [default: int8; with --weights
     /// f32 or keep, the same]
-    #[arg(long, visible_alias = "head", value_name = "H", value_parser = kinds(&["keep", "same"]))]
+    #[arg(long, visible_alias = "head", value_name = "H", value_parser = kinds(&["auto", "keep", "same"]))]
     output_matrix: Option<String>,
     /// Pool key and value heads into G, for a smaller cache and worse answers
     #[arg(long, value_name = "G")]
@@ -158,7 +158,11 @@ fn kinds(more: &[&'static str]) -> PossibleValuesParser {
 
 fn weights(name: &str) -> Weights {
     let kind = WeightType::ALL.into_iter().find(|kind| kind.name() == name);
-    kind.map_or(Weights::Keep, Weights::As)
+    match kind {
+        Some(kind) => Weights::As(kind),
+        None if name == "keep" => Weights::Keep,
+        None => Weights::Auto,
+    }
 }
 
 /// clap's message in one line: what is wrong, without its tips.
@@ -216,7 +220,7 @@ mod tests {
             (&["image", "--board", "toaster", "--model", "m", "-o", "x"][..], "'toaster'"),
             (&["image", "--board", "apple", "-o", "x"], "--model"),
             (&[], "SRC"),
-            (&["m", "--weights", "int5"], "'int5'"),
+            (&["m", "--weights", "int3"], "'int3'"),
             (&["m", "--bits", "4"], "'--bits'"),
             (&["m", "n"], "'n'"),
         ];

@@ -15,6 +15,7 @@ pub mod write;
 
 use std::path::Path;
 
+use oarlock::internal::format::layout::WeightType;
 use oarlock::internal::format::{Config, TensorType};
 
 use crate::config::description::{ModelDescription, Rotary};
@@ -38,6 +39,9 @@ pub struct Report {
     pub file_bytes: u64,
     /// Bits of file per weight of a matrix.
     pub bits_per_weight: f64,
+    /// How often matrices of which type of the source became which type here, the most frequent
+    /// first.
+    pub types: Vec<(&'static str, WeightType, usize)>,
 }
 
 /// Converts the model in `source` (a directory or a `.gguf` file) to the file `out`, which
@@ -60,7 +64,8 @@ pub fn convert(
     if let Some(heads) = options.kv_heads {
         heads::pool(&mut loaded.model, heads)?;
     }
-    let storage = options.storage(loaded.is_gguf)?;
+    let is_quantized = loaded.is_gguf && loaded.tensors.values().any(|raw| raw.dtype.block() > 1);
+    let storage = options.storage(loaded.is_gguf, is_quantized)?;
     let planned = plan(&loaded.model, &loaded.tensors, storage)?;
     let text = text::compile(&loaded)?;
     let model = &loaded.model;
@@ -72,7 +77,8 @@ pub fn convert(
     let output = Output::create(out)?;
     let file_bytes = stream(&output, metadata, &planned, progress)?;
     output.commit()?;
-    Ok(Report { file_bytes, bits_per_weight: bits_per_weight(&planned) })
+    let types = types(&planned);
+    Ok(Report { file_bytes, bits_per_weight: bits_per_weight(&planned), types })
 }
 
 /// All of the file but its tensors.
@@ -101,6 +107,21 @@ fn metadata(
 fn table(rope: &Rotary, rot_dim: usize) -> RopeTable {
     let phases = phases(rope.theta, rot_dim, &rope.scaling);
     RopeTable { phases, attention_factor: rope.attention_factor }
+}
+
+/// See [`Report::types`].
+fn types(planned: &[Planned<'_, '_>]) -> Vec<(&'static str, WeightType, usize)> {
+    let mut types: Vec<(&'static str, WeightType, usize)> = Vec::new();
+    for tensor in planned {
+        let TensorType::Matrix(kind) = tensor.spec.kind else { continue };
+        let from = tensor.dtype().name();
+        match types.iter_mut().find(|(name, to, _)| (*name, *to) == (from, kind)) {
+            Some((.., count)) => *count += tensor.experts,
+            None => types.push((from, kind, tensor.experts)),
+        }
+    }
+    types.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
+    types
 }
 
 fn bits_per_weight(planned: &[Planned<'_, '_>]) -> f64 {

@@ -6,7 +6,7 @@
 mod args;
 mod signals;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -48,11 +48,11 @@ fn run(source: &Path, out: &Path, options: &ConvertOptions) -> Result<(), Error>
     let report = convert(source, out, options, &terminal);
     terminal.bar.finish_and_clear();
     let report = report?;
-    if std::io::stderr().is_terminal() {
-        let (mb, bits) = (report.file_bytes as f64 / 1e6, report.bits_per_weight);
-        let line = format!("{}: {mb:.1} MB, {bits:.2} bits per weight", out.display());
-        let _ = writeln!(std::io::stderr(), "{line}");
-    }
+    let (mb, bits) = (report.file_bytes as f64 / 1e6, report.bits_per_weight);
+    let types = report.types.iter().map(|(from, to, n)| format!("{n} {from} as {}", to.name()));
+    let types = types.collect::<Vec<_>>().join(", ");
+    let out = out.display();
+    let _ = writeln!(std::io::stderr(), "{out}: {mb:.1} MB, {bits:.2} bits per weight: {types}");
     Ok(())
 }
 

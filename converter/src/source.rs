@@ -7,5 +7,6 @@ mod ggml;
 pub mod gguf;
 pub mod levels;
 pub mod mxfp4;
+pub mod rounding;
 pub mod safetensors;
 pub mod tensor;

@@ -8,10 +8,10 @@ use crate::source::dtype::Dtype;
 /// Choices of the user; what is not chosen follows from the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConvertOptions {
-    /// Storage of matrices: `int4` from safetensors, kept from a GGUF by default.
+    /// Storage of matrices, [`Weights::Auto`] by default.
     pub weights: Option<Weights>,
     /// Storage of the output matrix (`lm_head`), and of the embedding when it is the same;
-    /// by default `int8`, or as the other matrices where those are kept or `f32`.
+    /// by default `int8`, or as the other matrices where those go by their source or are `f32`.
     pub output_matrix: Option<OutputMatrix>,
     /// Key and value heads, a divisor of the source's number: each is the mean of several
     /// (arXiv 2305.13245, section 2.1). Left as they are by default.
@@ -34,14 +34,19 @@ pub enum Weights {
     As(WeightType),
     /// Stored as the type that holds exactly what the source has.
     Keep,
+    /// What is quantized in the source, as the smallest type that holds it but for a rounding
+    /// far below its steps; floats as `int4`, or as `int8` where only a few matrices were left so.
+    Auto,
 }
 
 impl Weights {
-    /// The type to store numbers of the source's type `dtype` as, if there is one.
-    pub(super) fn kind_for(self, dtype: Dtype) -> Option<WeightType> {
+    /// The type to store numbers of the source's type `dtype` as, if there is one; floats of a
+    /// source where nothing is fixed as `floats`.
+    pub(super) fn kind_for(self, dtype: Dtype, floats: WeightType) -> Option<WeightType> {
         match self {
             Self::As(kind) => Some(kind),
             Self::Keep => dtype.keep(),
+            Self::Auto => Some(dtype.nearest().unwrap_or(floats)),
         }
     }
 
@@ -50,6 +55,7 @@ impl Weights {
         match self {
             Self::As(kind) => kind.name(),
             Self::Keep => "keep",
+            Self::Auto => "auto",
         }
     }
 }
@@ -61,13 +67,21 @@ pub(super) struct Storage {
     pub weights: Weights,
     /// Storage of the output matrix, and of what goes with it.
     pub output_matrix: Weights,
+    /// Whether the source has quantized matrices: their authors left as floats what suffers most.
+    pub is_quantized: bool,
+}
+
+impl Storage {
+    /// The type of matrices that are floats in the source, where [`Weights::Auto`] decides.
+    pub fn floats(&self, is_output: bool) -> WeightType {
+        if self.is_quantized || is_output { WeightType::Int8 } else { WeightType::Int4 }
+    }
 }
 
 impl ConvertOptions {
     /// Fills in what was not chosen, by what the source is.
-    pub(super) fn storage(&self, is_gguf: bool) -> Result<Storage> {
-        let default = if is_gguf { Weights::Keep } else { Weights::As(WeightType::Int4) };
-        let weights = self.weights.unwrap_or(default);
+    pub(super) fn storage(&self, is_gguf: bool, is_quantized: bool) -> Result<Storage> {
+        let weights = self.weights.unwrap_or(Weights::Auto);
         let output_matrix = match (self.output_matrix, weights) {
             (Some(OutputMatrix::Own(own)), _) => own,
             (Some(OutputMatrix::Same), weights) => weights,
@@ -76,12 +90,11 @@ impl ConvertOptions {
         };
         for (option, choice) in [("--weights", weights), ("--head", output_matrix)] {
             if choice == Weights::Keep && !is_gguf {
-                let todo =
-                    "safetensors are not quantized: give int4, int4n, int4a, int5, int8 or f32";
+                let todo = "safetensors are not quantized: give auto, int4, int4n, int4a, int5, int8 or f32";
                 let thing = format_args!("{option} keep");
                 return Err(Error::new(thing, "the source is no GGUF", todo));
             }
         }
-        Ok(Storage { weights, output_matrix })
+        Ok(Storage { weights, output_matrix, is_quantized })
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn stream(
                 Vec::new()
             };
             if let TensorType::Matrix(kind) = tensor.spec.kind {
-                writer.write(&head(kind)).map_err(fail)?;
+                writer.write(&head(kind, tensor.dtype())).map_err(fail)?;
             }
             let (first, end) = (expert * tensor.rows, (expert + 1) * tensor.rows);
             for start in (first..end).step_by(step) {
@@ -62,7 +62,7 @@ pub(crate) fn stream(
 fn is_searched(tensor: &Planned<'_, '_>) -> bool {
     let TensorType::Matrix(kind) = tensor.spec.kind else { return false };
     let weighs = matches!(kind, WeightType::Int4 | WeightType::Int4n | WeightType::Int5);
-    weighs && tensor.dtype().keep() != Some(kind)
+    weighs && tensor.dtype().counterpart() != Some(kind)
 }
 
 fn refuse(tensor: &Planned<'_, '_>, flaw: Flaw) -> Error {

@@ -21,7 +21,7 @@ pub fn decode(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
         Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4_1 | Dtype::Q5_0 | Dtype::Iq4Nl => {
             let blocks = bytes.chunks_exact(dtype.block_bytes());
             for (block, out) in blocks.zip(out.chunks_exact_mut(BLOCK_COLS)) {
-                decode_block(&QuantBlock::read(dtype, block), out);
+                QuantBlock::read(dtype, block, 0).decode(out);
             }
         }
         _ => {
@@ -30,12 +30,5 @@ pub fn decode(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
                 ggml::decode(dtype, block, out);
             }
         }
-    }
-}
-
-fn decode_block(block: &QuantBlock, out: &mut [f32]) {
-    let (scale, minimum) = (f16_to_f32(block.scale), f16_to_f32(block.minimum));
-    for (out, &q) in out.iter_mut().zip(&block.quants) {
-        *out = scale * f32::from(q) + minimum;
     }
 }

@@ -116,6 +116,27 @@ impl Dtype {
         (cols / self.block()).checked_mul(self.block_bytes())
     }
 
+    /// The type with blocks like these: it holds the same quants, and scales rounded to f16 at most.
+    pub const fn counterpart(self) -> Option<WeightType> {
+        Some(match self {
+            Self::Q4K => WeightType::Int4a,
+            Self::Iq4Xs | Self::Mxfp4 => WeightType::Int4n,
+            _ if self.is_quantized() => return self.keep(),
+            _ => return None,
+        })
+    }
+
+    /// The smallest type that holds these values but for a rounding far below the source's own
+    /// steps; `None` for floats.
+    pub fn nearest(self) -> Option<WeightType> {
+        self.is_quantized().then(|| self.counterpart().unwrap_or(WeightType::Int8))
+    }
+
+    /// Whether values share scales.
+    pub const fn is_quantized(self) -> bool {
+        self.block() > 1
+    }
+
     /// The type that holds exactly these values, if one does.
     pub const fn keep(self) -> Option<WeightType> {
         Some(match self {

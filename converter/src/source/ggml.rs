@@ -8,7 +8,7 @@ use byteorder::{ByteOrder, LittleEndian};
 use oarlock::internal::math::f16_to_f32;
 
 use super::dtype::Dtype;
-use super::levels::IQ4_NL;
+use super::levels::{IQ4_NL, MXFP4};
 
 /// Writes the values of one block of a type without a counterpart here.
 pub fn decode(dtype: Dtype, block: &[u8], out: &mut [f32]) {
@@ -28,9 +28,6 @@ pub fn decode(dtype: Dtype, block: &[u8], out: &mut [f32]) {
         Dtype::U8 => unreachable!("bytes are no numbers"),
     }
 }
-
-/// Twice the levels of MXFP4 (E2M1: no infinity, no NaN).
-const DOUBLED: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 /// A field of `width` bits: bytes lie in stripes, the first fields of a stripe in the lowest
 /// bits of its bytes, the next above them.
@@ -60,16 +57,20 @@ fn fill(
     }
 }
 
-/// A scale (E8M0: a biased exponent, of which 255 is NaN), 32 nibbles.
-fn mxfp4(block: &[u8], out: &mut [f32]) {
-    // Half of 2^(e − 127), by its bits: of the least two a subnormal number.
-    let half_scale = match u32::from(block[0]) {
+/// Half of 2^(e − 127) (E8M0: a biased exponent, of which 255 is NaN), by its bits: of the least two
+/// a subnormal number.
+pub(super) fn e8m0_half(exponent: u8) -> f32 {
+    match u32::from(exponent) {
         e @ 0..2 => f32::from_bits(1 << (21 + e)),
         255 => f32::NAN,
         e => f32::from_bits((e - 1) << 23),
-    };
-    let quant = |i| DOUBLED[field(&block[1..], i, 4, 16) as usize];
-    fill(out, 32, |_| (half_scale, 0.0), quant);
+    }
+}
+
+/// A scale, 32 nibbles.
+fn mxfp4(block: &[u8], out: &mut [f32]) {
+    let quant = |i| MXFP4[field(&block[1..], i, 4, 16) as usize];
+    fill(out, 32, |_| (e8m0_half(block[0]), 0.0), quant);
 }
 
 /// `d`, `m` (f16), 32 high bits, 32 nibbles.
@@ -112,7 +113,7 @@ fn six_bits(bytes: &[u8], g: usize) -> (u8, u8) {
 }
 
 /// Scale and minimum of group `g`, from `d`, `dmin` (f16) and the twelve bytes behind them.
-fn k_scale(block: &[u8], g: usize) -> (f32, f32) {
+pub(super) fn k_scale(block: &[u8], g: usize) -> (f32, f32) {
     let (scale, minimum) = six_bits(&block[4..16], g);
     (half(block, 0) * f32::from(scale), half(block, 2) * f32::from(minimum))
 }
@@ -142,13 +143,14 @@ fn level(nibbles: &[u8], i: usize) -> i8 {
     IQ4_NL[usize::from(field(nibbles, i, 4, 16) as u8)]
 }
 
+/// The scale of group `g`, from `d` (f16), the high two bits of eight scales and their low nibbles.
+pub(super) fn iq4_xs_scale(block: &[u8], g: usize) -> f32 {
+    let (high, low) = (&block[2..4], &block[4..8]);
+    let scale = field(low, g, 4, 1) | field(high, g, 2, 1) << 4;
+    half(block, 0) * f32::from(scale - 32)
+}
+
 /// `d` (f16), the high two bits of eight scales, their low nibbles, 256 nibbles that name levels.
 fn iq4_xs(block: &[u8], out: &mut [f32]) {
-    let (high, low) = (&block[2..4], &block[4..8]);
-    let d = half(block, 0);
-    let scale = |g| {
-        let scale = field(low, g, 4, 1) | field(high, g, 2, 1) << 4;
-        (d * f32::from(scale - 32), 0.0)
-    };
-    fill(out, 32, scale, |i| level(&block[8..], i));
+    fill(out, 32, |g| (iq4_xs_scale(block, g), 0.0), |i| level(&block[8..], i));
 }

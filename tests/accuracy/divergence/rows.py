@@ -10,7 +10,11 @@ from dataclasses import dataclass
 QUICK = ["int4/int8/f16", "int4a/int8/f16", "int8/int8/f16", "f32/f32/int8", "f32/f32/f16"]
 # On the source as published only: what has no weights to quantize.
 CACHES = ["f32/f32/f16", "f32/f32/int8", "F32/F32/f32"]
-OURS = ["int4/int8/f16", "int4a/int8/f16", "int8/int8/f16", "int4/int8/int8", "int8/int8/int8"]
+OURS = [
+    *(f"{weights}/int8/f16" for weights in ("int4", "int4n", "int4a", "int5", "int8")),
+    "int4/int8/int8",
+    "int8/int8/int8",
+]
 PLAIN = ["Q4_0/Q8_0/f16", "Q4_1/Q8_0/f16", "Q5_0/Q8_0/f16", "Q5_1/Q8_0/f16", "Q8_0/Q8_0/f16", "IQ4_NL/Q8_0/f16"]
 MIXED = ["Q4_K_S/Q8_0/f16", "Q4_K_M/Q8_0/f16"]
 IMPORTANCE = [f"{kind}+imatrix/Q8_0/f16" for kind in ("Q4_0", "Q4_1", "IQ4_NL", "Q4_K_S", "Q4_K_M")]

@@ -39,11 +39,13 @@ fn command(args: &[&str], folder: &TempDir) -> Finished {
 }
 
 #[test]
-fn the_command_line_is_silent_and_names_its_output() {
+fn the_command_line_says_one_line_and_names_its_output() {
     let (source, folder) = (Source::of("sharded-v4"), TempDir::new());
     let path = source.path().to_str().unwrap();
     let done = command(&["convert", path], &folder).ok();
-    assert_eq!((done.text().as_str(), done.stderr.as_str()), ("", ""));
+    assert_eq!(done.text(), "");
+    assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
+    assert!(done.stderr.ends_with("bits per weight: 15 BF16 as int4, 1 BF16 as int8\n"));
     let name = format!("{}.oar", source.path().file_name().unwrap().to_str().unwrap());
     assert!(folder.join(&name).exists(), "no {name}");
     let gguf = folder.join("a.b.gguf");

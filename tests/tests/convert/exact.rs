@@ -113,7 +113,7 @@ fn sampling_and_provenance_come_from_the_source() {
     let s = model.sampling();
     assert_eq!((s.temp, s.top_p, s.top_k, s.repeat_penalty), (0.6, 0.9, 40, 1.1));
     let text = model.provenance();
-    assert!(text.starts_with("converter oarlock-convert ") && text.contains("\nweights int4\n"));
+    assert!(text.starts_with("converter oarlock-convert ") && text.contains("\nweights auto\n"));
     for name in ["config.json", "generation_config.json", "tokenizer.json", "model.safetensors"] {
         let line = text.lines().find(|line| line.ends_with(&format!(" {name}"))).unwrap();
         let hash = line.split(' ').nth(1).unwrap();

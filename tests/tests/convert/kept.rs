@@ -1,11 +1,13 @@
 //! Parts of a GGUF that a conversion takes over.
 
+use std::path::Path;
+
 use oarlock::Model;
 use oarlock::internal::format::layout::WeightType;
 use oarlock::internal::format::{Role, TensorType};
 use oarlock::internal::math::f16_to_f32;
 use oarlock::internal::model::Tensor;
-use oarlock_convert::{ConvertOptions, OutputMatrix, Weights};
+use oarlock_convert::{ConvertOptions, Weights};
 use oarlock_tests::{TempDir, fixture};
 use serde_json::{Value, json};
 
@@ -14,10 +16,14 @@ use crate::published::{from_directory, permute};
 use crate::source::{Source, converted, refusal};
 use crate::values::{find, options, values, verify};
 
+fn keep() -> ConvertOptions {
+    ConvertOptions { weights: Some(Weights::Keep), ..ConvertOptions::default() }
+}
+
 /// The same model by both roads: names, shapes, q and k rows back in order.
 #[test]
 fn gguf_gives_the_tensors_of_the_directory_it_was_made_from() {
-    let kept = ConvertOptions::default();
+    let kept = keep();
     for family in [
         "gqa",
         "qwen2",
@@ -192,16 +198,16 @@ fn as_in_gguf(model: &Model<'_>, t: &Tensor<'_>) -> Vec<u8> {
     if heads > 0 { permute(&bytes, t.rows, heads) } else { bytes }
 }
 
-/// Types that nothing here holds exactly: each has the floats that the `gguf` package gives.
-#[test]
-fn other_types_are_read_to_the_bit() {
+/// A GGUF of matrices of all types in the fixture in turn, each with its name there, its bits per
+/// weight and its floats: those that the `gguf` package gives.
+fn of_every_type(path: &Path) -> Vec<(String, String, Vec<u8>)> {
     let text = std::fs::read_to_string(fixture("quants.json")).unwrap();
     let cases: Value = serde_json::from_str(&text).unwrap();
     let cases = cases.as_object().unwrap();
     let mut builder = widened(256, 256);
     let mut wanted = Vec::new();
     let matrices = builder.tensors.iter_mut().filter(|(_, _, shape, _)| shape.len() > 1);
-    for ((name, kind, shape, bytes), case) in matrices.zip(cases.values().cycle()) {
+    for ((name, kind, shape, bytes), (called, case)) in matrices.zip(cases.iter().cycle()) {
         // A fixture is 512 values; the vocabulary is odd.
         let (n, repeat) = (shape.iter().product::<usize>(), |part: &[u8], len| {
             part.iter().copied().cycle().take(len).collect::<Vec<_>>()
@@ -209,27 +215,90 @@ fn other_types_are_read_to_the_bit() {
         let (blocks, floats) = (hex(&case["blocks"]), hex(&case["floats"]));
         *kind = case["code"].as_u64().unwrap() as u32;
         *bytes = repeat(&blocks, blocks.len() * n / 512);
-        wanted.push((name.clone(), repeat(&floats, 4 * n)));
+        wanted.push((name.clone(), called.clone(), repeat(&floats, 4 * n)));
     }
     assert!(wanted.len() > cases.len(), "each type is there");
+    builder.write(path);
+    wanted
+}
+
+/// A row of types: name in GGUF, the type that holds it, the largest error in parts of the largest
+/// of 32 weights: none, that of an f16 scale, half a step of 8 bits.
+const NEAREST: [(&str, WeightType, f32); 10] = [
+    ("Q5_0", WeightType::Int5, 0.0),
+    ("IQ4_NL", WeightType::Int4n, 0.0),
+    ("MXFP4", WeightType::Int4n, 0.0),
+    ("Q4_K", WeightType::Int4a, 0.001),
+    ("IQ4_XS", WeightType::Int4n, 0.001),
+    ("Q5_1", WeightType::Int8, 0.0042),
+    ("Q5_K", WeightType::Int8, 0.0042),
+    ("Q6_K", WeightType::Int8, 0.0042),
+    ("Q2_K", WeightType::Int8, 0.0042),
+    ("Q3_K", WeightType::Int8, 0.0042),
+];
+
+#[test]
+fn by_default_each_tensor_goes_to_the_type_that_holds_it() {
     let folder = TempDir::new();
     let path = folder.join("model.gguf");
-    builder.write(&path);
+    let wanted = of_every_type(&path);
+    let file = converted(&path, &ConvertOptions::default()).unwrap();
+    let model = Model::open(&file).unwrap();
+    verify(&model);
+    for t in model.tensors().filter(|t| t.kind != TensorType::Vector) {
+        let (_, called, wanted) = wanted.iter().find(|(name, ..)| name == t.name).unwrap();
+        let (_, kind, most) = NEAREST.into_iter().find(|(name, ..)| name == called).unwrap();
+        assert_eq!(t.kind, TensorType::Matrix(kind), "{called}");
+        let (is, wanted) = (floats(&as_in_gguf(&model, &t)), floats(wanted));
+        for (is, wanted) in is.chunks(32).zip(wanted.chunks(32)) {
+            let peak = wanted.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+            for (is, wanted) in is.iter().zip(wanted) {
+                // The fixture has powers of two below the least f16.
+                let most = most * peak + 1e-6;
+                assert!((is - wanted).abs() <= most, "{called}: {is} for {wanted}, {peak}");
+            }
+        }
+    }
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|v| f32::from_le_bytes(v.try_into().unwrap())).collect()
+}
+
+/// Types that nothing here holds exactly.
+#[test]
+fn other_types_are_read_to_the_bit() {
+    let folder = TempDir::new();
+    let path = folder.join("model.gguf");
+    let wanted = of_every_type(&path);
     let file = converted(&path, &options(WeightType::F32)).unwrap();
     let model = Model::open(&file).unwrap();
     for t in model.tensors().filter(|t| t.kind != TensorType::Vector) {
-        let (_, wanted) = wanted.iter().find(|(name, ..)| name == t.name).unwrap();
+        let (.., wanted) = wanted.iter().find(|(name, ..)| name == t.name).unwrap();
         assert!(as_in_gguf(&model, &t) == *wanted, "{}", t.name);
     }
-    let line = refusal(&path, &ConvertOptions::default());
-    assert!(line.contains("token_embd.weight: no type here holds"), "{line}");
-    assert!(line.contains("exactly (give --head int8"), "{line}");
-    let output_matrix = Some(OutputMatrix::Own(Weights::As(WeightType::Int8)));
-    let line = refusal(&path, &ConvertOptions { output_matrix, ..ConvertOptions::default() });
-    assert!(line.contains("blk.0.attn_q.weight: no type here holds"), "{line}");
-    assert!(line.contains("exactly (give --weights int8"), "{line}");
-    for kind in [WeightType::Int8, WeightType::Int4a, WeightType::Int4] {
+    let line = refusal(&path, &keep());
+    assert!(line.contains("weight: no type here holds"), "{line}");
+    assert!(line.contains("exactly (give --weights auto"), "{line}");
+    for kind in WeightType::ALL {
         verify(&Model::open(&converted(&path, &options(kind)).unwrap()).unwrap());
+    }
+}
+
+/// The blocks of 4 bits of gpt-oss are taken over by default: the same values as in floats.
+#[test]
+fn mxfp4_is_taken_over() {
+    let source = Source::of("gpt-oss-mxfp4");
+    let (exact, file) = (options(WeightType::F32), ConvertOptions::default());
+    let (exact, file) = (source.convert(&exact).unwrap(), source.convert(&file).unwrap());
+    let (exact, model) = (Model::open(&exact).unwrap(), Model::open(&file).unwrap());
+    verify(&model);
+    for role in [Role::ExpertGate, Role::ExpertUp, Role::ExpertDown] {
+        let (exact, is) = (find(&exact, role, Some(0)), find(&model, role, Some(0)));
+        assert_eq!(is.kind, TensorType::Matrix(WeightType::Int4n));
+        let experts = 0..is.experts.unwrap();
+        assert!(experts.len() > 1);
+        assert_eq!(values(&exact), values(&is));
     }
 }
 
@@ -250,7 +319,7 @@ fn keep_takes_half_floats_as_f32() {
     }
     let folder = TempDir::new();
     builder.write(&folder.join("m.gguf"));
-    let file = converted(&folder.join("m.gguf"), &ConvertOptions::default()).unwrap();
+    let file = converted(&folder.join("m.gguf"), &keep()).unwrap();
     let model = Model::open(&file).unwrap();
     let (up, down) = (find(&model, Role::Up, Some(0)), find(&model, Role::Down, Some(0)));
     assert_eq!(up.kind, TensorType::Matrix(WeightType::F32));

@@ -104,7 +104,7 @@ impl Source {
 pub fn converted(source: &Path, options: &ConvertOptions) -> Result<Aligned> {
     let folder = TempDir::new();
     let out = folder.join("model.oar");
-    let Report { file_bytes, bits_per_weight } = convert(source, &out, options, &Silent)?;
+    let Report { file_bytes, bits_per_weight, .. } = convert(source, &out, options, &Silent)?;
     let file = Aligned::read(&out);
     assert_eq!(file_bytes, file.len() as u64);
     assert!((4.4..=200.0).contains(&bits_per_weight), "{bits_per_weight} bits");

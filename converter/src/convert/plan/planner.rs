@@ -4,12 +4,17 @@ use oarlock::internal::format::layout::WeightType;
 use oarlock::internal::format::{Role, TensorType};
 
 use super::rows::HeadPool;
+use super::tensor::Planned;
 use crate::config::description::ModelDescription;
 use crate::config::names::Names;
 use crate::convert::options::{Storage, Weights};
 use crate::error::{Error, Result};
 use crate::source::dtype::Dtype;
+use crate::source::rounding::Rounding;
 use crate::source::tensor::{Raw, Tensors};
+
+/// The option that the output matrix goes by.
+const OUTPUT_MATRIX: &str = "--head";
 
 /// A model, its source's tensors and the user's choices.
 pub(super) struct Planner<'p, 't, 'm> {
@@ -87,18 +92,42 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
             let what = format!("the mean of heads in {} is not exact in it", dtype.name());
             return Err(Error::new(name, what, format!("give {option} beside --kv-heads")));
         }
-        let kind = choice.kind_for(dtype).ok_or_else(|| {
+        // The mean of heads is floats, whatever they were.
+        let dtype = if self.pool(role).heads > 1 { Dtype::F32 } else { dtype };
+        let floats = self.storage.floats(option == OUTPUT_MATRIX);
+        let kind = choice.kind_for(dtype, floats).ok_or_else(|| {
             let what = format!("no type here holds {} exactly", dtype.name());
-            Error::new(name, what, format!("give {option} int8, int5, int4a, int4n, int4 or f32"))
+            Error::new(
+                name,
+                what,
+                format!("give {option} auto, int8, int5, int4a, int4n, int4 or f32"),
+            )
         })?;
         Ok(TensorType::Matrix(kind))
+    }
+
+    /// Leaves a tensor as floats where a type that was chosen by its source would lose too much.
+    pub fn settle(&self, planned: &mut Planned<'t, 'm>) {
+        let TensorType::Matrix(kind) = planned.spec.kind else { return };
+        let (dtype, (_, choice)) = (planned.dtype(), self.choice(planned.spec.role));
+        let rounds = dtype.counterpart() == Some(kind) && dtype.keep() != Some(kind);
+        if choice != Weights::Auto || !rounds {
+            return;
+        }
+        let mut rounding = Rounding::default();
+        (0..planned.experts * planned.rows).for_each(|row| rounding.add(dtype, &planned.row(row)));
+        if !rounding.is_small() {
+            planned.spec.kind = TensorType::Matrix(WeightType::F32);
+        }
     }
 
     /// The option that this matrix goes by, and the choice.
     fn choice(&self, role: Role) -> (&'static str, Weights) {
         match role {
-            Role::Output | Role::Positions => ("--head", self.storage.output_matrix),
-            Role::Embedding if self.model.config.tied => ("--head", self.storage.output_matrix),
+            Role::Output | Role::Positions => (OUTPUT_MATRIX, self.storage.output_matrix),
+            Role::Embedding if self.model.config.tied => {
+                (OUTPUT_MATRIX, self.storage.output_matrix)
+            }
             _ if role.is_router() => ("--weights", Weights::As(WeightType::F32)),
             _ => ("--weights", self.storage.weights),
         }
