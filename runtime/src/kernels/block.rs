@@ -11,7 +11,7 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
 use super::simd::{
-    Block, Cursor, Dots, InputPointers, IntWeights, MAX_PARTS, PrefillKernel, Simd, Wide,
+    Block, Cursor, Dots, InputPointers, IntWeights, Lines, MAX_PARTS, PrefillKernel, Simd, Wide,
 };
 use crate::format::layout::{BLOCK_COLS, GROUPS, INT4_ZERO, LINE, SIGNS, WeightType};
 
@@ -63,9 +63,9 @@ impl<Q: IntWeights> BlockWeights for Q {
     unsafe fn add_block<S: Simd>(s: S, block: Block, token: &Self::Token<S>, acc: &mut Wide<S>) {
         // SAFETY: the lines, scales and minima of one block.
         unsafe {
-            let line = |line, part| Q::line(s, block, line, part);
+            let lines = PackedLines::<S, Q>::new(s, block);
             for first in (0..S::PARTS).step_by(S::ROW_REGISTERS) {
-                let [dots] = Q::dot(s, line, [&token.activations], first);
+                let [dots] = Q::dot(s, lines, [&token.activations], first);
                 // Read last, as they lie: memory is fastest in its order.
                 let (scales, minima) = scales::<S, Q>(s, block, first, S::ROW_REGISTERS);
                 for part in 0..S::ROW_REGISTERS {
@@ -111,7 +111,7 @@ impl IntWeights for Int8 {
     #[inline(always)]
     fn dot<S: Simd, const T: usize>(
         s: S,
-        lines: impl Fn(usize, usize) -> S::WeightsInt8,
+        lines: impl Lines<S::WeightsInt8>,
         activations: [&S::ActivationsInt8; T],
         first: usize,
     ) -> Dots<S, T> {
@@ -161,7 +161,7 @@ impl<const MINIMUM: bool> IntWeights for Nibbles<MINIMUM> {
     #[inline(always)]
     fn dot<S: Simd, const T: usize>(
         s: S,
-        lines: impl Fn(usize, usize) -> (S::Weights, S::Weights),
+        lines: impl Lines<(S::Weights, S::Weights)>,
         activations: [&S::ActivationsInt4; T],
         first: usize,
     ) -> Dots<S, T> {
@@ -201,7 +201,7 @@ impl IntWeights for Int4n {
     #[inline(always)]
     fn dot<S: Simd, const T: usize>(
         s: S,
-        lines: impl Fn(usize, usize) -> S::WeightsInt8,
+        lines: impl Lines<S::WeightsInt8>,
         activations: [&S::ActivationsInt8; T],
         first: usize,
     ) -> Dots<S, T> {
@@ -249,11 +249,46 @@ impl IntWeights for Int5 {
     #[inline(always)]
     fn dot<S: Simd, const T: usize>(
         s: S,
-        lines: impl Fn(usize, usize) -> (S::Weights, S::Weights),
+        lines: impl Lines<(S::Weights, S::Weights)>,
         activations: [&S::ActivationsInt4; T],
         first: usize,
     ) -> Dots<S, T> {
         s.dot_int4(lines, activations, first)
+    }
+}
+
+/// The lines of a block as they are packed.
+pub(super) struct PackedLines<S, Q> {
+    s: S,
+    block: Block,
+    weights: PhantomData<Q>,
+}
+
+impl<S: Simd, Q> PackedLines<S, Q> {
+    /// Those of `block`.
+    ///
+    /// # Safety
+    /// It is a whole one, and is still there when a line is read.
+    #[inline(always)]
+    pub(super) unsafe fn new(s: S, block: Block) -> Self {
+        Self { s, block, weights: PhantomData }
+    }
+}
+
+impl<S: Simd, Q> Clone for PackedLines<S, Q> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: Simd, Q> Copy for PackedLines<S, Q> {}
+
+impl<S: Simd, Q: IntWeights> Lines<Q::Line<S>> for PackedLines<S, Q> {
+    #[inline(always)]
+    fn line(self, line: usize, part: usize) -> Q::Line<S> {
+        // SAFETY: as was promised to `new`.
+        unsafe { Q::line(self.s, self.block, line, part) }
     }
 }
 
@@ -376,6 +411,14 @@ pub(crate) struct UnpackedRows<S: Simd, L> {
     minima: Wide<S>,
 }
 
+impl<S: Simd, L: Copy> Lines<L> for &UnpackedRows<S, L> {
+    #[inline(always)]
+    fn line(self, line: usize, part: usize) -> L {
+        // SAFETY: `load_rows` wrote every line.
+        unsafe { self.lines[line * S::ROW_REGISTERS + part].assume_init() }
+    }
+}
+
 impl<S: Simd, Q: IntWeights> PrefillKernel<S> for PerToken<Q> {
     const INTERLEAVED: usize = 1;
     const ROW_REGISTERS: usize = S::ROW_REGISTERS;
@@ -418,15 +461,11 @@ impl<S: Simd, Q: IntWeights> PrefillKernel<S> for PerToken<Q> {
     ) -> Cursor<Self::Tokens> {
         // SAFETY: as many activations, as the caller promises.
         let tokens = unsafe { &*from.cast::<[Self::Tokens; G]>() };
-        let line = |line: usize, part: usize| {
-            // SAFETY: `load_rows` wrote every line.
-            unsafe { rows.lines[line * S::ROW_REGISTERS + part].assume_init() }
-        };
         let mut activations = [&tokens[0].activations; G];
         for t in 1..G {
             activations[t] = &tokens[t].activations;
         }
-        let dots = Q::dot(s, line, activations, 0);
+        let dots = Q::dot(s, rows, activations, 0);
         for t in 0..G {
             for part in 0..S::ROW_REGISTERS {
                 let scales = (rows.scales[part], rows.minima[part]);

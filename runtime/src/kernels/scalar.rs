@@ -4,7 +4,7 @@
 use core::array::from_fn;
 
 use super::block::PerToken;
-use super::simd::{Dots, IntWeights, MAX_PARTS, Simd};
+use super::simd::{Dots, IntWeights, Lines, MAX_PARTS, Simd};
 use crate::base::math;
 use crate::format::layout::{GROUPS, LEVELS};
 
@@ -241,13 +241,13 @@ unsafe impl Simd for Scalar {
     #[inline(always)]
     fn dot_int4<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> ([u8; 64], [u8; 64]),
+        w: impl Lines<([u8; 64], [u8; 64])>,
         a: [&ScalarActivations; T],
         first: usize,
     ) -> Dots<Self, T> {
         let mut sums = start(a);
         for line in 0..GROUPS / 2 {
-            let (low, high) = w(line, first);
+            let (low, high) = w.line(line, first);
             for (sums, a) in sums.iter_mut().zip(a) {
                 sums[0] = dot(&sums[0], &low, i32::from, &a.q, line);
                 sums[0] = dot(&sums[0], &high, i32::from, &a.q, line + GROUPS / 2);
@@ -258,13 +258,13 @@ unsafe impl Simd for Scalar {
     #[inline(always)]
     fn dot_int8<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> [u8; 64],
+        w: impl Lines<[u8; 64]>,
         a: [&ScalarActivations; T],
         first: usize,
     ) -> Dots<Self, T> {
         let mut sums = start(a);
         for line in 0..GROUPS {
-            let w = w(line, first);
+            let w = w.line(line, first);
             for (sums, a) in sums.iter_mut().zip(a) {
                 sums[0] = dot(&sums[0], &w, |w| i32::from(w.cast_signed()), &a.q, line);
             }
@@ -274,7 +274,7 @@ unsafe impl Simd for Scalar {
     #[inline(always)]
     fn dot_uint7<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> [u8; 64],
+        w: impl Lines<[u8; 64]>,
         a: [&ScalarActivations; T],
         first: usize,
     ) -> Dots<Self, T> {

@@ -247,25 +247,25 @@ pub(crate) unsafe trait Simd: Copy {
     fn pack_activations_uint7(self, q: [[Self::I; MAX_PARTS]; 2]) -> Self::ActivationsUint7;
 
     /// The dot products of a block of nibbles with `T` tokens, for [`Simd::ROW_REGISTERS`]
-    /// registers of rows from `first` on. `w(line, part)` reads a register of weights. With
+    /// registers of rows from `first` on. `w` reads registers of weights. With
     /// activations for int5, weights have the values of [`Simd::fifth_bit`].
     fn dot_int4<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> (Self::Weights, Self::Weights),
+        w: impl Lines<(Self::Weights, Self::Weights)>,
         a: [&Self::ActivationsInt4; T],
         first: usize,
     ) -> Dots<Self, T>;
     /// [`Simd::dot_int4`] of a block of int8.
     fn dot_int8<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> Self::WeightsInt8,
+        w: impl Lines<Self::WeightsInt8>,
         a: [&Self::ActivationsInt8; T],
         first: usize,
     ) -> Dots<Self, T>;
     /// [`Simd::dot_int8`] of weights as they lie in memory, with activations that are not negative.
     fn dot_uint7<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> Self::Weights,
+        w: impl Lines<Self::Weights>,
         a: [&Self::ActivationsUint7; T],
         first: usize,
     ) -> Dots<Self, T>;
@@ -308,7 +308,7 @@ pub(crate) trait IntWeights {
     /// [`Simd::dot_int4`] or [`Simd::dot_int8`].
     fn dot<S: Simd, const T: usize>(
         s: S,
-        lines: impl Fn(usize, usize) -> Self::Line<S>,
+        lines: impl Lines<Self::Line<S>>,
         activations: [&Self::Activations<S>; T],
         first: usize,
     ) -> Dots<S, T>;
@@ -321,6 +321,13 @@ pub(crate) struct Block {
     pub at: *const u8,
     /// The 16 levels of its matrix; of types without them, bytes that nobody reads.
     pub levels: *const u8,
+}
+
+/// The registers of a block that multiply. (No closure: a compiler may leave that outside of the
+/// code for an instruction set, where every instruction becomes a call.)
+pub(crate) trait Lines<L>: Copy {
+    /// A register of a line. Must be `#[inline(always)]`.
+    fn line(self, line: usize, part: usize) -> L;
 }
 
 /// The inputs of a run of tokens, as pointers to the first of them.

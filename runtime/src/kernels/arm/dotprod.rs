@@ -302,10 +302,12 @@ impl<Q: IntWeights> PrefillKernel<Neon<Dotprod<Sdot>>> for SdotPairs<Q> {
     unsafe fn load_rows(s: Neon<Dotprod<Sdot>>, block: Block, first: usize) -> RowPair {
         // SAFETY: the groups, scales and minima of one block.
         unsafe {
-            let group = |group: usize| {
-                [Q::group(s, block, group, first), Q::group(s, block, group, first + 1)]
-            };
-            let lines = [0, 1, 2, 3, 4, 5, 6, 7].map(group);
+            let mut lines = [[vdupq_n_s8(0); 2]; GROUPS];
+            for group in 0..GROUPS {
+                for part in 0..2 {
+                    lines[group][part] = Q::group(s, block, group, first + part);
+                }
+            }
             let (scales, minima) = scales::<Neon<Dotprod<Sdot>>, Q>(s, block, first, 2);
             RowPair { lines, scales: [scales[0], scales[1]], minima: [minima[0], minima[1]] }
         }

@@ -113,16 +113,20 @@ unsafe fn lines<Q: IntWeights>(
     block: Block,
     first: usize,
 ) -> [[int8x16_t; EIGHTS]; 2] {
-    // SAFETY: as the caller promises; types with nibbles have four lines.
-    let (group, line) = unsafe {
-        (
-            |group: usize| Q::group(s, block, group, first),
-            |line: usize| packed(s, block, line, first),
-        )
-    };
     let is_nibbles = matches!(Q::KIND, WeightType::Int4 | WeightType::Int4a);
-    let interleaved = |two: usize| interleave(group(2 * two), group(2 * two + 1));
-    let mut rows = [0, 1, 0, 1].map(|two| interleave(line(2 * two), line(2 * two + 1)));
+    let mut rows = [[neon!(vdupq_n_s8(0)); 2]; EIGHTS];
+    for eight in 0..EIGHTS {
+        // SAFETY: as the caller promises; types with nibbles have four lines.
+        rows[eight] = unsafe {
+            if is_nibbles {
+                let line = 2 * (eight % 2);
+                interleave(packed(s, block, line, first), packed(s, block, line + 1, first))
+            } else {
+                let group = 2 * eight;
+                interleave(Q::group(s, block, group, first), Q::group(s, block, group + 1, first))
+            }
+        };
+    }
     if is_nibbles {
         for half in 0..2 {
             let nibbles = [s.nibbles(rows[0][half]), s.nibbles(rows[1][half])];
@@ -130,8 +134,6 @@ unsafe fn lines<Q: IntWeights>(
                 (rows[two][half], rows[two + 2][half]) = nibbles[two];
             }
         }
-    } else {
-        rows = [0, 1, 2, 3].map(interleaved);
     }
     [rows.map(|row| row[0]), rows.map(|row| row[1])]
 }

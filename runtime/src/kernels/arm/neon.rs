@@ -11,7 +11,7 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 
 use crate::format::layout::{GROUPS, TILE_ROWS};
-use crate::kernels::simd::{Dots, IntWeights, MAX_PARTS, PrefillKernel, Simd};
+use crate::kernels::simd::{Dots, IntWeights, Lines, MAX_PARTS, PrefillKernel, Simd};
 
 #[cfg(not(all(target_endian = "little", target_feature = "neon")))]
 compile_error!("oarlock on 64-bit ARM needs a little-endian target with NEON");
@@ -309,7 +309,7 @@ unsafe impl<D: NeonDot> Simd for Neon<D> {
     #[inline(always)]
     fn dot_int4<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> (int8x16_t, int8x16_t),
+        w: impl Lines<(int8x16_t, int8x16_t)>,
         a: [&NeonActivations<D>; T],
         first: usize,
     ) -> Dots<Self, T> {
@@ -320,10 +320,10 @@ unsafe impl<D: NeonDot> Simd for Neon<D> {
         }
         // Written out: the number of a line picks instructions, and a compiler that meets the
         // choice in a loop may leave both there.
-        add_nibbles(dot, &mut z, &w, a, first, 0);
-        add_nibbles(dot, &mut z, &w, a, first, 1);
-        add_nibbles(dot, &mut z, &w, a, first, 2);
-        add_nibbles(dot, &mut z, &w, a, first, 3);
+        add_nibbles(dot, &mut z, w, a, first, 0);
+        add_nibbles(dot, &mut z, w, a, first, 1);
+        add_nibbles(dot, &mut z, w, a, first, 2);
+        add_nibbles(dot, &mut z, w, a, first, 3);
         let mut sums = [[self.splat_i(0); MAX_PARTS]; T];
         for t in 0..T {
             for part in 0..D::ROW_REGISTERS {
@@ -335,21 +335,21 @@ unsafe impl<D: NeonDot> Simd for Neon<D> {
     #[inline(always)]
     fn dot_int8<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> int8x16_t,
+        w: impl Lines<int8x16_t>,
         a: [&D::Activations; T],
         first: usize,
     ) -> Dots<Self, T> {
         let dot = self.0;
         let mut z = [[dot.start_int8(); MAX_PARTS]; T];
         // Written out, as above.
-        add_bytes(dot, &mut z, &w, a, first, 0);
-        add_bytes(dot, &mut z, &w, a, first, 1);
-        add_bytes(dot, &mut z, &w, a, first, 2);
-        add_bytes(dot, &mut z, &w, a, first, 3);
-        add_bytes(dot, &mut z, &w, a, first, 4);
-        add_bytes(dot, &mut z, &w, a, first, 5);
-        add_bytes(dot, &mut z, &w, a, first, 6);
-        add_bytes(dot, &mut z, &w, a, first, 7);
+        add_bytes(dot, &mut z, w, a, first, 0);
+        add_bytes(dot, &mut z, w, a, first, 1);
+        add_bytes(dot, &mut z, w, a, first, 2);
+        add_bytes(dot, &mut z, w, a, first, 3);
+        add_bytes(dot, &mut z, w, a, first, 4);
+        add_bytes(dot, &mut z, w, a, first, 5);
+        add_bytes(dot, &mut z, w, a, first, 6);
+        add_bytes(dot, &mut z, w, a, first, 7);
         let mut sums = [[self.splat_i(0); MAX_PARTS]; T];
         for t in 0..T {
             for part in 0..D::ROW_REGISTERS {
@@ -371,7 +371,7 @@ unsafe impl<D: NeonDot> Simd for Neon<D> {
     #[inline(always)]
     fn dot_uint7<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> int8x16_t,
+        w: impl Lines<int8x16_t>,
         a: [&D::Activations; T],
         first: usize,
     ) -> Dots<Self, T> {
@@ -384,13 +384,13 @@ unsafe impl<D: NeonDot> Simd for Neon<D> {
 fn add_nibbles<D: NeonDot, const T: usize>(
     dot: D,
     z: &mut [[D::AccumulatorInt4; MAX_PARTS]; T],
-    w: &impl Fn(usize, usize) -> (int8x16_t, int8x16_t),
+    w: impl Lines<(int8x16_t, int8x16_t)>,
     a: [&NeonActivations<D>; T],
     first: usize,
     line: usize,
 ) {
     for part in 0..D::ROW_REGISTERS {
-        let (low, high) = w(line, first + part);
+        let (low, high) = w.line(line, first + part);
         for t in 0..T {
             let lows = dot.add_int4(z[t][part], low, &a[t].q, line);
             z[t][part] = dot.add_int4(lows, high, &a[t].q, line + GROUPS / 2);
@@ -403,13 +403,13 @@ fn add_nibbles<D: NeonDot, const T: usize>(
 fn add_bytes<D: NeonDot, const T: usize>(
     dot: D,
     z: &mut [[D::AccumulatorInt8; MAX_PARTS]; T],
-    w: &impl Fn(usize, usize) -> int8x16_t,
+    w: impl Lines<int8x16_t>,
     a: [&D::Activations; T],
     first: usize,
     line: usize,
 ) {
     for part in 0..D::ROW_REGISTERS {
-        let w = w(line, first + part);
+        let w = w.line(line, first + part);
         for t in 0..T {
             z[t][part] = dot.add_int8(z[t][part], w, a[t], line);
         }

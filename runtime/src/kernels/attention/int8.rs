@@ -9,9 +9,9 @@ use core::ptr::null;
 use super::tile::{INT8_QUERIES, QueryPointers, Scores, Tile, TileKernel, VisibleKeys};
 use crate::format::kv::{KvType, TILE_KEYS};
 use crate::format::layout::{BLOCK_COLS, GROUPS, LINE, TILE_ROWS};
-use crate::kernels::block::Int8;
+use crate::kernels::block::{Int8, PackedLines};
 use crate::kernels::elementwise::quantize::factors;
-use crate::kernels::simd::{Block, IntWeights, MAX_PARTS, Simd, Wide};
+use crate::kernels::simd::{Block, Lines, MAX_PARTS, Simd, Wide};
 
 /// Keys and values in int8.
 pub(super) struct Int8Cache;
@@ -107,9 +107,9 @@ unsafe fn add_block<S: Simd, const Q: usize>(
         let at = tile.keys.wrapping_add((half * blocks + b) * GROUPS * LINE);
         let keys = Block { at, levels: null() };
         // SAFETY: the tile has two halves of as many blocks.
-        let line = |line, part| unsafe { Int8::line(s, keys, line, part) };
+        let lines = unsafe { PackedLines::<S, Int8>::new(s, keys) };
         for first in (0..S::PARTS).step_by(S::ROW_REGISTERS) {
-            let dots = s.dot_int8(line, each, first);
+            let dots = s.dot_int8(lines, each, first);
             for part in 0..S::ROW_REGISTERS {
                 let lane = b * TILE_KEYS + half * TILE_ROWS + (first + part) * S::LANES;
                 // SAFETY: the tile has 32 scales to a block.
@@ -134,6 +134,21 @@ const HALVES: usize = TILE_KEYS / TILE_ROWS;
 #[repr(align(64))]
 struct CacheLine<T>(T);
 
+/// 8 lines of values, 16 dimensions of 4 keys each, as they lie.
+#[derive(Clone, Copy)]
+struct ValueRegisters<S> {
+    s: S,
+    at: *const u8,
+}
+
+impl<S: Simd> Lines<S::Weights> for ValueRegisters<S> {
+    #[inline(always)]
+    fn line(self, line: usize, part: usize) -> S::Weights {
+        // SAFETY: whoever makes this has 8 lines.
+        unsafe { self.s.load_weights(self.at.add(line * LINE + part * 4 * S::LANES)) }
+    }
+}
+
 /// 16 dimensions of a tile's values on their way to sums.
 struct ValueLines<'a> {
     lines: *const u8,
@@ -156,11 +171,8 @@ impl ValueLines<'_> {
         acc: *mut f32,
     ) {
         for first in (0..S::PARTS).step_by(S::ROW_REGISTERS) {
-            // SAFETY: 8 lines for 16 dimensions.
-            let line = |line, part| unsafe {
-                s.load_weights(self.lines.add(line * LINE + part * 4 * S::LANES))
-            };
-            let dots = s.dot_uint7(line, quants.each_ref(), first);
+            let lines = ValueRegisters { s, at: self.lines };
+            let dots = s.dot_uint7(lines, quants.each_ref(), first);
             for q in 0..Q {
                 let (scale, rescale) = (s.splat(self.scales[q]), s.splat(self.rescale[q]));
                 for part in 0..S::ROW_REGISTERS {

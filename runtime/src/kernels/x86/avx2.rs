@@ -11,7 +11,7 @@ use core::arch::x86_64::*;
 
 use crate::format::layout::{GROUPS, TILE_ROWS};
 use crate::kernels::block::PerToken;
-use crate::kernels::simd::{Dots, IntWeights, MAX_PARTS, Simd};
+use crate::kernels::simd::{Dots, IntWeights, Lines, MAX_PARTS, Simd};
 
 /// Proof of AVX2, FMA and F16C, and of the instructions of `D`.
 #[derive(Clone, Copy)]
@@ -316,34 +316,34 @@ unsafe impl<D: Avx2Dot> Simd for Avx2<D> {
     #[inline(always)]
     fn dot_int4<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> (__m256i, __m256i),
+        w: impl Lines<(__m256i, __m256i)>,
         a: [&D::ActivationsInt4; T],
         _first: usize,
     ) -> Dots<Self, T> {
         let mut z = a.map(|a| [self.0.start_int4(a); 2]);
         // Written out: the number of a line is part of its instructions.
-        add_nibbles::<D, 0, 4, T>(self.0, &mut z, [w(0, 0), w(0, 1)], a);
-        add_nibbles::<D, 1, 5, T>(self.0, &mut z, [w(1, 0), w(1, 1)], a);
-        add_nibbles::<D, 2, 6, T>(self.0, &mut z, [w(2, 0), w(2, 1)], a);
-        add_nibbles::<D, 3, 7, T>(self.0, &mut z, [w(3, 0), w(3, 1)], a);
+        add_nibbles::<D, 0, 4, T>(self.0, &mut z, [w.line(0, 0), w.line(0, 1)], a);
+        add_nibbles::<D, 1, 5, T>(self.0, &mut z, [w.line(1, 0), w.line(1, 1)], a);
+        add_nibbles::<D, 2, 6, T>(self.0, &mut z, [w.line(2, 0), w.line(2, 1)], a);
+        add_nibbles::<D, 3, 7, T>(self.0, &mut z, [w.line(3, 0), w.line(3, 1)], a);
         z.map(|z| wide(self, z.map(|z| self.0.finish_int4(z))))
     }
     #[inline(always)]
     fn dot_int8<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> D::WeightsInt8,
+        w: impl Lines<D::WeightsInt8>,
         a: [&D::ActivationsInt8; T],
         _first: usize,
     ) -> Dots<Self, T> {
         let mut z = a.map(|a| [self.0.start_int8(a); 2]);
-        add_bytes::<D, 0, T>(self.0, &mut z, [w(0, 0), w(0, 1)], a);
-        add_bytes::<D, 1, T>(self.0, &mut z, [w(1, 0), w(1, 1)], a);
-        add_bytes::<D, 2, T>(self.0, &mut z, [w(2, 0), w(2, 1)], a);
-        add_bytes::<D, 3, T>(self.0, &mut z, [w(3, 0), w(3, 1)], a);
-        add_bytes::<D, 4, T>(self.0, &mut z, [w(4, 0), w(4, 1)], a);
-        add_bytes::<D, 5, T>(self.0, &mut z, [w(5, 0), w(5, 1)], a);
-        add_bytes::<D, 6, T>(self.0, &mut z, [w(6, 0), w(6, 1)], a);
-        add_bytes::<D, 7, T>(self.0, &mut z, [w(7, 0), w(7, 1)], a);
+        add_bytes::<D, 0, T>(self.0, &mut z, [w.line(0, 0), w.line(0, 1)], a);
+        add_bytes::<D, 1, T>(self.0, &mut z, [w.line(1, 0), w.line(1, 1)], a);
+        add_bytes::<D, 2, T>(self.0, &mut z, [w.line(2, 0), w.line(2, 1)], a);
+        add_bytes::<D, 3, T>(self.0, &mut z, [w.line(3, 0), w.line(3, 1)], a);
+        add_bytes::<D, 4, T>(self.0, &mut z, [w.line(4, 0), w.line(4, 1)], a);
+        add_bytes::<D, 5, T>(self.0, &mut z, [w.line(5, 0), w.line(5, 1)], a);
+        add_bytes::<D, 6, T>(self.0, &mut z, [w.line(6, 0), w.line(6, 1)], a);
+        add_bytes::<D, 7, T>(self.0, &mut z, [w.line(7, 0), w.line(7, 1)], a);
         z.map(|z| wide(self, z))
     }
     #[inline(always)]
@@ -363,19 +363,19 @@ unsafe impl<D: Avx2Dot> Simd for Avx2<D> {
     #[inline(always)]
     fn dot_uint7<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> __m256i,
+        w: impl Lines<__m256i>,
         a: [&[i32; GROUPS]; T],
         _first: usize,
     ) -> Dots<Self, T> {
         let mut z = [[self.splat_i(0); 2]; T];
-        add_uint7::<D, 0, T>(self.0, &mut z, [w(0, 0), w(0, 1)], a);
-        add_uint7::<D, 1, T>(self.0, &mut z, [w(1, 0), w(1, 1)], a);
-        add_uint7::<D, 2, T>(self.0, &mut z, [w(2, 0), w(2, 1)], a);
-        add_uint7::<D, 3, T>(self.0, &mut z, [w(3, 0), w(3, 1)], a);
-        add_uint7::<D, 4, T>(self.0, &mut z, [w(4, 0), w(4, 1)], a);
-        add_uint7::<D, 5, T>(self.0, &mut z, [w(5, 0), w(5, 1)], a);
-        add_uint7::<D, 6, T>(self.0, &mut z, [w(6, 0), w(6, 1)], a);
-        add_uint7::<D, 7, T>(self.0, &mut z, [w(7, 0), w(7, 1)], a);
+        add_uint7::<D, 0, T>(self.0, &mut z, [w.line(0, 0), w.line(0, 1)], a);
+        add_uint7::<D, 1, T>(self.0, &mut z, [w.line(1, 0), w.line(1, 1)], a);
+        add_uint7::<D, 2, T>(self.0, &mut z, [w.line(2, 0), w.line(2, 1)], a);
+        add_uint7::<D, 3, T>(self.0, &mut z, [w.line(3, 0), w.line(3, 1)], a);
+        add_uint7::<D, 4, T>(self.0, &mut z, [w.line(4, 0), w.line(4, 1)], a);
+        add_uint7::<D, 5, T>(self.0, &mut z, [w.line(5, 0), w.line(5, 1)], a);
+        add_uint7::<D, 6, T>(self.0, &mut z, [w.line(6, 0), w.line(6, 1)], a);
+        add_uint7::<D, 7, T>(self.0, &mut z, [w.line(7, 0), w.line(7, 1)], a);
         z.map(|z| wide(self, z))
     }
 }

@@ -13,7 +13,7 @@ use core::marker::PhantomData;
 use super::avx2::{ByteGroups, has};
 use crate::format::layout::{GROUPS, TILE_ROWS};
 use crate::kernels::block::PerToken;
-use crate::kernels::simd::{Dots, IntWeights, MAX_PARTS, Op, PrefillKernel, Simd};
+use crate::kernels::simd::{Dots, IntWeights, Lines, MAX_PARTS, Op, PrefillKernel, Simd};
 
 /// Proof of AVX-512 F, BW, VL and VNNI, and of what `G` adds: made by
 /// [`enter`] and `amx::enter` alone.
@@ -290,35 +290,35 @@ unsafe impl<G: Avx512Generation> Simd for Avx512<G> {
     #[inline(always)]
     fn dot_int4<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> (__m512i, __m512i),
+        w: impl Lines<(__m512i, __m512i)>,
         a: [&ByteGroups; T],
         first: usize,
     ) -> Dots<Self, T> {
         let mut z = self.start(a);
         // Written out: in a loop, a compiler broadcasts all groups ahead of it, into memory.
-        self.add_nibbles(&mut z, w(0, first), a, 0);
-        self.add_nibbles(&mut z, w(1, first), a, 1);
-        self.add_nibbles(&mut z, w(2, first), a, 2);
-        self.add_nibbles(&mut z, w(3, first), a, 3);
+        self.add_nibbles(&mut z, w.line(0, first), a, 0);
+        self.add_nibbles(&mut z, w.line(1, first), a, 1);
+        self.add_nibbles(&mut z, w.line(2, first), a, 2);
+        self.add_nibbles(&mut z, w.line(3, first), a, 3);
         z
     }
     #[inline(always)]
     fn dot_int8<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> __m512i,
+        w: impl Lines<__m512i>,
         a: [&ByteGroups; T],
         first: usize,
     ) -> Dots<Self, T> {
         let mut z = self.start(a);
         // Written out, as above.
-        self.add_bytes(&mut z, w(0, first), a, 0);
-        self.add_bytes(&mut z, w(1, first), a, 1);
-        self.add_bytes(&mut z, w(2, first), a, 2);
-        self.add_bytes(&mut z, w(3, first), a, 3);
-        self.add_bytes(&mut z, w(4, first), a, 4);
-        self.add_bytes(&mut z, w(5, first), a, 5);
-        self.add_bytes(&mut z, w(6, first), a, 6);
-        self.add_bytes(&mut z, w(7, first), a, 7);
+        self.add_bytes(&mut z, w.line(0, first), a, 0);
+        self.add_bytes(&mut z, w.line(1, first), a, 1);
+        self.add_bytes(&mut z, w.line(2, first), a, 2);
+        self.add_bytes(&mut z, w.line(3, first), a, 3);
+        self.add_bytes(&mut z, w.line(4, first), a, 4);
+        self.add_bytes(&mut z, w.line(5, first), a, 5);
+        self.add_bytes(&mut z, w.line(6, first), a, 6);
+        self.add_bytes(&mut z, w.line(7, first), a, 7);
         z
     }
     #[inline(always)]
@@ -337,13 +337,13 @@ unsafe impl<G: Avx512Generation> Simd for Avx512<G> {
     #[inline(always)]
     fn dot_uint7<const T: usize>(
         self,
-        w: impl Fn(usize, usize) -> __m512i,
+        w: impl Lines<__m512i>,
         a: [&[i32; GROUPS]; T],
         first: usize,
     ) -> Dots<Self, T> {
         let mut z = [[self.splat_i(0); MAX_PARTS]; T];
         for line in 0..GROUPS {
-            let w = w(line, first);
+            let w = w.line(line, first);
             for t in 0..T {
                 z[t][0] = has!(add_group_uint7(z[t][0], w, &a[t][line]));
             }
