@@ -39,8 +39,7 @@ pub struct Report {
     pub file_bytes: u64,
     /// Bits of file per weight of a matrix.
     pub bits_per_weight: f64,
-    /// How often matrices of which type of the source became which type here, the most frequent
-    /// first.
+    /// Numbers of matrices of a type of the source that became one of ours, the most frequent first.
     pub types: Vec<(&'static str, WeightType, usize)>,
 }
 

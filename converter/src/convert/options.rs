@@ -34,8 +34,8 @@ pub enum Weights {
     As(WeightType),
     /// Stored as the type that holds exactly what the source has.
     Keep,
-    /// What is quantized in the source, as the smallest type that holds it but for a rounding
-    /// far below its steps; floats as `int4`, or as `int8` where only a few matrices were left so.
+    /// Stored as the smallest type that holds what is quantized in the source, but for a rounding
+    /// far below its steps; floats as `int4n`, or as `int8` where only a few matrices were left so.
     Auto,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Storage {
 impl Storage {
     /// The type of matrices that are floats in the source, where [`Weights::Auto`] decides.
     pub fn floats(&self, is_output: bool) -> WeightType {
-        if self.is_quantized || is_output { WeightType::Int8 } else { WeightType::Int4 }
+        if self.is_quantized || is_output { WeightType::Int8 } else { WeightType::Int4n }
     }
 }
 

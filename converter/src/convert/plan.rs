@@ -41,7 +41,7 @@ pub fn plan<'t, 'm>(
         planned.extend(tensor_if_any(&planner, role, None)?);
     }
     refuse_the_rest(&planner, &planned)?;
-    planned.iter_mut().for_each(|tensor| planner.settle(tensor));
+    planned.iter_mut().for_each(|tensor| planner.fall_back(tensor));
     Ok(planned)
 }
 

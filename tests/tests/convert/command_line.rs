@@ -45,7 +45,7 @@ fn the_command_line_says_one_line_and_names_its_output() {
     let done = command(&["convert", path], &folder).ok();
     assert_eq!(done.text(), "");
     assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
-    assert!(done.stderr.ends_with("bits per weight: 15 BF16 as int4, 1 BF16 as int8\n"));
+    assert!(done.stderr.ends_with("bits per weight: 15 BF16 as int4n, 1 BF16 as int8\n"));
     let name = format!("{}.oar", source.path().file_name().unwrap().to_str().unwrap());
     assert!(folder.join(&name).exists(), "no {name}");
     let gguf = folder.join("a.b.gguf");

@@ -107,7 +107,7 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
     }
 
     /// Leaves a tensor as floats where a type that was chosen by its source would lose too much.
-    pub fn settle(&self, planned: &mut Planned<'t, 'm>) {
+    pub fn fall_back(&self, planned: &mut Planned<'t, 'm>) {
         let TensorType::Matrix(kind) = planned.spec.kind else { return };
         let (dtype, (_, choice)) = (planned.dtype(), self.choice(planned.spec.role));
         let rounds = dtype.counterpart() == Some(kind) && dtype.keep() != Some(kind);
