@@ -51,7 +51,7 @@ impl Rounding {
     /// Whether hardly anything is lost.
     pub fn is_small(&self) -> bool {
         // What is not a number is refused later, by name.
-        !(self.errors > SHARE * SHARE * self.steps)
+        self.errors.is_nan() || self.errors <= SHARE * SHARE * self.steps
     }
 }
 

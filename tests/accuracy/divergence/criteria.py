@@ -9,10 +9,11 @@ from divergence.texts import GROUPS
 # (ours, llama.cpp's, mean KLD of ours divided by that of llama.cpp's at most)
 PAIRS = [
     ("int4/int8/f16", "Q4_0/Q8_0/f16", 1.0),
-    ("int4n/int8/f16", "IQ4_NL/Q8_0/f16", 1.0),
+    ("auto/int8/f16", "IQ4_NL/Q8_0/f16", 1.0),
     ("int4a/int8/f16", "Q4_1/Q8_0/f16", 1.0),
     ("int5/int8/f16", "Q5_0/Q8_0/f16", 1.0),
     ("int8/int8/f16", "Q8_0/Q8_0/f16", 1.03),
+    ("file/file/f16", "FILE/FILE/f16", 1.03),
 ]
 TOGETHER = [["long"], ["first", "chats"]]
 CACHE, MEAN, WORST, PERPLEXITY = "f32/f32/int8", 5e-4, 5e-3, 1.0005

@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from divergence.base import THREADS, run
+from divergence.published import fetch
 from divergence.sources import source
 
 
@@ -13,8 +14,10 @@ def converted(setup, model, kind, weights, output):
     """The .oar of a source."""
     out = setup.folder("converted") / f"{model.name}.{kind}.{weights}-{output}.{setup.version}.oar"
     if not out.exists():
-        options = ["--weights", weights, "--head", output]
-        run(setup.programs / "oarlock-convert", source(setup, model, kind), *options, "-o", out)
+        given, options = source(setup, model, kind), ["--weights", weights, "--head", output]
+        if weights == "file":
+            given, options = fetch(setup, model), []
+        run(setup.programs / "oarlock-convert", given, *options, "-o", out)
     return out
 
 

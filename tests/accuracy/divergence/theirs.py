@@ -12,6 +12,7 @@ import rivals
 from gguf import GGUFReader
 
 from divergence.base import THREADS, run
+from divergence.published import fetch
 from divergence.sources import source
 from divergence.texts import calibration
 
@@ -57,8 +58,8 @@ def options(setup, model, kind, row):
 
 
 def quantized(setup, model, kind, row):
-    if row.weights == "F32":
-        return source(setup, model, kind)
+    if row.weights in ("F32", "FILE"):
+        return source(setup, model, kind) if row.weights == "F32" else fetch(setup, model)
     name = f"{model.name}.{kind}.{row.weights}-{row.output}{'-imatrix' if row.imatrix else ''}.gguf"
     out = setup.folder("quantized") / name
     if not out.exists():

@@ -197,10 +197,10 @@ impl<Q: IntWeights> PrefillKernel<Amx> for TilePrefill<Q> {
 #[inline(always)]
 unsafe fn signed<Q: IntWeights>(s: Amx, block: Block, zero: i8) -> [__m512i; GROUPS] {
     let mut bytes = [s.splat_i(0); GROUPS];
-    for group in 0..GROUPS {
+    for (group, bytes) in bytes.iter_mut().enumerate() {
         // SAFETY: as the caller promises.
         let stored = unsafe { Q::group(s, block, group, 0) };
-        bytes[group] = has!(_mm512_sub_epi8(stored, _mm512_set1_epi8(zero)));
+        *bytes = has!(_mm512_sub_epi8(stored, _mm512_set1_epi8(zero)));
     }
     bytes
 }
