@@ -5,7 +5,7 @@ use crate::base::arena::Source;
 use crate::base::carry::Carrier;
 use crate::base::checked::{part, part_mut, present};
 use crate::format::kv::{HEAD_ALIGN, KvType};
-use crate::kernels::{Kv, KvMut};
+use crate::kernels::{Isa, Kv, KvMut, MAX_HEAD_DIM};
 
 /// Dimensions that decide how large a cache is.
 #[derive(Clone, Copy, Debug)]
@@ -164,6 +164,17 @@ impl<'a> Cache<'a> {
             key_scales: key_scales.next().unwrap_or_default(),
             value_scales: value_scales.next().unwrap_or_default(),
         })
+    }
+
+    /// Zeroes these slots of every kv head.
+    pub(crate) fn blank(&mut self, slots: impl Iterator<Item = usize> + Clone) {
+        let zeros = [0.0; MAX_HEAD_DIM];
+        let zeros = part(&zeros, ..self.shape.head_dim);
+        for layer in 0..self.shape.n_layers {
+            for mut head in self.layer_mut(layer) {
+                slots.clone().for_each(|slot| head.write(Isa::SCALAR, slot, zeros, zeros));
+            }
+        }
     }
 
     /// Carries the first `slots` slots, whole tiles, of every kv head.

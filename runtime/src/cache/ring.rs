@@ -132,6 +132,23 @@ impl Ring {
         (reached as usize).next_multiple_of(TILE_KEYS)
     }
 
+    /// Whether a stream of `longest` tokens has overwritten none of them.
+    pub(crate) fn holds_all(&self, longest: u64) -> bool {
+        longest.saturating_sub(self.sinks as u64) <= self.stored.get()
+    }
+
+    /// Whether a slot holds a token of a stream of `len`, which was once `longest` tokens long.
+    pub(crate) fn is_live(&self, slot: usize, len: u64, longest: u64) -> bool {
+        let Some(offset) = slot.checked_sub(self.sink_slots) else {
+            return slot < self.sinks && (slot as u64) < len;
+        };
+        let after_sinks = |i: u64| i.saturating_sub(self.sinks as u64);
+        // The newest token of the stream that lies there, if there is one.
+        let Some(back) = after_sinks(len).checked_sub(offset as u64 + 1) else { return false };
+        let r = offset as u64 + back - back % self.stored;
+        r >= after_sinks(longest).saturating_sub(self.stored.get())
+    }
+
     /// The slots of the tokens that query `i` sees, in order: sinks, then the window, which
     /// may wrap.
     pub(crate) fn slots_seen(&self, i: u64) -> [Range<usize>; 3] {
@@ -273,6 +290,25 @@ mod tests {
             for longest in 0..3000_u64 {
                 assert_eq!(ring.slots_reached(longest), most);
                 most = most.max((ring.slot(longest) + 1).next_multiple_of(TILE_KEYS));
+            }
+        }
+    }
+
+    #[test]
+    fn live_slots_are_those_of_tokens_that_nothing_has_overwritten() {
+        for (_, _, ring) in rings() {
+            for longest in (0..3000_u64).step_by(37) {
+                for len in [longest / 3, longest.saturating_sub(17), longest] {
+                    let first = longest.saturating_sub(ring.sinks as u64 + ring.stored.get());
+                    let sinks = 0..len.min(ring.sinks as u64);
+                    let kept = (first + ring.sinks as u64).min(len)..len;
+                    let mut live: Vec<_> = sinks.chain(kept).map(|i| ring.slot(i)).collect();
+                    live.sort_unstable();
+                    live.dedup();
+                    let slots = 0..ring.slots_reached(longest);
+                    let found = slots.filter(|&slot| ring.is_live(slot, len, longest));
+                    assert!(found.eq(live), "{ring:?} {len} {longest}");
+                }
             }
         }
     }

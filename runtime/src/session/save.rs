@@ -15,7 +15,7 @@ use super::error::RestoreError;
 use super::stream::Session;
 use crate::base::carry::{Carrier, Restorer, Saver};
 use crate::base::checked::part_mut;
-use crate::cache::{CacheClass, Rings};
+use crate::cache::{CacheClass, Ring, Rings};
 use crate::format::kv::KvType;
 use crate::model::Options;
 
@@ -29,11 +29,14 @@ impl Session<'_> {
     /// Hands the state of the session to `out`, in pieces, until that fails. What comes of
     /// [`Session::restore`] continues the stream with the same bits.
     ///
-    /// Changes nothing; it is `mut` because one list of buffers serves both directions.
+    /// Nothing of tokens that were taken back is in it, nor of what the scratch held before: their
+    /// cells are zeroed here. So a stream within its window gives the same bytes whatever went
+    /// before it. Drafts are dropped; else nothing changes.
     ///
     /// # Errors
     /// The error of `out`, which is not called again.
     pub fn save<E>(&mut self, out: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        self.blank();
         let Options { context, kv, chunk, draft, base_position, sinks, .. } = self.options;
         let numbers = [context, kv_code(kv), chunk, draft].map(|n| n as u64);
         let header = [&numbers[..], &[base_position, sinks as u64, self.len, self.longest]];
@@ -91,6 +94,28 @@ impl Session<'_> {
             (self.len, self.longest) = (0, 0);
         }
         done.map_err(RestoreError::Source)
+    }
+
+    /// Zeroes all that will be saved and is no token of the stream.
+    fn blank(&mut self) {
+        self.drop_drafts();
+        let Rings { whole, local } = self.rings;
+        if whole.holds_all(self.longest) && local.holds_all(self.longest) {
+            self.longest = self.len;
+        }
+        let (len, longest) = (self.len, self.longest);
+        let dead = |ring: Ring| {
+            (0..ring.slots_reached(longest)).filter(move |&slot| !ring.is_live(slot, len, longest))
+        };
+        for slot in dead(whole) {
+            if let Some(token) = self.memory.tokens.get_mut(slot) {
+                *token = 0;
+            }
+        }
+        for class in CacheClass::ALL {
+            let ring = if class.local { local } else { whole };
+            self.memory.caches.get_mut(class).blank(dead(ring));
+        }
     }
 
     /// The one list of the state's parts.

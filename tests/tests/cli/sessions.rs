@@ -44,6 +44,27 @@ fn a_resumed_conversation_is_the_uninterrupted_one() {
     assert_eq!(fs::read_dir(tiny.join(".")).unwrap().count(), 1, "nothing but the model is left");
 }
 
+/// What `/clear` and `/undo` took back is in no file.
+#[test]
+fn a_conversation_gives_the_same_file_whatever_was_taken_back() {
+    let tiny = Tiny::new();
+    let args =
+        ["--temp", "0", "--seed", "5", "--context", "128", "-n", "3", "--pin", "0", "--sinks", "0"];
+    let file = |name: &str, before: &str| {
+        chat(&tiny, &args, &format!("{before}hi\nyou\n/save {name}\n")).ok();
+        fs::read(tiny.join(name)).unwrap()
+    };
+    let plain = file("plain", "");
+    assert!(file("cleared", "a long secret that nobody is to read\n/clear\n") == plain);
+    assert!(file("undone", "a long secret that nobody is to read\n/undo\n") == plain);
+    // Behind the answer before it: what closes that stays.
+    let undone = ["a secret", "another, longer by some words"].map(|secret| {
+        chat(&tiny, &args, &format!("hi\nyou\n{secret}\n/undo\n/save last\n")).ok();
+        fs::read(tiny.join("last")).unwrap()
+    });
+    assert!(undone[0] == undone[1]);
+}
+
 #[test]
 fn save_and_load_go_back_to_where_it_was() {
     let tiny = Tiny::new();

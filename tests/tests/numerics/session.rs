@@ -199,6 +199,39 @@ fn a_restored_session_goes_on_with_the_same_bits() {
     }
 }
 
+/// Nothing of what was forgotten or taken back is saved, nor what lay in the scratch.
+#[test]
+fn a_stream_gives_the_same_state_whatever_went_before_it() {
+    let config = Config { n_layers: 4, window: 40, key_outliers: true, ..model().config };
+    let synthetic = Synthetic::new(config, WeightType::Int8, 9);
+    let model = Model::open(&synthetic.file).expect("a good file");
+    for kv in [KvType::Int8, KvType::F16, KvType::F32] {
+        let options = Options { context: 70, kv, chunk: 5, draft: 3, ..Options::for_model(&model) };
+        let tokens: Vec<u32> = (0..37).map(|i| i * i % 50).collect();
+        let after = |fill: u8, before: &[u32], taken_back: &[u32]| {
+            let needed = Session::bytes_needed(&model, &options).expect("fits");
+            let mut scratch = Aligned::zeroed(needed);
+            scratch.fill(fill);
+            let mut session = Session::new(model, options, &mut scratch).expect("enough");
+            for (fed, tokens) in [(before, &tokens[..20]), (taken_back, &tokens[20..])] {
+                let len = session.len();
+                session.feed(&Machine::SCALAR, fed).expect("tokens of the vocabulary");
+                match len {
+                    0 => session.reset(4).expect("few enough"),
+                    _ => session.truncate(len).expect("it remembers"),
+                }
+                session.feed(&Machine::SCALAR, tokens).expect("tokens of the vocabulary");
+            }
+            saved(&mut session)
+        };
+        let plain = after(0, &[], &[]);
+        let (secret, more) = ([49; 60], [48; 9]);
+        assert!(after(0xAB, &[], &[]) == plain, "{kv:?}");
+        assert!(after(0xAB, &secret, &[]) == plain, "{kv:?}");
+        assert!(after(0xAB, &secret, &more) == plain, "{kv:?}");
+    }
+}
+
 /// In place, over what the stream held since: layers with a window have long let go of what comes
 /// back.
 #[test]
