@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Each of them imports from those above it alone, `image` from none; `error`, `progress`,
-//! `map` and `output` stand below them all. A family is a row in `config/hf/table.rs` and one
+//! `map`, `output` and `replacement` stand below them all. A family is a row in `config/hf/table.rs` and one
 //! in `config/gguf/table.rs`.
 //!
 //! Weights are mapped and streamed tile by tile, so a model larger than memory converts.
@@ -26,6 +26,7 @@ mod map;
 mod math;
 mod output;
 mod progress;
+pub mod replacement;
 mod source;
 pub mod template;
 pub mod tokenizer;

@@ -1,10 +1,11 @@
 //! A file that appears under its name only when it is complete.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::replacement::Replacement;
 
 /// Refuses to write over what is read.
 pub fn refuse_inputs<'p>(out: &Path, mut inputs: impl Iterator<Item = &'p Path>) -> Result<()> {
@@ -22,71 +23,49 @@ fn same_file(a: &Path, b: &Path) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
-/// A temporary file beside its final place, removed unless it is committed.
+/// A file that appears under its name only when it is complete, with this module's errors.
 #[derive(Debug)]
 pub struct Output {
-    file: File,
-    temporary: PathBuf,
-    target: PathBuf,
-    committed: bool,
+    replacement: Replacement,
+    /// The name that the user gave.
+    named: PathBuf,
 }
 
 impl Output {
-    /// Creates the temporary file for `target`.
+    /// Begins the file for `target`.
     pub fn create(target: &Path) -> Result<Self> {
-        // A link keeps pointing where it points; its target is what gets replaced.
-        let target = fs::canonicalize(target).unwrap_or_else(|_| target.into());
-        match fs::metadata(&target) {
-            Ok(meta) if meta.is_dir() => {
-                return Err(Error::new(target.display(), "a directory", "give a file with -o"));
+        let replacement = Replacement::begin(target, MODE).map_err(|e| match e.kind() {
+            io::ErrorKind::IsADirectory => {
+                Error::new(target.display(), "a directory", "give a file with -o")
             }
-            Ok(meta) if !meta.is_file() => {
+            io::ErrorKind::InvalidFilename => {
+                Error::new(target.display(), "not the name of a file", "give a file with -o")
+            }
+            io::ErrorKind::InvalidInput => {
                 let what = "not a regular file, so it cannot be replaced when complete";
-                return Err(Error::new(target.display(), what, "give a file with -o"));
+                Error::new(target.display(), what, "give a file with -o")
             }
-            _ => {}
-        }
-        let name = target.file_name().ok_or_else(|| {
-            Error::new(target.display(), "not the name of a file", "give a file with -o")
+            _ => Error::write(target, &e),
         })?;
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}.part", std::process::id()));
-        let temporary = target.with_file_name(hidden);
-        let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
-        let file = file.map_err(|e| Error::write(&target, &e))?;
-        Ok(Self { file, temporary, target, committed: false })
+        Ok(Self { replacement, named: target.into() })
     }
 
     /// The temporary file.
     pub const fn file(&self) -> &File {
-        &self.file
+        self.replacement.file()
     }
 
     /// The place where the file will be.
     pub fn target(&self) -> &Path {
-        &self.target
+        &self.named
     }
 
     /// Puts the file in its place, on disk for good.
-    pub fn commit(mut self) -> Result<()> {
-        let fail = |e: io::Error| Error::write(&self.target, &e);
-        self.file.sync_all().map_err(fail)?;
-        fs::rename(&self.temporary, &self.target).map_err(fail)?;
-        self.committed = true;
-        // The name is only safe with its directory; where that cannot be synced, so be it.
-        let parent = self.target.parent().filter(|p| !p.as_os_str().is_empty());
-        if let Ok(directory) = File::open(parent.unwrap_or(Path::new("."))) {
-            let _ = directory.sync_all();
-        }
-        Ok(())
+    pub fn commit(self) -> Result<()> {
+        let Self { replacement, named } = self;
+        replacement.commit().map_err(|e| Error::write(&named, &e))
     }
 }
 
-impl Drop for Output {
-    fn drop(&mut self) {
-        if !self.committed {
-            let _ = fs::remove_file(&self.temporary);
-        }
-    }
-}
+/// Readable by all whom the umask lets: models and images are no secrets.
+const MODE: u32 = 0o666;

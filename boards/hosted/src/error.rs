@@ -120,7 +120,7 @@ impl fmt::Display for Error {
             }
             Self::Turn(error) => error.fmt(f),
             Self::NoTokens => f.write_str("the text has no tokens"),
-            Self::TextTooLong => f.write_str("the text is too long"),
+            Self::TextTooLong => f.write_str("the text is too long for the memory that there is"),
         }
     }
 }

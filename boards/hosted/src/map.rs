@@ -1,7 +1,7 @@
 //! The model file, mapped: executed where it lies, shared between processes.
 #![allow(unsafe_code)]
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::ops::Range;
 use std::path::Path;
 
@@ -26,11 +26,13 @@ use crate::os;
 /// kills this process with SIGBUS**: no check here could prevent it. Replace a model by
 /// renaming a new file over it, as the converter does, never by writing into it.
 pub fn model(path: &Path, part: Option<&Range<u64>>) -> Result<Mmap, Error> {
-    let file = File::open(path).map_err(Error::file(path))?;
-    let meta = file.metadata().map_err(Error::file(path))?;
+    // Asked before it is opened, which waits for the other end of a pipe.
+    let meta = fs::metadata(path).map_err(Error::file(path))?;
     if !meta.is_file() {
         return Err(Error::NotAFile(path.into()));
     }
+    let file = File::open(path).map_err(Error::file(path))?;
+    let meta = file.metadata().map_err(Error::file(path))?;
     if meta.len() == 0 {
         return Err(Error::Empty(path.into()));
     }

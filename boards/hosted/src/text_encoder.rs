@@ -40,13 +40,18 @@ impl<'m> TextEncoder<'m> {
     /// [`Error::TextTooLong`].
     pub fn encode(&self, text: &str, special: Special<'_>) -> Result<EncodedText, Error> {
         let needed = self.tokenizer.scratch_len(text);
-        let mut symbols = vec![Symbol::default(); needed.symbols];
-        let mut buffer = vec![0; needed.text];
+        let mut symbols = defaults::<Symbol>(needed.symbols)?;
+        let mut buffer = defaults::<u8>(needed.text)?;
         let scratch = Scratch { symbols: &mut symbols, text: &mut buffer };
-        let mut ids = Vec::new();
-        let encoded = self.tokenizer.encode(text, special, scratch, &mut |id| ids.push(id));
+        let (mut ids, mut fits) = (Vec::new(), true);
+        let encoded = self.tokenizer.encode(text, special, scratch, &mut |id| {
+            fits = fits && ids.try_reserve(1).is_ok();
+            if fits {
+                ids.push(id);
+            }
+        });
         let dropped_bytes = encoded.map_err(|_| Error::TextTooLong)?.dropped_bytes;
-        Ok(EncodedText { ids, dropped_bytes })
+        if fits { Ok(EncodedText { ids, dropped_bytes }) } else { Err(Error::TextTooLong) }
     }
 
     /// Encodes a text that is to be continued: special tokens are meant, and nothing ends it.
@@ -66,6 +71,8 @@ impl<'m> TextEncoder<'m> {
     /// [`Error::TextTooLong`].
     pub fn encode_pieces(&self, pieces: &[Piece<'_>]) -> Result<EncodedText, Error> {
         let (mut text, mut trusted) = (String::new(), Vec::<Range<usize>>::new());
+        let len = pieces.iter().map(|piece| piece.text.len()).sum();
+        text.try_reserve_exact(len).map_err(|_| Error::TextTooLong)?;
         for piece in pieces {
             let start = text.len();
             text.push_str(piece.text);
@@ -83,6 +90,14 @@ impl<'m> TextEncoder<'m> {
     pub fn with_ends(&self, ids: Vec<u32>) -> Vec<u32> {
         self.tokenizer.prefix().chain(ids).chain(self.tokenizer.suffix()).collect()
     }
+}
+
+/// As many as a text wants: its length is the caller's, so that there may be no memory for them.
+fn defaults<T: Clone + Default>(len: usize) -> Result<Vec<T>, Error> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(len).map_err(|_| Error::TextTooLong)?;
+    all.resize(len, T::default());
+    Ok(all)
 }
 
 impl PieceEncoder for TextEncoder<'_> {

@@ -10,6 +10,7 @@ use crate::config::description::ModelDescription;
 use crate::config::gguf::from_gguf;
 use crate::config::hf::from_hf;
 use crate::error::{Error, Result};
+use crate::replacement::read_regular;
 use crate::source::tensor::Tensors;
 use crate::source::{gguf, safetensors};
 
@@ -58,7 +59,7 @@ impl Files {
         let mut small = Vec::new();
         for name in [CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE] {
             let path = source.join(name);
-            match fs::read(&path) {
+            match read_regular(&path) {
                 Ok(bytes) => small.push((path, bytes)),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     if [CONFIG, TOKENIZER].contains(&name) {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::dtype::Dtype;
 use super::tensor::{Raw, Tensors, insert};
 use crate::error::{Error, Result};
+use crate::replacement::read_regular;
 
 /// The longest header, as in the reference implementation.
 const MAX_HEADER: u64 = 100_000_000;
@@ -37,7 +38,7 @@ pub fn find(dir: &Path) -> Result<Shards> {
         let what = format!("neither {SINGLE} nor {INDEX} is there");
         return Err(Error::new(dir.display(), what, "get the model's files in safetensors format"));
     }
-    let text = std::fs::read(&index).map_err(|e| Error::read(&index, &e))?;
+    let text = read_regular(&index).map_err(|e| Error::read(&index, &e))?;
     let bad = |what: &str| Error::new(index.display(), what, "get the file again");
     let json: Value = serde_json::from_slice(&text).map_err(|e| bad(&e.to_string()))?;
     let map = json.get("weight_map").and_then(Value::as_object);

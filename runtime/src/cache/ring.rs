@@ -297,17 +297,16 @@ mod tests {
     #[test]
     fn live_slots_are_those_of_tokens_that_nothing_has_overwritten() {
         for (_, _, ring) in rings() {
-            for longest in (0..3000_u64).step_by(37) {
+            for longest in (0..3000_u64).step_by(211) {
                 for len in [longest / 3, longest.saturating_sub(17), longest] {
                     let first = longest.saturating_sub(ring.sinks as u64 + ring.stored.get());
                     let sinks = 0..len.min(ring.sinks as u64);
                     let kept = (first + ring.sinks as u64).min(len)..len;
-                    let mut live: Vec<_> = sinks.chain(kept).map(|i| ring.slot(i)).collect();
-                    live.sort_unstable();
-                    live.dedup();
-                    let slots = 0..ring.slots_reached(longest);
-                    let found = slots.filter(|&slot| ring.is_live(slot, len, longest));
-                    assert!(found.eq(live), "{ring:?} {len} {longest}");
+                    for slot in 0..ring.slots_reached(longest) {
+                        let mut live = sinks.clone().chain(kept.clone()).map(|i| ring.slot(i));
+                        let is_live = live.any(|lies| lies == slot);
+                        assert_eq!(ring.is_live(slot, len, longest), is_live, "{ring:?} {slot}");
+                    }
                 }
             }
         }

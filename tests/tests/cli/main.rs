@@ -5,6 +5,7 @@ mod common;
 mod commands;
 mod endless;
 mod fetch;
+mod files;
 mod harmony;
 mod lookup;
 mod memory;

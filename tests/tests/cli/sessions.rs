@@ -44,7 +44,7 @@ fn a_resumed_conversation_is_the_uninterrupted_one() {
     assert_eq!(fs::read_dir(tiny.join(".")).unwrap().count(), 1, "nothing but the model is left");
 }
 
-/// What `/clear` and `/undo` took back is in no file.
+/// Conversations that `/clear` and `/undo` took back are in no file.
 #[test]
 fn a_conversation_gives_the_same_file_whatever_was_taken_back() {
     let tiny = Tiny::new();

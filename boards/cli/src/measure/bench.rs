@@ -50,8 +50,14 @@ pub fn run(args: &args::Bench) -> Outcome {
     console::put_line(&if args.json { report.json().to_string() } else { report.text() })
 }
 
+/// The most tokens of one run: ids of all of them are made at once.
+const MOST: u64 = 1 << 24;
+
 fn count(name: &str, value: u64) -> Outcome<usize> {
-    usize::try_from(value).map_err(|_| fault(name, "is too much", "give less"))
+    if value > MOST {
+        return Err(fault(name, format!("{value} is too much"), format!("give {MOST} at most")));
+    }
+    Ok(value as usize)
 }
 
 /// Speed of a run of decoding.

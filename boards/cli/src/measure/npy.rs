@@ -1,28 +1,49 @@
 //! Arrays of f32 in NumPy's format: version 1, little-endian, C order.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::terminal::errors::{Outcome, fault, file_fault};
-use crate::terminal::signals::Leftover;
+use crate::terminal::errors::{Outcome, file_fault};
+use crate::terminal::replace::{PUBLIC, Unfinished};
 
 /// An array that is being written row by row; the file has its name once it is complete.
 pub struct Npy {
     path: PathBuf,
-    out: BufWriter<File>,
-    /// The unfinished file, unless the target is a device, which takes no renaming.
-    temporary: Option<Leftover>,
+    out: BufWriter<Target>,
+}
+
+/// The place that takes the bytes.
+enum Target {
+    File(Unfinished),
+    /// A device, which takes no renaming.
+    Device(File),
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(unfinished) => unfinished.file().write(bytes),
+            Self::Device(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Npy {
     /// Starts an array of this shape.
     pub fn create(path: &Path, shape: &[usize]) -> Outcome<Self> {
         let device = fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
-        let temporary = if device { None } else { Some(beside(path)?) };
-        let target = temporary.as_ref().map_or(path, Leftover::path);
-        let file = File::create(target).map_err(|error| file_fault(path, &error))?;
-        let mut npy = Self { path: path.into(), out: BufWriter::new(file), temporary };
+        let target = if device {
+            File::create(path).map(Target::Device)
+        } else {
+            Unfinished::begin(path, PUBLIC).map(Target::File)
+        };
+        let target = target.map_err(|error| file_fault(path, &error))?;
+        let mut npy = Self { path: path.into(), out: BufWriter::new(target) };
         npy.write(&header(shape))?;
         Ok(npy)
     }
@@ -36,31 +57,19 @@ impl Npy {
     }
 
     /// Completes the file under its name.
-    pub fn finish(mut self) -> Outcome {
-        self.out.flush().map_err(|error| file_fault(&self.path, &error))?;
-        if let Some(temporary) = self.temporary {
-            temporary.rename(&self.path).map_err(|error| file_fault(&self.path, &error))?;
-        }
-        Ok(())
+    pub fn finish(self) -> Outcome {
+        let Self { path, out } = self;
+        let target = out.into_inner().map_err(io::IntoInnerError::into_error);
+        let done = target.and_then(|target| match target {
+            Target::File(unfinished) => unfinished.commit(),
+            Target::Device(_) => Ok(()),
+        });
+        done.map_err(|error| file_fault(&path, &error))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Outcome {
         self.out.write_all(bytes).map_err(|error| file_fault(&self.path, &error))
     }
-}
-
-/// A name in the same folder, so that renaming is one step on one file system.
-fn beside(path: &Path) -> Outcome<Leftover> {
-    let Some(name) = path.file_name() else {
-        return Err(fault(path.display(), "is not the name of a file", "name a file"));
-    };
-    if path.is_dir() {
-        return Err(fault(path.display(), "is a directory", "name a file"));
-    }
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    Ok(Leftover::file(path.with_file_name(temporary)))
 }
 
 /// Magic, version 1.0, the length of the rest, and a Python dictionary padded to 64 bytes.

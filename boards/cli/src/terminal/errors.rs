@@ -66,7 +66,12 @@ pub fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space and run again"
         }
-        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => "name a file",
+        io::ErrorKind::IsADirectory
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::InvalidFilename => "name a file",
+        io::ErrorKind::FileTooLarge => "give less, or raise the limit with ulimit -f",
+        io::ErrorKind::OutOfMemory => "give less at once",
         _ => "try again or use another place",
     }
 }

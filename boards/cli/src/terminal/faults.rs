@@ -43,7 +43,11 @@ impl From<Error> for Stop {
             }
             Error::Turn(error) => fault("message", error, "say it in other words"),
             Error::NoTokens => fault("prompt", "has no tokens", "give a text to continue"),
-            Error::TextTooLong => fault("tokenizer", "the text is too long", "give less at once"),
+            Error::TextTooLong => fault(
+                "tokenizer",
+                "the text is too long for the memory that there is",
+                "give less at once",
+            ),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Text that comes from outside: arguments, files, standard input. All of it is UTF-8.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -18,18 +18,41 @@ pub fn file(path: &Path) -> Outcome<String> {
     if path.as_os_str() == "-" {
         return stdin();
     }
-    let bytes = fs::read(path).map_err(|error| file_fault(path, &error))?;
+    let bytes = File::open(path).and_then(read).map_err(|error| file_fault(path, &error))?;
     owned(&path.display().to_string(), bytes)
 }
 
 /// All of standard input.
 pub fn stdin() -> Outcome<String> {
-    let mut bytes = Vec::new();
-    io::stdin()
-        .lock()
-        .read_to_end(&mut bytes)
-        .map_err(|error| fault("standard input", reason(&error), remedy(&error)))?;
+    let bytes = read(io::stdin().lock());
+    let bytes = bytes.map_err(|error| fault("standard input", reason(&error), remedy(&error)))?;
     owned("standard input", bytes)
+}
+
+/// The longest text that is read at once, in bytes: what follows from it takes 16 times as much.
+const LONGEST: u64 = 64 << 20;
+/// The longest line, in bytes.
+pub const LONGEST_LINE: u64 = 16 << 20;
+
+/// All that there is, if it is no longer than a text may be.
+fn read(from: impl Read) -> io::Result<Vec<u8>> {
+    let (mut from, mut bytes) = (from.take(LONGEST + 1), Vec::new());
+    let mut part = [0; 1 << 14];
+    loop {
+        match from.read(&mut part) {
+            Ok(0) => return Ok(bytes),
+            Ok(n) => {
+                bytes.try_reserve(n)?;
+                bytes.extend_from_slice(&part[..n]);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if bytes.len() as u64 > LONGEST {
+            let what = format!("longer than {} MiB, the longest text", LONGEST >> 20);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+        }
+    }
 }
 
 /// `bytes` as text; if they are not, the error says where.

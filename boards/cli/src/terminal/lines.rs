@@ -1,6 +1,6 @@
 //! Sources of messages: a line editor, or the lines of a pipe.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 use std::path::PathBuf;
 
 use rustyline::Editor;
@@ -58,10 +58,15 @@ fn next_of_pipe(read: &mut u64) -> Outcome<Option<String>> {
     let mut line = Vec::new();
     let n = io::stdin()
         .lock()
+        .take(input::LONGEST_LINE)
         .read_until(b'\n', &mut line)
         .map_err(|error| fault("standard input", reason(&error), remedy(&error)))?;
     if n == 0 {
         return Ok(None);
+    }
+    if n as u64 == input::LONGEST_LINE {
+        let what = format!("a line is longer than {} MiB", input::LONGEST_LINE >> 20);
+        return Err(fault("standard input", what, "break it into several"));
     }
     while line.pop_if(|byte| matches!(byte, b'\n' | b'\r')).is_some() {}
     let text = input::utf8_after("standard input", &line, *read)?.to_owned();

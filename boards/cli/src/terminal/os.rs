@@ -33,6 +33,12 @@ pub fn block_signals(signals: &[i32]) -> SignalSet {
     }
 }
 
+/// Ignores a signal.
+pub fn ignore(signal: i32) {
+    // SAFETY: to ignore a signal runs nothing.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
 /// Lets all signals through to this thread again.
 pub fn unblock_signals() {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();

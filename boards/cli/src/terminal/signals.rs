@@ -29,6 +29,8 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// Takes over SIGINT, SIGTERM and SIGHUP. To be called first, before any other thread is.
 pub fn install() {
+    // A file over the user's limit is then an error like any other.
+    os::ignore(libc::SIGXFSZ);
     let signals = os::block_signals(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP]);
     // Without the thread (no memory for one) the signals stay blocked until they are let go.
     if thread::Builder::new().name("signals".into()).spawn(move || watch(&signals)).is_err() {
@@ -122,15 +124,6 @@ impl Leftover {
     /// Its place.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Gives a complete file its name, under which it stays.
-    pub fn rename(self, to: &Path) -> io::Result<()> {
-        let done = fs::rename(&self.path, to);
-        if done.is_ok() {
-            self.keep();
-        }
-        done
     }
 
     /// Lets it stay.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use oarlock::conversation::Turn;
 use oarlock::internal::crc::Crc32;
 use oarlock::{RestoreError, Sampling, Session};
+use oarlock_convert::replacement::check_regular;
 use oarlock_hosted::Transcript;
 
 use super::layout::{HEAD, MAGIC, NO_SYSTEM, SavedChat, VERSION};
@@ -24,10 +25,11 @@ pub struct Saved {
 impl Saved {
     /// Reads the file at `path` as far as the session; `None` if there is no file.
     pub fn open(path: &Path) -> Outcome<Option<Self>> {
-        let file = match File::open(path) {
+        match check_regular(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|error| file_fault(path, &error))?,
-        };
+        }
+        let file = File::open(path).map_err(|error| file_fault(path, &error))?;
         let len = file.metadata().map_err(|error| file_fault(path, &error))?.len();
         let mut file = BufReader::with_capacity(1 << 16, file);
         check(path, &mut file, len)?;

@@ -8,7 +8,7 @@ use oarlock::{Sampling, Session};
 
 use super::layout::{HEAD, MAGIC, NO_SYSTEM, SavedChat, VERSION};
 use crate::terminal::errors::{Outcome, file_fault};
-use crate::terminal::replace::replace;
+use crate::terminal::replace::{PRIVATE, replace};
 
 /// Keeps a conversation in the file at `path`, which has the old content until it has the new.
 pub fn write(path: &Path, chat: &SavedChat, session: &mut Session<'_>) -> Outcome {
@@ -20,7 +20,7 @@ pub fn write(path: &Path, chat: &SavedChat, session: &mut Session<'_>) -> Outcom
     });
     let len = HEAD + body.len() + state + size_of::<u32>();
     let done = counted.and_then(|()| {
-        replace(path, |out| {
+        replace(path, PRIVATE, |out| {
             let mut crc = Crc32::new();
             let mut put = |bytes: &[u8]| {
                 crc.update(bytes);
