@@ -66,7 +66,7 @@ pub fn convert(
     let is_quantized = loaded.is_gguf && loaded.tensors.values().any(|raw| raw.dtype.block() > 1);
     let storage = options.storage(loaded.is_gguf, is_quantized)?;
     let planned = plan(&loaded.model, &loaded.tensors, storage)?;
-    let text = text::compile(&loaded)?;
+    let text = text::compile(&loaded, progress)?;
     let model = &loaded.model;
     for warning in model.warnings.iter().chain(&text.warnings) {
         progress.warn(warning);

@@ -12,9 +12,12 @@ use std::process::ExitCode;
 
 use args::Command;
 use indicatif::{ProgressBar, ProgressStyle};
-use oarlock_convert::{ConvertOptions, Error, Progress, convert, image};
+use oarlock_convert::{ConvertOptions, Error, Progress, convert, image, template};
 
 fn main() -> ExitCode {
+    if let Some(done) = template::serve() {
+        return done;
+    }
     signals::catch();
     let command = args::parse(std::env::args_os());
     let done = command.and_then(|command| match command {

@@ -4,14 +4,19 @@
 //! shows what it writes between one step and the next. That is then checked by rendering
 //! many other conversations both ways; a template that fails one is not of this form.
 
+mod apart;
+mod bounds;
 mod check;
 mod error;
 mod gaps;
+mod limits;
 mod program;
 mod render;
 
 use serde_json::Value;
 
+pub(crate) use apart::derive as derive_apart;
+pub use apart::serve;
 pub use error::Underivable;
 use gaps::gaps;
 use program::ChatProgram;
@@ -21,8 +26,14 @@ use render::{CLOCK, RenderOptions, THOUGHTS, Template};
 /// have their text. One that can do without a clock gets none.
 ///
 /// # Errors
-/// If the template fails, or writes something else around messages than a program of gaps can.
+/// If the template fails, is beyond the bounds of length, depth, steps and output, or writes something
+/// else around messages than a program of gaps can.
 pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
+    bounds::check(template)?;
+    bounds::on_large_stack(|| derive_here(template, specials))
+}
+
+fn derive_here(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
     let asks = template.contains(CLOCK);
     let plain = derive_with(template, specials, RenderOptions::default());
     let dated = if plain.is_err() && asks {

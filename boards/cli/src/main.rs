@@ -36,6 +36,10 @@ use terminal::errors::{Outcome, Stop, fault};
 use terminal::{console, report, signals};
 
 fn main() -> ExitCode {
+    // The default model's template is run in a process of its own, which is this program again.
+    if let Some(done) = oarlock_convert::template::serve() {
+        return done;
+    }
     signals::install();
     // Nothing here is meant to panic; if something does, that is said in our form too.
     panic::set_hook(Box::new(remember_place));

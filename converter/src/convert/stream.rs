@@ -1,6 +1,8 @@
 //! Tensors from the source to the file, a few tiles at a time, on all cores.
 
 use std::io::{self, BufWriter};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use oarlock::internal::format::TensorType;
 use oarlock::internal::format::layout::{TILE_ROWS, WeightType, tile_bytes};
@@ -82,22 +84,35 @@ fn make(
     let TensorType::Matrix(kind) = tensor.spec.kind else { return vector(tensor, rows.start) };
     let tile_bytes = tile_bytes(kind, tensor.cols).unwrap_or(0);
     let mut out = vec![0; rows.len().div_ceil(TILE_ROWS) * tile_bytes];
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let threads = thread::available_parallelism().map_or(1, |n| n.get());
     let per_thread = rows.len().div_ceil(TILE_ROWS).div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        let parts = out.chunks_mut(per_thread * tile_bytes).enumerate().map(|(part, out)| {
+    let parts: Mutex<Vec<_>> =
+        Mutex::new(out.chunks_mut(per_thread * tile_bytes).enumerate().collect());
+    let work = || {
+        while let Some((part, out)) = next(&parts) {
             let first = rows.start + part * per_thread * TILE_ROWS;
-            let end = rows.end;
-            scope.spawn(move || tiles(tensor, importance, kind, first..end, out))
-        });
-        // All of them start before the first is waited for.
-        let parts: Vec<_> = parts.collect();
-        parts.into_iter().try_for_each(|part| match part.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
+            tiles(tensor, importance, kind, first..rows.end, out)?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        // Threads that cannot be started leave their parts to this one and the others.
+        let started: Vec<_> = (1..threads)
+            .map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
+            .collect();
+        let here = work();
+        started.into_iter().fold(here, |done, thread| {
+            let there = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            done.and(there)
         })
     })?;
+    drop(parts);
     Ok(out)
+}
+
+/// Takes a part that nobody has.
+fn next<T>(parts: &Mutex<Vec<T>>) -> Option<T> {
+    parts.lock().unwrap_or_else(PoisonError::into_inner).pop()
 }
 
 /// Fills `out` with tiles of the rows from `rows.start`.

@@ -2,6 +2,7 @@
 
 use super::files::Loaded;
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 use crate::source::gguf::GgufMetadata;
 use crate::template;
 use crate::tokenizer::{Compiled, GgufTokenizer, TokenizerError, from_gguf, from_json};
@@ -14,7 +15,7 @@ pub(crate) struct TextSections {
 }
 
 /// Compiles the tokenizer and derives the chat program.
-pub(crate) fn compile(source: &Loaded<'_>) -> Result<TextSections> {
+pub(crate) fn compile(source: &Loaded<'_>, progress: &dyn Progress) -> Result<TextSections> {
     let compiled = if source.is_gguf {
         let fail = |e| refuse("GGUF tokenizer", &e);
         from_gguf(&describe(&source.metadata)?).map_err(fail)?
@@ -28,7 +29,7 @@ pub(crate) fn compile(source: &Loaded<'_>) -> Result<TextSections> {
         let what = format!("{} tokens for an embedding of {rows} rows", compiled.vocab_size);
         return Err(Error::new("tokenizer", what, "get tokenizer and weights of the same model"));
     }
-    let (chat, warnings) = chat(source, &compiled)?;
+    let (chat, warnings) = chat(source, &compiled, progress)?;
     Ok(TextSections { tokenizer: compiled.section, chat, warnings })
 }
 
@@ -36,7 +37,11 @@ fn refuse(thing: &str, error: &TokenizerError) -> Error {
     Error::new(thing, error, "this tokenizer is not supported")
 }
 
-fn chat(source: &Loaded<'_>, compiled: &Compiled) -> Result<(Vec<u8>, Vec<String>)> {
+fn chat(
+    source: &Loaded<'_>,
+    compiled: &Compiled,
+    progress: &dyn Progress,
+) -> Result<(Vec<u8>, Vec<String>)> {
     let template = if source.is_gguf {
         let value = source.metadata.get("tokenizer.chat_template");
         value.and_then(|v| v.as_str()).map(String::from)
@@ -45,10 +50,14 @@ fn chat(source: &Loaded<'_>, compiled: &Compiled) -> Result<(Vec<u8>, Vec<String
         let jinja = jinja.map_err(|e| Error::new("chat_template.jinja", e, "get it again"))?;
         template::find(jinja, source.texts.tokenizer_config.as_deref())
     };
-    let missing = || template::Underivable("the model has no chat template".into());
-    let derived = template
-        .ok_or_else(missing)
-        .and_then(|template| template::derive(&template, &compiled.specials));
+    let derived = match template {
+        Some(template) => {
+            let cancelled = || progress.cancelled();
+            template::derive_apart(&template, &compiled.specials, &cancelled)
+                .ok_or(Error::Cancelled)?
+        }
+        None => Err(template::Underivable("the model has no chat template".into())),
+    };
     Ok(match derived {
         Ok(section) => (section, Vec::new()),
         Err(reason) => {

@@ -7,6 +7,7 @@ use minijinja::value::{Value, merge_maps};
 use minijinja::{Environment, Error, ErrorKind, context};
 use oarlock::chat::{DATE, Step};
 
+use super::bounds::{FUEL, OUTPUT};
 use super::error::Underivable;
 
 /// A message of a conversation.
@@ -65,6 +66,7 @@ impl<'t> Template<'t> {
         syntax.trim_blocks(true).lstrip_blocks(true);
         let syntax = syntax.build().map_err(|error| failed(&error))?;
         environment.set_syntax(syntax);
+        environment.set_fuel(Some(FUEL));
         environment
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", |what: String| -> Result<Value, Error> {
@@ -100,7 +102,11 @@ impl<'t> Template<'t> {
         };
         let values = merge_maps([given, self.specials.clone()]);
         let rendered = self.environment.render_str(self.source, values);
-        rendered.map_err(|error| failed(&error))
+        let rendered = rendered.map_err(|error| failed(&error))?;
+        if rendered.len() > OUTPUT {
+            return Err(Underivable(format!("the template writes {} bytes", rendered.len())));
+        }
+        Ok(rendered)
     }
 }
 

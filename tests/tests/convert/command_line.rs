@@ -162,3 +162,16 @@ fn a_full_disk_is_said_and_nothing_is_left() {
     assert_eq!((done.code(), done.text().as_str()), (2, ""), "{}", done.stderr);
     assert!(done.stderr.contains("the disk is full"), "{}", done.stderr);
 }
+
+/// A system without room for another thread: the calling one does the work, to the same bytes.
+#[test]
+fn threads_that_cannot_start_are_done_without() {
+    let (source, folder) = (Source::of("gqa"), TempDir::new());
+    let path = source.path().to_str().unwrap();
+    command(&[path, "-o", "plain.oar"], &folder).ok();
+    let mut alone = Command::new(bin("oarlock-convert"));
+    alone.args([path, "-o", "alone.oar"]).current_dir(folder.path());
+    run(alone.env("RUST_MIN_STACK", "18446744073709551615"), 120).ok();
+    let [a, b] = ["plain.oar", "alone.oar"].map(|name| std::fs::read(folder.join(name)).unwrap());
+    assert!(a == b);
+}

@@ -7,6 +7,7 @@ mod exact;
 mod example;
 mod gguf;
 mod gpt_oss;
+mod hostile_templates;
 mod kept;
 mod outliers;
 mod pooled;

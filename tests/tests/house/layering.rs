@@ -39,6 +39,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("boards/raspi/src/timer.rs", "reads the counter"),
     ("converter/src/map.rs", "maps weights"),
     ("converter/src/signals.rs", "catches interrupts"),
+    ("converter/src/template/limits.rs", "limits its own process"),
     ("runtime/src/base/arena.rs", "carves one slice into typed ones"),
     ("runtime/src/base/disjoint.rs", "outputs written by several threads"),
     ("runtime/src/format/cast.rs", "bytes of the file as numbers"),
