@@ -4,6 +4,8 @@ use std::fmt::{self, Display};
 use std::io;
 use std::path::Path;
 
+use crate::visible;
+
 /// Why a conversion was not done.
 #[derive(Debug)]
 pub enum Error {
@@ -30,7 +32,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// `thing` is at fault: `what`; the user can `todo`.
     pub fn new(thing: impl Display, what: impl Display, todo: impl Display) -> Self {
-        let line = |s: &dyn Display| s.to_string().replace(['\n', '\r'], " ");
+        let line = |s: &dyn Display| visible::message(&s.to_string());
         Self::Fault(Box::new(Fault { thing: line(&thing), what: line(&what), todo: line(&todo) }))
     }
 
@@ -88,7 +90,7 @@ impl std::error::Error for Error {}
 
 impl Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} ({})", self.thing, self.what, self.todo)
+        f.write_str(&visible::message(&format!("{}: {} ({})", self.thing, self.what, self.todo)))
     }
 }
 

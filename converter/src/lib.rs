@@ -30,6 +30,7 @@ pub mod replacement;
 mod source;
 pub mod template;
 pub mod tokenizer;
+pub mod visible;
 
 pub use convert::write;
 pub use convert::{ConvertOptions, OutputMatrix, Report, Weights, convert};

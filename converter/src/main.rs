@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use args::Command;
 use indicatif::{ProgressBar, ProgressStyle};
-use oarlock_convert::{ConvertOptions, Error, Progress, convert, image, template};
+use oarlock_convert::{ConvertOptions, Error, Progress, convert, image, template, visible};
 
 fn main() -> ExitCode {
     if let Some(done) = template::serve() {
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            say(&format!("error: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
@@ -55,8 +55,13 @@ fn run(source: &Path, out: &Path, options: &ConvertOptions) -> Result<(), Error>
     let types = report.types.iter().map(|(from, to, n)| format!("{n} {from} as {}", to.name()));
     let types = types.collect::<Vec<_>>().join(", ");
     let out = out.display();
-    let _ = writeln!(std::io::stderr(), "{out}: {mb:.1} MB, {bits:.2} bits per weight: {types}");
+    say(&format!("{out}: {mb:.1} MB, {bits:.2} bits per weight: {types}"));
     Ok(())
+}
+
+/// Writes a line to stderr, which may be a terminal.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", visible::message(line));
 }
 
 /// Prints to a reader who may have gone away, which is no fault.
@@ -89,7 +94,7 @@ impl Progress for Terminal {
 
     fn warn(&self, message: &str) {
         self.bar.suspend(|| {
-            let _ = writeln!(std::io::stderr(), "warning: {message}");
+            say(&format!("warning: {message}"));
         });
     }
 

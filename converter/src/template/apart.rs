@@ -110,7 +110,7 @@ fn ask(child: &mut Child, request: String) -> Result<Receiver<Vec<u8>>, Underiva
         let _ = sender.send(answer);
     };
     let stdout = stdout.ok_or_else(|| Underivable("its template's process is mute".into()))?;
-    let started = thread::Builder::new().spawn(move || talk(stdout));
+    let started = thread::Builder::new().stack_size(1 << 18).spawn(move || talk(stdout));
     started.map_err(|_| Underivable("no thread can be started for its template".into()))?;
     Ok(receiver)
 }

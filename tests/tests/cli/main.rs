@@ -12,3 +12,4 @@ mod memory;
 mod pipes;
 mod sessions;
 mod switches;
+mod visible;

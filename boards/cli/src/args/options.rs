@@ -352,6 +352,9 @@ pub struct Sampling {
     /// Stop before this text (may be given several times)
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub stop: Vec<OsString>,
+    /// Write the answer to a terminal as it is, control characters too
+    #[arg(long)]
+    pub raw: bool,
 }
 
 fn not_negative(text: &str) -> Result<f64, String> {

@@ -60,7 +60,14 @@ impl<'a> Dialogue<'a> {
         let before = mark.filter(|_| config.goes_on).map(|_| Snapshot::default());
         Self {
             conversation: Conversation::new(generator, chat, TellingEncoder(encoder), config.pin),
-            answerer: Answerer { machine, sampler, tokenizer, stops, mark },
+            answerer: Answerer {
+                machine,
+                sampler,
+                tokenizer,
+                stops,
+                mark,
+                raw: config.sampling.raw,
+            },
             config,
             seed: 0,
             system: None,

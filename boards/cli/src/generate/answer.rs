@@ -24,6 +24,8 @@ pub struct Answerer<'a> {
     pub stops: Vec<String>,
     /// The mark before the text of an answer, if the model thinks before it answers.
     pub mark: Option<&'a str>,
+    /// Whether a terminal gets answers as they are.
+    pub raw: bool,
 }
 
 /// Ends of an answer other than the model's wish and a stop string.
@@ -83,7 +85,7 @@ impl Answerer<'_> {
         answer: &mut Answer,
     ) -> Outcome {
         let stops = std::mem::take(&mut self.stops);
-        let mut printer = AnswerPrinter::new(self.mark, &stops);
+        let mut printer = AnswerPrinter::new(self.mark, &stops, self.raw);
         let start = Instant::now();
         let done = self.show_by(generator, limits, answer, &mut printer);
         answer.time = start.elapsed();

@@ -36,7 +36,8 @@ pub fn run(args: &args::Generate) -> Outcome {
     let tokenizer = *encoder.tokenizer();
     let tokens = Transcript { ids, ..Transcript::default() };
     let mut generator = Generator::new(session, tokens);
-    let mut answerer = Answerer { machine, sampler, tokenizer, stops, mark };
+    let mut answerer =
+        Answerer { machine, sampler, tokenizer, stops, mark, raw: args.sampling.raw };
     let limits = Limits {
         tokens: args.limit,
         ignore_end: args.ignore_eos,

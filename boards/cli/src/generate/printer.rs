@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use oarlock::chat::{AnswerFilter, AnswerPart};
 use oarlock::tokenizer::{Tokenizer, Utf8Stream};
+use oarlock_convert::visible;
 use oarlock_hosted::TextStream;
 
 use crate::terminal::console;
@@ -17,13 +18,15 @@ pub struct AnswerPrinter<'a> {
     text: TextStream<'a>,
     /// Whether anything of the answer has come.
     answers: bool,
+    /// Whether a terminal gets the text as it is.
+    raw: bool,
 }
 
 impl<'a> AnswerPrinter<'a> {
     /// An answer behind this mark, which ends before the first of `stops`.
-    pub fn new(mark: Option<&'a str>, stops: &'a [String]) -> Self {
+    pub fn new(mark: Option<&'a str>, stops: &'a [String], raw: bool) -> Self {
         let (filter, text) = (AnswerFilter::new(mark), TextStream::new(stops));
-        Self { filter, thoughts: Thoughts::new(), text, answers: mark.is_none() }
+        Self { filter, thoughts: Thoughts::new(), text, answers: mark.is_none(), raw }
     }
 
     /// Shows a token, or keeps it to itself; `begins_text` if it begins a text of its own.
@@ -34,7 +37,7 @@ impl<'a> AnswerPrinter<'a> {
                 self.thoughts.end();
                 self.answers = true;
                 let bytes = if begins_text { tokenizer.first_bytes(id) } else { bytes };
-                show(&self.text.push(bytes))
+                self.show(bytes)
             }
             AnswerPart::Thought => {
                 self.thoughts.push(bytes);
@@ -60,12 +63,16 @@ impl<'a> AnswerPrinter<'a> {
     /// Shows what was held back, since nothing more comes.
     pub fn finish(&mut self) -> Outcome {
         self.thoughts.end();
-        show(&self.text.finish())
+        show(&self.text.finish(), self.raw)
+    }
+
+    fn show(&mut self, bytes: &[u8]) -> Outcome {
+        show(&self.text.push(bytes), self.raw)
     }
 }
 
-fn show(text: &str) -> Outcome {
-    if text.is_empty() { Ok(()) } else { console::put(text.as_bytes()) }
+fn show(text: &str, raw: bool) -> Outcome {
+    if text.is_empty() { Ok(()) } else { console::put_model_text(text, raw) }
 }
 
 /// Thoughts on their way to whoever watches.
@@ -130,7 +137,7 @@ impl Dimmed {
             return String::new();
         }
         self.begun = true;
-        format!("\x1b[2m{text}\x1b[0m")
+        format!("\x1b[2m{}\x1b[0m", visible::lines(text))
     }
 }
 

@@ -45,7 +45,7 @@ fn report(scorer: &Scorer<'_>, windows: usize, as_json: bool) -> Outcome {
     let ppl = nll.exp();
     if as_json {
         let report = json!({ "nll": nll, "ppl": ppl, "tokens": tokens, "windows": windows });
-        return console::put_line(&report.to_string());
+        return console::put_json(&report);
     }
     console::put_line(&format!(
         "perplexity {ppl:.4}  (nll {nll:.6}, {tokens} tokens in {windows} windows)"

@@ -57,7 +57,7 @@ pub fn run(args: &args::Stream) -> Outcome {
         let picture = picture(&streams, options.context);
         replace::put(path, picture.as_bytes()).map_err(|error| file_fault(path, &error))?;
     }
-    if args.json { console::put_line(&report(&streams).to_string()) } else { Ok(()) }
+    if args.json { console::put_json(&report(&streams)) } else { Ok(()) }
 }
 
 struct Reader<'a> {

@@ -19,12 +19,10 @@ pub fn run(args: &args::Inspect) -> Outcome {
     let mut options = setup::options(&args.run, &model);
     options.draft = usize::from(args.lookup);
     let session_bytes = setup::bytes_needed(&model, &options)?;
-    let text = if args.json {
-        as_json(&model, &options, session_bytes).to_string()
-    } else {
-        as_text(&file.name(), &model, &options, session_bytes)
-    };
-    console::put_line(&text)
+    if args.json {
+        return console::put_json(&as_json(&model, &options, session_bytes));
+    }
+    console::put_line(&as_text(&file.name(), &model, &options, session_bytes))
 }
 
 fn as_json(model: &Model<'_>, options: &Options, session_bytes: usize) -> Value {

@@ -7,6 +7,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
+use oarlock_convert::visible;
+use serde_json::Value;
+
 use super::errors::{Outcome, Stop, fault, reason, remedy};
 
 /// Writes a line to stderr, like `eprintln!`, but cannot fail.
@@ -28,7 +31,7 @@ static WAITING: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// Writes a line to stderr: [`note!`].
 pub fn stderr_line(text: &str) {
     // One write, so that lines of several threads or processes do not mix.
-    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+    let _ = io::stderr().write_all(format!("{}\n", visible::lines(text)).as_bytes());
 }
 
 /// Writes a line to stderr, or lets it wait: [`aside!`].
@@ -61,9 +64,22 @@ pub fn put(bytes: &[u8]) -> Outcome {
     Ok(())
 }
 
-/// Writes `text` and a newline to stdout.
+/// Writes `text` and a newline to stdout; what is in it of files does nothing to a terminal.
 pub fn put_line(text: &str) -> Outcome {
-    put(format!("{text}\n").as_bytes())
+    put(format!("{}\n", visible::lines(text)).as_bytes())
+}
+
+/// Writes JSON and a newline to stdout, with no character in its strings that would act on a terminal.
+pub fn put_json(json: &Value) -> Outcome {
+    put(format!("{}\n", visible::json(&json.to_string())).as_bytes())
+}
+
+/// Writes what a model says to stdout: as it is where no terminal is, or where that is asked for.
+pub fn put_model_text(text: &str, raw: bool) -> Outcome {
+    if raw || !io::stdout().is_terminal() {
+        return put(text.as_bytes());
+    }
+    put(visible::lines(text).as_bytes())
 }
 
 fn stdout_failed(error: &io::Error) -> Stop {

@@ -3,9 +3,11 @@
 //! Every failure reads `error: <thing>: <what> (<what to do>)`. Nothing in this
 //! program may end by a panic, so there is no other way out of a command.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 use std::io;
 use std::path::Path;
+
+use oarlock_convert::visible;
 
 /// The reason why a command stopped early.
 #[derive(Debug)]
@@ -37,12 +39,12 @@ pub type Outcome<T = ()> = Result<T, Stop>;
 
 /// A failure that the user can mend, in the one form that all of them have.
 pub fn fault(thing: impl Display, what: impl Display, remedy: impl Display) -> Stop {
-    Stop::Fault(one_line(&format!("{thing}: {what} ({remedy})")))
+    Stop::Fault(visible::message(&format!("{thing}: {what} ({remedy})")))
 }
 
 /// The same form, for a check that said no.
 pub fn refused(thing: impl Display, what: impl Display, remedy: impl Display) -> Stop {
-    Stop::Refused(one_line(&format!("{thing}: {what} ({remedy})")))
+    Stop::Refused(visible::message(&format!("{thing}: {what} ({remedy})")))
 }
 
 /// A failure of the system with a file, with the remedy that suits it.
@@ -74,19 +76,6 @@ pub fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::OutOfMemory => "give less at once",
         _ => "try again or use another place",
     }
-}
-
-/// File names and pip's output may hold newlines and escapes; an error is one line.
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.trim_end().chars() {
-        match c {
-            '\n' | '\t' => line.push(' '),
-            c if c.is_control() => write!(line, "{}", c.escape_default()).unwrap_or(()),
-            c => line.push(c),
-        }
-    }
-    line
 }
 
 #[cfg(test)]
