@@ -64,8 +64,9 @@ impl<'t> DeviceTree<'t> {
 
     /// Gives the ranges of memory that there are.
     pub fn memory(&self, each: &mut dyn FnMut(Range<usize>)) {
-        let cells = |name: &[u8]| self.find(b"", name).and_then(number).unwrap_or(1) * 4;
-        let (address, size) = (cells(b"#address-cells"), cells(b"#size-cells"));
+        // Numbers have two cells at most, whatever a tree may say.
+        let cells = |name: &[u8]| self.find(b"", name).and_then(number).unwrap_or(1).min(4);
+        let (address, size) = (4 * cells(b"#address-cells"), 4 * cells(b"#size-cells"));
         let is_memory = |p: &Property<'_>| p.node == b"memory" || p.node.starts_with(b"memory@");
         for property in self.properties().filter(|p| is_memory(p) && p.name == b"reg") {
             for entry in property.value.chunks_exact((address + size).max(1)) {
@@ -184,6 +185,20 @@ mod tests {
         all.extend(structure);
         all.extend(strings);
         all
+    }
+
+    #[test]
+    fn cells_of_any_number_are_no_trouble() {
+        let reg = [1; 64];
+        for cells in [u64::MAX, 1 << 62, (1 << 61) + 1, 5, 0] {
+            let cells = cells.to_be_bytes();
+            let bytes = tree(&[
+                ("", &[("#address-cells", &cells), ("#size-cells", &cells)]),
+                ("memory@0", &[("reg", &reg)]),
+            ]);
+            let tree = DeviceTree::new(&bytes).expect("a tree");
+            tree.memory(&mut |range| assert!(range.start <= range.end));
+        }
     }
 
     fn example() -> Vec<u8> {

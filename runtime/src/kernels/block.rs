@@ -377,9 +377,10 @@ impl<A> ScaledActivations<A> {
         scale: f32,
         sum: f32,
     ) -> Self {
-        // SAFETY: as the caller promises; a sum of 32 quants lies within ±4,064.
+        // A sum of 32 quants lies within ±4,064; of anything else, anything may come.
+        let correction = Q::offset::<S>().wrapping_mul(s.truncate(sum));
+        // SAFETY: as the caller promises.
         unsafe {
-            let correction = Q::offset::<S>() * sum.to_int_unchecked::<i32>();
             let activations = Q::load_activations(s, q, correction);
             Self { activations, scale, sum }
         }

@@ -32,7 +32,7 @@ fn dot(z: &I, w: &[u8; 64], value: fn(u8) -> i32, a: &[i8; 32], g: usize) -> I {
     from_fn(|lane| {
         let weight = |i| value(w[4 * lane + i]);
         let group: i32 = (0..4).map(|i| weight(i) * i32::from(a[4 * (g % GROUPS) + i])).sum();
-        z[lane] + group
+        z[lane].wrapping_add(group)
     })
 }
 
@@ -289,5 +289,5 @@ unsafe impl Simd for Scalar {
 /// Dot products before any line: minus what is taken off.
 #[inline(always)]
 fn start<const T: usize>(a: [&ScalarActivations; T]) -> Dots<Scalar, T> {
-    a.map(|a| [[-a.correction; 16]; MAX_PARTS])
+    a.map(|a| [[a.correction.wrapping_neg(); 16]; MAX_PARTS])
 }

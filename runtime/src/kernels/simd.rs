@@ -115,7 +115,7 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn store(self, to: *mut f32, v: Self::F);
     /// Reads [`Simd::LANES`] f16, little-endian.
     unsafe fn load_f16(self, from: *const u8) -> Self::F;
-    /// Writes [`Simd::LANES`] f16: nearest even, saturated to ±65504.
+    /// Writes [`Simd::LANES`] f16: nearest even, saturated to ±65504, NaN as a NaN.
     unsafe fn store_f16(self, to: *mut u8, v: Self::F);
     /// Hints that the line `AT` bytes from `from` will be read soon; any address will do.
     fn prefetch<const AT: usize>(self, from: *const u8);
@@ -190,6 +190,11 @@ pub(crate) unsafe trait Simd: Copy {
 
     fn splat_i(self, v: i32) -> Self::I;
     fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
+    /// Cuts off the fraction; any integer, if none is that large.
+    #[inline(always)]
+    fn truncate(self, v: f32) -> i32 {
+        v as i32
+    }
     /// Rounds to the nearest f32, ties to even; exact for |v| ≤ 2^24.
     fn to_f(self, v: Self::I) -> Self::F;
     /// Rounds to the nearest integer, ties to even; `v` lies within ±2^31.

@@ -115,7 +115,7 @@ impl NeonDot for Base {
         // A quarter for each lane of a row. With the offset 8, the products of 16 columns less
         // 4 · their sum are at most 11 · 127 · 16, and the other columns' 4 · sum is at most
         // 4 · 127 · 16: 30,480 in two neighbouring lanes together.
-        neon!(vdupq_n_s16((-correction / 4) as i16))
+        neon!(vdupq_n_s16((correction.wrapping_neg() / 4) as i16))
     }
     #[inline(always)]
     fn start_int4(self, start: int16x8_t) -> WideProducts {

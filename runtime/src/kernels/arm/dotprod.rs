@@ -87,7 +87,7 @@ impl<G: DotprodGeneration> NeonDot for Dotprod<G> {
     }
     #[inline(always)]
     fn start(self, correction: i32) -> int32x4_t {
-        neon!(vdupq_n_s32(-correction))
+        neon!(vdupq_n_s32(correction.wrapping_neg()))
     }
     #[inline(always)]
     fn start_int4(self, start: int32x4_t) -> int32x4_t {

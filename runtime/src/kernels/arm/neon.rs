@@ -139,7 +139,8 @@ unsafe impl<D: NeonDot> Simd for Neon<D> {
     #[inline(always)]
     unsafe fn store_f16(self, to: *mut u8, v: float32x4_t) {
         let (most, least) = (self.splat(65504.0), self.splat(-65504.0));
-        let v = self.select_lt(v, most, v, most);
+        // So that NaN stays.
+        let v = self.select_lt(most, v, most, v);
         let v = self.select_lt(v, least, least, v);
         neon!(vst1_u8(to, vreinterpret_u8_f16(vcvt_f16_f32(v))))
     }

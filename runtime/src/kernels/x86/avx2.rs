@@ -135,9 +135,10 @@ unsafe impl<D: Avx2Dot> Simd for Avx2<D> {
     }
     #[inline(always)]
     unsafe fn store_f16(self, to: *mut u8, v: __m256) {
-        let most = self.splat(65504.0);
+        let (most, least) = (self.splat(65504.0), self.splat(-65504.0));
         has!({
-            let v = _mm256_max_ps(_mm256_min_ps(v, most), _mm256_sub_ps(_mm256_setzero_ps(), most));
+            // The second operand is what comes of NaN.
+            let v = _mm256_max_ps(least, _mm256_min_ps(most, v));
             _mm_storeu_si128(to.cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v));
         })
     }
@@ -222,6 +223,10 @@ unsafe impl<D: Avx2Dot> Simd for Avx2<D> {
     #[inline(always)]
     fn add_i(self, a: __m256i, b: __m256i) -> __m256i {
         has!(_mm256_add_epi32(a, b))
+    }
+    #[inline(always)]
+    fn truncate(self, v: f32) -> i32 {
+        has!(_mm_cvttss_si32(_mm_set_ss(v)))
     }
     #[inline(always)]
     fn to_f(self, v: __m256i) -> __m256 {

@@ -146,7 +146,7 @@ impl Avx2Dot for Madd {
         // products less its own 8 · sum is at most 7 or 8 · 127 · 16 = 16,256, and the other
         // half's 8 · sum as much again.
         // SAFETY: the caller vouches for 32 elements.
-        unsafe { ByteGroups::load(from, -correction & 0xffff) }
+        unsafe { ByteGroups::load(from, correction.wrapping_neg() & 0xffff) }
     }
     #[inline(always)]
     unsafe fn load_activations_int5(self, from: *const i8, _correction: i32) -> ByteGroups {

@@ -128,7 +128,8 @@ unsafe impl<G: Avx512Generation> Simd for Avx512<G> {
     unsafe fn store_f16(self, to: *mut u8, v: __m512) {
         let (most, least) = (self.splat(65504.0), self.splat(-65504.0));
         has!({
-            let v = _mm512_max_ps(_mm512_min_ps(v, most), least);
+            // The second operand is what comes of NaN.
+            let v = _mm512_max_ps(least, _mm512_min_ps(most, v));
             let halves = _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v);
             _mm256_storeu_si256(to.cast(), halves);
         })
@@ -220,6 +221,10 @@ unsafe impl<G: Avx512Generation> Simd for Avx512<G> {
         has!(_mm512_add_epi32(a, b))
     }
     #[inline(always)]
+    fn truncate(self, v: f32) -> i32 {
+        has!(_mm_cvttss_si32(_mm_set_ss(v)))
+    }
+    #[inline(always)]
     fn to_f(self, v: __m512i) -> __m512 {
         has!(_mm512_cvtepi32_ps(v))
     }
@@ -280,12 +285,12 @@ unsafe impl<G: Avx512Generation> Simd for Avx512<G> {
     #[inline(always)]
     unsafe fn load_activations_int4(self, from: *const i8, correction: i32) -> ByteGroups {
         // SAFETY: the caller vouches for 32 elements.
-        unsafe { ByteGroups::load(from, -correction) }
+        unsafe { ByteGroups::load(from, correction.wrapping_neg()) }
     }
     #[inline(always)]
     unsafe fn load_activations_int8(self, from: *const i8, correction: i32) -> ByteGroups {
         // SAFETY: the caller vouches for 32 elements.
-        unsafe { ByteGroups::load(from, -correction) }
+        unsafe { ByteGroups::load(from, correction.wrapping_neg()) }
     }
     #[inline(always)]
     fn dot_int4<const T: usize>(

@@ -35,17 +35,17 @@ impl Avx2Dot for Vnni {
     #[inline(always)]
     unsafe fn load_activations_int4(self, from: *const i8, correction: i32) -> ByteGroups {
         // SAFETY: the caller vouches for 32 elements.
-        unsafe { ByteGroups::load(from, -correction) }
+        unsafe { ByteGroups::load(from, correction.wrapping_neg()) }
     }
     #[inline(always)]
     unsafe fn load_activations_int5(self, from: *const i8, correction: i32) -> ByteGroups {
         // SAFETY: the caller vouches for 32 elements.
-        unsafe { ByteGroups::load(from, -correction) }
+        unsafe { ByteGroups::load(from, correction.wrapping_neg()) }
     }
     #[inline(always)]
     unsafe fn load_activations_int8(self, from: *const i8, correction: i32) -> ByteGroups {
         // SAFETY: the caller vouches for 32 elements.
-        unsafe { ByteGroups::load(from, -correction) }
+        unsafe { ByteGroups::load(from, correction.wrapping_neg()) }
     }
     #[inline(always)]
     fn start_int4(self, a: &ByteGroups) -> __m256i {

@@ -280,3 +280,27 @@ fn single_rows() {
         }
     }
 }
+
+/// Activations that nobody has quantized, whose sums are anything: products are, too, and that is all.
+#[test]
+fn activations_that_were_never_quantized_do_no_harm() {
+    let (rows, cols) = (16, 32);
+    let all = WeightType::ALL.into_iter();
+    for (kind, isa) in all.flat_map(|kind| isas().into_iter().map(move |isa| (kind, isa))) {
+        let bytes = vec![0x7f; layout::matrix_bytes(kind, rows, cols).expect("small")];
+        let weight = Matrix::new(kind, rows, cols, &bytes).expect("exact length");
+        for n in [1, 2, 5, 17] {
+            for bad in [f32::NAN, f32::INFINITY, 1e30, -1e30, -2_147_483_648.0] {
+                let (mut q, mut scale) = (vec![-128_i8; 32 * n], vec![f32::NAN; n]);
+                let mut sum = vec![bad; n];
+                let acts = QuantizedActivationsMut::new(n, cols, &mut q, &mut scale, &mut sum);
+                let (x, acts) = (vec![bad; cols * n], acts.expect("large enough").freeze());
+                let input = Input { n, cols, x: &x, stride: cols, acts: Some(acts) };
+                let (mut out, task) =
+                    (vec![0.0; rows * n], Task::Store(Linear { weight, bias: None }));
+                let job = Job { input, task, out: &mut out, stride: rows };
+                matmul(&Machine { isa, exec: &Serial }, &mut [job]);
+            }
+        }
+    }
+}
