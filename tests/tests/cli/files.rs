@@ -6,7 +6,7 @@ use std::process::Command;
 
 use oarlock_tests::{Finished, bin, fixture, run, run_with_input};
 
-use crate::common::{Tiny, fails};
+use crate::common::{Tiny, fails, start};
 
 const TALK: [&str; 6] = ["--temp", "0", "-n", "2", "--context", "64"];
 
@@ -148,4 +148,20 @@ fn absurd_numbers_of_tokens_are_refused() {
     {
         fails(&tiny.run("bench", &[option, number]), 2, &format!("{option}: {number} is too much"));
     }
+}
+
+#[test]
+fn a_model_that_is_cut_short_while_it_runs_ends_in_a_line() {
+    let tiny = Tiny::new();
+    let mut chat = start(&mut tiny.command("chat", &TALK));
+    let mut stdin = chat.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, b"hi\n").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    fs::File::options().write(true).open(tiny.model()).unwrap().set_len(4096).unwrap();
+    std::io::Write::write_all(&mut stdin, b"and again\n").unwrap();
+    drop(stdin);
+    let done = chat.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("error: model: another process cut the file short"), "{stderr}");
 }

@@ -31,6 +31,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 pub fn install() {
     // A file over the user's limit is then an error like any other.
     os::ignore(libc::SIGXFSZ);
+    os::end_on_lost_pages();
     let signals = os::block_signals(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP]);
     // Without the thread (no memory for one) the signals stay blocked until they are let go.
     if thread::Builder::new().name("signals".into()).spawn(move || watch(&signals)).is_err() {
