@@ -11,7 +11,7 @@ use crate::config::gguf::from_gguf;
 use crate::config::hf::from_hf;
 use crate::error::{Error, Result};
 use crate::replacement::read_regular;
-use crate::source::tensor::Tensors;
+use crate::source::tensor::{Tensors, insert};
 use crate::source::{gguf, safetensors};
 
 /// A source, read and described.
@@ -53,7 +53,7 @@ impl Files {
     pub fn find(source: &Path) -> Result<Self> {
         let meta = fs::metadata(source).map_err(|e| Error::read(source, &e))?;
         if !meta.is_dir() {
-            let weights = vec![source.to_path_buf()];
+            let weights = gguf::parts(source)?;
             return Ok(Self { weights, shards: None, small: Vec::new() });
         }
         let mut small = Vec::new();
@@ -94,7 +94,7 @@ impl Files {
     }
 
     pub fn load<'m>(&self, maps: &[&'m [u8]]) -> Result<Loaded<'m>> {
-        let Some(shards) = &self.shards else { return self.load_gguf(maps[0]) };
+        let Some(shards) = &self.shards else { return self.load_gguf(maps) };
         let config = self.json(CONFIG)?.unwrap_or_default();
         let model = from_hf(&config, self.json(GENERATION)?.as_ref())?;
         let bytes = |name| self.small(name).map(|(_, bytes)| bytes.clone());
@@ -108,9 +108,14 @@ impl Files {
         Ok(Loaded { is_gguf: false, model, tensors, metadata, texts })
     }
 
-    fn load_gguf<'m>(&self, map: &'m [u8]) -> Result<Loaded<'m>> {
-        let path = &self.weights[0];
-        let file = gguf::read(path, map)?;
+    /// The first part says what the model is; all have tensors.
+    fn load_gguf<'m>(&self, maps: &[&'m [u8]]) -> Result<Loaded<'m>> {
+        let mut file = gguf::read(&self.weights[0], maps[0])?;
+        for (path, map) in self.weights.iter().zip(maps).skip(1) {
+            for (name, raw) in gguf::read(path, map)?.tensors {
+                insert(&mut file.tensors, &name, raw)?;
+            }
+        }
         let model = from_gguf(&file)?;
         let gguf::Gguf { metadata, tensors } = file;
         Ok(Loaded { is_gguf: true, model, tensors, metadata, texts: Texts::default() })

@@ -1,5 +1,8 @@
 //! Tokenizer and chat sections of either kind of source.
 
+use oarlock::chat::{Chat, Step};
+use serde_json::Value;
+
 use super::files::Loaded;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -16,22 +19,77 @@ pub(crate) struct TextSections {
 
 /// Compiles the tokenizer and derives the chat program.
 pub(crate) fn compile(source: &Loaded<'_>, progress: &dyn Progress) -> Result<TextSections> {
-    let compiled = if source.is_gguf {
-        let fail = |e| refuse("GGUF tokenizer", &e);
-        from_gguf(&describe(&source.metadata)?).map_err(fail)?
-    } else {
-        let (texts, ends) = (&source.texts, &source.model.ends);
-        let config = texts.tokenizer_config.as_deref();
-        from_json(&texts.tokenizer, config, ends).map_err(|e| refuse("tokenizer.json", &e))?
-    };
+    let mut compiled = tokenizer(source, None)?;
     let rows = source.model.config.vocab_size;
     if compiled.vocab_size > rows {
         let what = format!("{} tokens for an embedding of {rows} rows", compiled.vocab_size);
         return Err(Error::new("tokenizer", what, "get tokenizer and weights of the same model"));
     }
     let (chat, warnings) = chat(source, &compiled, progress)?;
+    // Whatever ends are named: a model ends its answers as its template does.
+    if let Some(end) = closing(&chat).and_then(|closing| special_at_start(source, &closing)) {
+        compiled = tokenizer(source, Some(end))?;
+    }
     Ok(TextSections { tokenizer: compiled.section, chat, warnings })
 }
+
+/// Compiles the tokenizer, in which answers end with `turn_end` besides.
+fn tokenizer(source: &Loaded<'_>, turn_end: Option<u32>) -> Result<Compiled> {
+    if source.is_gguf {
+        let described = GgufTokenizer { turn_end, ..describe(&source.metadata)? };
+        return from_gguf(&described).map_err(|e| refuse("GGUF tokenizer", &e));
+    }
+    let texts = &source.texts;
+    let ends: Vec<u32> = source.model.ends.iter().copied().chain(turn_end).collect();
+    let compiled = from_json(&texts.tokenizer, texts.tokenizer_config.as_deref(), &ends);
+    compiled.map_err(|e| refuse("tokenizer.json", &e))
+}
+
+/// The text that a chat program writes behind an answer; `None` of models that think, whose answers
+/// end otherwise.
+fn closing(section: &[u8]) -> Option<String> {
+    let chat = Chat::new(section).ok().filter(|chat| chat.mark().is_none())?;
+    let turn = [(Step::User, "u"), (Step::Assistant, "a"), (Step::User, "u")];
+    let behind = |messages: &[(Step, &'static str)], last| {
+        let (mut behind, mut contents) = (String::new(), 0);
+        let written = chat.conversation(messages.iter().copied(), last, &mut |piece| {
+            contents += usize::from(!piece.trusted);
+            if contents == 2 && piece.trusted {
+                behind.push_str(piece.text);
+            }
+        });
+        written.ok().map(|()| behind)
+    };
+    behind(&turn[..2], Step::End).or_else(|| behind(&turn, Step::Generation))
+}
+
+/// The longest special token that a text begins with.
+fn special_at_start(source: &Loaded<'_>, text: &str) -> Option<u32> {
+    let longest = |tokens: &mut dyn Iterator<Item = (u32, String)>| {
+        let at_start = tokens.filter(|(_, token)| !token.is_empty() && text.starts_with(token));
+        at_start.max_by_key(|(_, token)| token.len()).map(|(id, _)| id)
+    };
+    if source.is_gguf {
+        let described = describe(&source.metadata).ok()?;
+        let special = |kind: i32| matches!(kind, CONTROL | USER_DEFINED);
+        let all = (0..).zip(&described.tokens).zip(&described.token_types);
+        return longest(
+            &mut all
+                .filter(|(_, kind)| special(**kind))
+                .map(|((id, text), _)| (id, (*text).into())),
+        );
+    }
+    let json: Value = serde_json::from_slice(&source.texts.tokenizer).ok()?;
+    let added = json["added_tokens"].as_array()?.iter();
+    longest(&mut added.filter_map(|token| {
+        let id = u32::try_from(token["id"].as_u64()?).ok()?;
+        Some((id, token["content"].as_str()?.to_owned()))
+    }))
+}
+
+/// Types of tokens in GGUF.
+const CONTROL: i32 = 3;
+const USER_DEFINED: i32 = 4;
 
 fn refuse(thing: &str, error: &TokenizerError) -> Error {
     Error::new(thing, error, "this tokenizer is not supported")
@@ -99,6 +157,7 @@ fn describe<'m>(metadata: &GgufMetadata<'m>) -> Result<GgufTokenizer<'m>> {
         add_bos: get("add_bos_token").and_then(|v| v.as_bool()),
         add_eos: get("add_eos_token").and_then(|v| v.as_bool()),
         add_space_prefix: get("add_space_prefix").and_then(|v| v.as_bool()),
+        turn_end: None,
         has_charsmap: get("precompiled_charsmap").is_some(),
     })
 }

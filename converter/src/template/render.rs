@@ -69,6 +69,10 @@ impl<'t> Template<'t> {
         environment.set_fuel(Some(FUEL));
         environment
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        // As in Python, where None is not: minijinja goes through it as through nothing.
+        environment.add_test("iterable", |value: Value| {
+            !value.is_none() && !value.is_undefined() && value.try_iter().is_ok()
+        });
         environment.add_function("raise_exception", |what: String| -> Result<Value, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, what))
         });

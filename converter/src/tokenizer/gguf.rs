@@ -32,7 +32,11 @@ pub fn from_gguf(source: &GgufTokenizer<'_>) -> Result<Compiled, TokenizerError>
     let alphabet = Alphabet::new();
     place_added(&mut description, |text| alphabet.decoded(text));
     let thought_end = thought_end(source);
-    for id in source.eos.into_iter().chain(source.eot).filter(|&id| Some(id) != thought_end) {
+    for id in [source.eos, source.eot, source.turn_end]
+        .into_iter()
+        .flatten()
+        .filter(|&id| Some(id) != thought_end)
+    {
         if let Some(token) = description.tokens.get_mut(id as usize) {
             token.end = true;
         }

@@ -95,6 +95,9 @@ impl Terminal {
                 }
                 Err(ReadlineError::Eof) => return Ok(None),
                 Err(ReadlineError::Interrupted) => note!("(Ctrl-D leaves.)"),
+                Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                    note!("(A byte that is not UTF-8: the line was left out.)");
+                }
                 Err(ReadlineError::Io(error)) => {
                     return Err(fault("terminal", reason(&error), remedy(&error)));
                 }

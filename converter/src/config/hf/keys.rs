@@ -102,7 +102,10 @@ impl<'v> Keys<'v> {
     pub fn refuse_the_rest(&self, harmless: &[&str]) -> Result<()> {
         let seen = self.seen.borrow();
         let unknown = self.map.iter().find(|(key, v)| {
-            !v.is_null() && !seen.contains(*key) && !harmless.contains(&key.as_str())
+            let changes_nothing =
+                UNCHANGED.iter().any(|(name, at)| name == key && at == &v.to_string());
+            let known = changes_nothing || harmless.contains(&key.as_str());
+            !v.is_null() && !seen.contains(*key) && !known
         });
         unknown.map_or(Ok(()), |(key, _)| {
             Err(Error::new(&self.thing, format!("unknown key {key}"), UNKNOWN_KEY))
@@ -110,9 +113,17 @@ impl<'v> Keys<'v> {
     }
 }
 
+/// Keys that published configs have, that no class of transformers reads, and whose value says that
+/// nothing is changed.
+const UNCHANGED: &[(&str, &str)] =
+    &[("full_attn_mod", "1"), ("interpolate_factor", "1"), ("use_mrope", "false")];
+
 /// Keys that change nothing in the mathematics of a forward pass.
 pub(super) const HARMLESS: &[&str] = &[
+    "_attn_implementation",
     "_attn_implementation_autoset",
+    "_attn_implementation_internal",
+    "_flash_attn_2_enabled",
     "_name_or_path",
     "architectures",
     "activation_dropout",
@@ -152,6 +163,8 @@ pub(super) const HARMLESS: &[&str] = &[
     "max_length",
     "max_new_tokens",
     "min_length",
+    "model_max_length",
+    "use_flash_attention_2",
     "no_repeat_ngram_size",
     "num_beam_groups",
     "num_beams",

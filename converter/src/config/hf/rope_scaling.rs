@@ -55,7 +55,7 @@ pub(super) fn scale(
             ));
         }
         Some("llama3") => rope.scaling = llama3(keys)?,
-        Some("yarn") => read_yarn(keys, rope)?,
+        Some("yarn") => read_yarn(keys, context, rope)?,
         Some("longrope" | "su") => longrope(keys, outer, context, rope)?,
         _ => {
             let what = format!("rope type {} is not known", kind.unwrap_or(&Value::Null));
@@ -126,7 +126,7 @@ fn longrope(keys: &Keys<'_>, outer: &Keys<'_>, context: usize, rope: &mut Rope) 
     Ok(())
 }
 
-fn read_yarn(keys: &Keys<'_>, rope: &mut Rope) -> Result<()> {
+fn read_yarn(keys: &Keys<'_>, context: usize, rope: &mut Rope) -> Result<()> {
     let or = |key: &str, default| match keys.get(key) {
         Some(_) => positive(keys, key),
         None => Ok(default),
@@ -137,7 +137,8 @@ fn read_yarn(keys: &Keys<'_>, rope: &mut Rope) -> Result<()> {
     let truncate = keys.bool("truncate")?.unwrap_or(true);
     let factor = positive(keys, "factor")?;
     let turns = [or("beta_fast", 32.0)?, or("beta_slow", 1.0)?];
-    let original = positive(keys, "original_max_position_embeddings")?;
+    // As transformers has it: the model's own context, if nothing says what it was before.
+    let original = or("original_max_position_embeddings", context as f64)?;
     let (divisors, mscale) = yarn(rope.theta, rope.rot_dim, factor, turns, original, truncate)
         .ok_or_else(|| {
             Error::new(&keys.thing, "no frequencies can be made of its numbers", AGAIN)

@@ -4,22 +4,49 @@ use std::collections::HashMap;
 
 use oarlock::tokenizer::Splitter;
 
-use super::metadata::{CONTROL, ENDS, GgufTokenizer, NORMAL, UNUSED, added, thought_end, types};
+use super::metadata::{ENDS, GgufTokenizer, NORMAL, UNUSED, added, thought_end, types};
 use crate::tokenizer::alphabet::Alphabet;
 use crate::tokenizer::description::{Merge, Token, TokenizerDescription, merges, spaced_pair};
 use crate::tokenizer::error::{TokenizerError, malformed};
 
+/// Names of `tokenizer.ggml.pre` by their expression: most models gave theirs a name of their own
+/// (llama.cpp, `llama_vocab::impl::load`).
+const SPLITTERS: [(Splitter, &[&str]); 10] = [
+    (Splitter::Gpt2, &["gpt-2", "phi-2", "olmo", "mpt", "jina-es", "jina-de", "jina-v2-es"]),
+    (Splitter::Gpt2, &["jina-v2-de", "gigachat", "a.x-4.0", "mellum", "exaone4", "modern-bert"]),
+    (Splitter::Gpt2, &["jais", "trillion", "granite-docling"]),
+    (Splitter::Llama3, &["glm4", "glm5", "chatglm-bpe", "dbrx", "smaug-bpe"]),
+    (Splitter::Llama3, LIKE_LLAMA3),
+    (Splitter::Qwen2, &["qwen2", "deepseek-r1-qwen", "stablelm2", "kormo", "f2llmv2", "megrez"]),
+    (Splitter::Qwen2, &["hunyuan", "solar-open"]),
+    (Splitter::SmolLm, &["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone"]),
+    (Splitter::SmolLm, &["minerva-7b", "mellum2"]),
+    (Splitter::O200k, &["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"]),
+];
+/// Names of those that have the rules of Llama 3 besides: BOS, and whole tokens before merges.
+const LIKE_LLAMA3: &[&str] = &[
+    "llama-bpe",
+    "llama3",
+    "llama-v3",
+    "falcon3",
+    "falcon-h1",
+    "pixtral",
+    "midm-2.0",
+    "lfm2",
+    "jina-v5-nano",
+];
+
 fn splitter(source: &GgufTokenizer<'_>) -> Result<Splitter, TokenizerError> {
     match source.pre {
-        Some("gpt-2" | "phi-2" | "olmo" | "mpt") => Ok(Splitter::Gpt2),
-        Some("llama-bpe" | "llama3" | "llama-v3" | "glm4" | "chatglm-bpe") => Ok(Splitter::Llama3),
-        Some("qwen2" | "deepseek-r1-qwen" | "stablelm2") => Ok(Splitter::Qwen2),
-        Some("smollm" | "starcoder" | "refact" | "command-r") => Ok(Splitter::SmolLm),
-        Some("gpt-4o") => Ok(Splitter::O200k),
         Some("tekken") => Ok(Splitter::Tekken),
-        Some("bloom") => Ok(Splitter::Bloom),
+        Some("bloom" | "poro-chat" | "gpt3-finnish") => Ok(Splitter::Bloom),
         Some("falcon") => Ok(Splitter::Falcon),
-        other => Err(TokenizerError::unsupported("tokenizer.ggml.pre", other.unwrap_or("none"))),
+        other => {
+            let name = other.unwrap_or("none");
+            let known = SPLITTERS.iter().find(|(_, names)| names.contains(&name));
+            let unknown = || TokenizerError::unsupported("tokenizer.ggml.pre", name);
+            known.map(|(splitter, _)| *splitter).ok_or_else(unknown)
+        }
     }
 }
 
@@ -32,7 +59,7 @@ pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<TokenizerDescriptio
     }
     let (tokens, byte_ids) = tokens(source, &types);
     let pre = source.pre.unwrap_or_default();
-    let is_llama3 = splitter == Splitter::Llama3 && pre != "glm4" && pre != "chatglm-bpe";
+    let is_llama3 = LIKE_LLAMA3.contains(&pre);
     // Files of Llama 3 and of Tekken leave the key out and mean yes.
     let add_bos = source.add_bos.unwrap_or(is_llama3 || splitter == Splitter::Tekken);
     let add_eos = source.add_eos.unwrap_or(false);
@@ -42,7 +69,7 @@ pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<TokenizerDescriptio
         byte_ids,
         merges: merge_pairs(source, &vocab)?,
         ignore_merges: is_llama3
-            || pre == "glm4"
+            || matches!(pre, "glm4" | "glm5")
             || matches!(splitter, Splitter::O200k | Splitter::Tekken),
         added: added(source, &types, true),
         prefix: source.bos.filter(|_| add_bos).into_iter().collect(),
@@ -65,7 +92,8 @@ fn tokens(source: &GgufTokenizer<'_>, types: &[i32]) -> (Vec<Token>, Vec<Option<
         tokens.push(Token {
             merged: spelled.is_some() && kind == NORMAL,
             bytes: spelled.unwrap_or_else(|| text.as_bytes().to_vec()),
-            end: kind == CONTROL && ENDS.contains(text) && Some(id) != thought_end,
+            // Whatever their type: some files have ends of turns as tokens of the user.
+            end: ENDS.contains(text) && kind != UNUSED && Some(id) != thought_end,
             special: false, // The added tokens say.
         });
     }

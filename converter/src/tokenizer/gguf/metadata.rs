@@ -24,6 +24,8 @@ pub struct GgufTokenizer<'a> {
     pub eos: Option<u32>,
     /// `eot_token_id`
     pub eot: Option<u32>,
+    /// The token that the chat template writes behind an answer.
+    pub turn_end: Option<u32>,
     /// `unknown_token_id`
     pub unknown: Option<u32>,
     /// `padding_token_id`
