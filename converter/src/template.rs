@@ -7,6 +7,7 @@
 mod apart;
 mod bounds;
 mod check;
+mod derive;
 mod error;
 mod gaps;
 mod limits;
@@ -15,58 +16,10 @@ mod render;
 
 use serde_json::Value;
 
-pub(crate) use apart::derive as derive_apart;
+pub(crate) use apart::derive_apart;
 pub use apart::serve;
+pub use derive::derive;
 pub use error::Underivable;
-use gaps::gaps;
-use program::ChatProgram;
-use render::{CLOCK, RenderOptions, THOUGHTS, Template};
-
-/// Derives and checks the chat section of `template`, in which `specials` (`bos_token`, …)
-/// have their text. One that can do without a clock gets none.
-///
-/// # Errors
-/// If the template fails, is beyond the bounds of length, depth, steps and output, or writes something
-/// else around messages than a program of gaps can.
-pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
-    bounds::check(template)?;
-    bounds::on_large_stack(|| derive_here(template, specials))
-}
-
-fn derive_here(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
-    let asks = template.contains(CLOCK);
-    let plain = derive_with(template, specials, RenderOptions::default());
-    let dated = if plain.is_err() && asks {
-        derive_with(template, specials, RenderOptions { date: true, thoughts: false })
-    } else {
-        plain
-    };
-    dated.or_else(|why| {
-        let given = RenderOptions { date: asks, thoughts: template.contains(THOUGHTS) };
-        if given.thoughts {
-            derive_with(template, specials, given).map_err(|_| why)
-        } else {
-            Err(why)
-        }
-    })
-}
-
-fn derive_with(
-    template: &str,
-    specials: &[(String, String)],
-    given: RenderOptions,
-) -> Result<Vec<u8>, Underivable> {
-    let template = Template::new(template, specials, given)?;
-    let mut program = ChatProgram::default();
-    gaps(&template, &mut program)?;
-    program.find_date()?;
-    if check::refuses_system(&template) {
-        program.merge_system();
-    }
-    check::habits(&template, &mut program)?;
-    check::conversations(&template, &program)?;
-    Ok(program.section())
-}
 
 /// The section of a model without a chat program, with the reason that `chat` gives.
 pub fn unavailable(reason: &Underivable) -> Vec<u8> {

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::derive::derive;
 use super::error::Underivable;
 use super::limits;
 
@@ -32,7 +33,7 @@ const MEMORY_MIB: u64 = 1024;
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
 /// Does the work of a second process if this is one, and gives its exit code: to be called first in
-/// `main`. From then on [`derive`] uses such processes.
+/// `main`. From then on conversions use such processes.
 pub fn serve() -> Option<ExitCode> {
     if std::env::args_os().nth(1).is_some_and(|word| word == ASKED) {
         return Some(answer());
@@ -53,7 +54,7 @@ fn answer() -> ExitCode {
     let request: Value = serde_json::from_str(&request).unwrap_or_default();
     let template = request["template"].as_str().unwrap_or_default();
     let specials = serde_json::from_value::<Vec<(String, String)>>(request["specials"].clone());
-    let derived = super::derive(template, &specials.unwrap_or_default());
+    let derived = derive(template, &specials.unwrap_or_default());
     let answer = match derived {
         Ok(section) => [&[DERIVED][..], &section].concat(),
         Err(why) => [&[UNDERIVABLE][..], why.0.as_bytes()].concat(),
@@ -68,14 +69,14 @@ fn answer() -> ExitCode {
 const DERIVED: u8 = b'+';
 const UNDERIVABLE: u8 = b'-';
 
-/// Derives as [`derive`](super::derive) does, in a process of its own if this program has them; `None`
+/// Derives as [`derive`] does, in a process of its own if this program has them; `None`
 /// if `cancelled` says so meanwhile.
-pub(crate) fn derive(
+pub(crate) fn derive_apart(
     template: &str,
     specials: &[(String, String)],
     cancelled: &dyn Fn() -> bool,
 ) -> Option<Result<Vec<u8>, Underivable>> {
-    let Some(program) = PROGRAM.get() else { return Some(super::derive(template, specials)) };
+    let Some(program) = PROGRAM.get() else { return Some(derive(template, specials)) };
     let request = json!({ "template": template, "specials": specials }).to_string();
     let mut command = Command::new(program);
     command.arg(ASKED).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -1,0 +1,53 @@
+//! The derivation: from a template to the section of the file, checked.
+
+use super::error::Underivable;
+use super::gaps::gaps;
+use super::program::ChatProgram;
+use super::render::{CLOCK, RenderOptions, THOUGHTS, Template};
+use super::{bounds, check};
+
+/// Derives and checks the chat section of `template`, in which `specials` (`bos_token`, …)
+/// have their text. One that can do without a clock gets none.
+///
+/// # Errors
+/// If the template fails, is beyond the bounds of length, depth, steps and output, or writes something
+/// else around messages than a program of gaps can.
+pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
+    bounds::check(template)?;
+    bounds::on_large_stack(|| derive_here(template, specials))
+}
+
+fn derive_here(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
+    let asks = template.contains(CLOCK);
+    let plain = derive_with(template, specials, RenderOptions::default());
+    let dated = if plain.is_err() && asks {
+        derive_with(template, specials, RenderOptions { date: true, thoughts: false })
+    } else {
+        plain
+    };
+    dated.or_else(|why| {
+        let given = RenderOptions { date: asks, thoughts: template.contains(THOUGHTS) };
+        if given.thoughts {
+            derive_with(template, specials, given).map_err(|_| why)
+        } else {
+            Err(why)
+        }
+    })
+}
+
+fn derive_with(
+    template: &str,
+    specials: &[(String, String)],
+    given: RenderOptions,
+) -> Result<Vec<u8>, Underivable> {
+    let template = Template::new(template, specials, given)?;
+    let mut program = ChatProgram::default();
+    gaps(&template, &mut program)?;
+    program.find_date()?;
+    if check::refuses_system(&template) {
+        program.merge_system();
+    }
+    check::habits(&template, &mut program)?;
+    check::conversations(&template, &program)?;
+    Ok(program.section())
+}
