@@ -244,7 +244,9 @@ impl IntWeights for Int5 {
         part: usize,
     ) -> (S::Weights, S::Weights) {
         // SAFETY: as the caller promises.
-        unsafe { (Self::group(s, block, line, part), Self::group(s, block, line + 4, part)) }
+        unsafe {
+            (Self::group(s, block, line, part), Self::group(s, block, line + GROUPS / 2, part))
+        }
     }
     #[inline(always)]
     fn dot<S: Simd, const T: usize>(
