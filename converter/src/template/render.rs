@@ -49,7 +49,7 @@ pub(super) struct RenderOptions {
 /// A template, ready to be rendered.
 pub(super) struct Template<'t> {
     environment: Environment<'t>,
-    source: &'t str,
+    source: String,
     specials: Value,
     thoughts: bool,
 }
@@ -86,7 +86,8 @@ impl<'t> Template<'t> {
             });
         }
         let specials: BTreeMap<_, _> = specials.iter().cloned().collect();
-        environment.template_from_str(source).map_err(|error| failed(&error))?;
+        let source = without_generation(source);
+        environment.template_from_str(&source).map_err(|error| failed(&error))?;
         let (specials, thoughts) = (Value::from(specials), given.thoughts);
         Ok(Self { environment, source, specials, thoughts })
     }
@@ -105,13 +106,35 @@ impl<'t> Template<'t> {
             tools => (), documents => (), add_generation_prompt => open,
         };
         let values = merge_maps([given, self.specials.clone()]);
-        let rendered = self.environment.render_str(self.source, values);
+        let rendered = self.environment.render_str(&self.source, values);
         let rendered = rendered.map_err(|error| failed(&error))?;
         if rendered.len() > OUTPUT {
             return Err(Underivable(format!("the template writes {} bytes", rendered.len())));
         }
         Ok(rendered)
     }
+}
+
+/// The template with its tags `generation`, which mark what was generated and write nothing in
+/// `transformers`, as conditions that are always met: what they trim is trimmed.
+fn without_generation(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(at) = rest.find("{%") {
+        let (before, tag) = rest.split_at(at);
+        let Some(end) = tag.find("%}") else { break };
+        let (tag, after) = tag.split_at(end);
+        let word = tag[2..].trim_matches(|c: char| c.is_whitespace() || c == '-' || c == '+');
+        out.push_str(before);
+        out.push_str(&match word {
+            "generation" => tag.replacen("generation", "if true", 1),
+            "endgeneration" => tag.replacen("endgeneration", "endif", 1),
+            _ => tag.to_owned(),
+        });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// The error on one line.

@@ -114,6 +114,26 @@ fn templates_may_ask_for_tools_that_there_are_not() {
     assert!(Chat::new(model.chat_section()).is_ok());
 }
 
+/// Tags that mark what was generated write nothing, and trim what is around them.
+#[test]
+fn templates_may_mark_what_was_generated() {
+    let plain = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n\
+        {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+    let chat = |template: &str| {
+        let source = Source::of("gqa");
+        fs::write(source.join("chat_template.jinja"), template).unwrap();
+        let file = source.convert(&ConvertOptions::default()).unwrap();
+        Model::open(&file).unwrap().chat_section().to_vec()
+    };
+    let marked = plain.replace(
+        "{{ m.content }}<|im_end|>",
+        "{%- generation -%}  {{ m.content }}<|im_end|>{% endgeneration %}",
+    );
+    let asked = marked.replace("endgeneration", "endif").replace("generation", "if true");
+    assert!(chat(&marked) == chat(&asked));
+    assert!(chat(&marked) != chat(&marked.replace("{%- generation", "{% generation")));
+}
+
 /// Names of expressions that are known under another name, and the rule of BOS that goes with them.
 #[test]
 fn tokenizers_of_gguf_go_by_their_expression() {

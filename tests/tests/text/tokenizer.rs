@@ -458,7 +458,7 @@ fn other_ggufs_are_refused_by_name() {
             GgufTokenizer { model: "llama", tokens: vec!["a"], ..source.clone() },
             "tokenizer.ggml.scores: not as many",
         ),
-        (GgufTokenizer { pre: Some("falcon3"), ..source.clone() }, "tokenizer.ggml.pre: falcon3"),
+        (GgufTokenizer { pre: Some("viking"), ..source.clone() }, "tokenizer.ggml.pre: viking"),
         (GgufTokenizer { pre: None, ..source.clone() }, "tokenizer.ggml.pre: none"),
         (GgufTokenizer { add_space_prefix: Some(true), ..source.clone() }, "add_space_prefix"),
         (GgufTokenizer { has_charsmap: true, ..source.clone() }, "precompiled_charsmap: a table"),
