@@ -129,7 +129,7 @@ fn templates_may_mark_what_was_generated() {
         "{{ m.content }}<|im_end|>",
         "{%- generation -%}  {{ m.content }}<|im_end|>{% endgeneration %}",
     );
-    let asked = marked.replace("endgeneration", "endif").replace("generation", "if true");
+    let asked = marked.replace("endgeneration", "endif").replace("- generation", "- if true");
     assert!(chat(&marked) == chat(&asked));
     assert!(chat(&marked) != chat(&marked.replace("{%- generation", "{% generation")));
 }
