@@ -172,7 +172,7 @@ impl<'a> Cache<'a> {
         let zeros = part(&zeros, ..self.shape.head_dim);
         for layer in 0..self.shape.n_layers {
             for mut head in self.layer_mut(layer) {
-                slots.clone().for_each(|slot| head.write(Isa::SCALAR, slot, zeros, zeros));
+                slots.clone().for_each(|slot| head.write(Isa::COMMON, slot, zeros, zeros));
             }
         }
     }

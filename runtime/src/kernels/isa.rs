@@ -45,6 +45,12 @@ impl Isa {
     #[cfg(any(feature = "every-isa", not(target_arch = "aarch64")))]
     pub const SCALAR: Self = Self(Kind::Scalar);
 
+    /// One that every build has and every CPU can.
+    #[cfg(any(feature = "every-isa", not(target_arch = "aarch64")))]
+    pub(crate) const COMMON: Self = Self::SCALAR;
+    #[cfg(not(any(feature = "every-isa", not(target_arch = "aarch64"))))]
+    pub(crate) const COMMON: Self = Self::NEON;
+
     /// AVX2 with FMA and F16C: every x86-64 since 2013 (Intel) or 2015 (AMD).
     ///
     /// # Safety
