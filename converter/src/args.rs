@@ -23,11 +23,11 @@ struct Convert {
     /// The file to write [default: SRC's name + .oar, in the working directory]
     #[arg(short, long = "output", value_name = "OUT.oar")]
     out: Option<PathBuf>,
-    /// Storage of matrices [default: int4 from safetensors, keep from a GGUF]
+    /// Storage of matrices; auto: by what the source has [default: auto]
     #[arg(long, value_name = "W", value_parser = kinds(&["auto", "keep"]))]
     weights: Option<String>,
-    /// Storage of the output matrix (and the embedding, when tied) [default: int8; with --weights
-    /// f32 or keep, the same]
+    /// Storage of the output matrix (and the embedding, when tied) [default: int8 from floats;
+    /// with --weights auto, f32 or keep, the same]
     #[arg(long, visible_alias = "head", value_name = "H", value_parser = kinds(&["auto", "keep", "same"]))]
     output_matrix: Option<String>,
     /// Pool key and value heads into G, for a smaller cache and worse answers

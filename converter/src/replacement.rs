@@ -5,11 +5,11 @@
 //! reaches the disk: at every moment the name stands for all of the old content or all of the new.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The end of the names of files that are not complete.
@@ -47,6 +47,8 @@ impl Replacement {
         };
         let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_owned();
         remove_leftovers(folder(&target), &name);
+        // Never wider than what it replaces, not even for a moment.
+        let mode = permissions.as_ref().map_or(mode, |old| old.mode() & mode);
         let (file, temporary) = create(&target, &name, mode)?;
         Ok(Self { file, temporary, target, permissions, committed: false })
     }
@@ -59,11 +61,6 @@ impl Replacement {
     /// The place of the file until it is complete.
     pub fn temporary(&self) -> &Path {
         &self.temporary
-    }
-
-    /// The place where the file will be.
-    pub fn target(&self) -> &Path {
-        &self.target
     }
 
     /// Puts the file in its place, on disk for good.
@@ -143,10 +140,10 @@ fn create(target: &Path, name: &OsStr, mode: u32) -> io::Result<(File, PathBuf)>
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             other => other?,
         };
-        // Some file systems have no locks: then nothing is ever taken for a leftover there.
-        let _ = file.try_lock();
-        // Somebody may have taken it for one between the two steps.
-        if file.metadata()?.nlink() > 0 {
+        // Between the two steps somebody may take it for a leftover: whoever has its lock removes it.
+        // (Some file systems have no locks: nothing is ever taken for one there.)
+        let taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        if !taken && file.metadata()?.nlink() > 0 {
             return Ok((file, temporary));
         }
     }

@@ -40,8 +40,8 @@ pub enum Weights {
 }
 
 impl Weights {
-    /// The type to store numbers of the source's type `dtype` as, if there is one; floats of a
-    /// source where nothing is fixed as `floats`.
+    /// The type to store numbers of the source's type `dtype` as, if there is one: `floats` where
+    /// that is none of quantized numbers and nothing else is said.
     pub(super) fn kind_for(self, dtype: Dtype, floats: WeightType) -> Option<WeightType> {
         match self {
             Self::As(kind) => Some(kind),

@@ -256,7 +256,9 @@ mod tests {
                     assert!(!pads || v == 0.0, "{kind:?} {row} {col}: {v}");
                     if row < rows && col < cols {
                         let x = 0.1 * (row * cols + col) as f32 - 5.0;
-                        assert!((v - x).abs() < 0.5, "{kind:?} {row} {col}: {v} for {x}");
+                        // The outer levels are further apart than equal ones.
+                        let most = if kind == WeightType::Int4n { 0.5 } else { 0.4 };
+                        assert!((v - x).abs() < most, "{kind:?} {row} {col}: {v} for {x}");
                     }
                     if row < rows && col >= cols && kind == WeightType::Int4a {
                         let (at, shift) = nibble_offset(row, col % 32);

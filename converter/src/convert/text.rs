@@ -1,7 +1,6 @@
 //! Tokenizer and chat sections of either kind of source.
 
 use oarlock::chat::{Chat, Step};
-use serde_json::Value;
 
 use super::files::Loaded;
 use crate::error::{Error, Result};
@@ -27,7 +26,7 @@ pub(crate) fn compile(source: &Loaded<'_>, progress: &dyn Progress) -> Result<Te
     }
     let (chat, warnings) = chat(source, &compiled, progress)?;
     // Whatever ends are named: a model ends its answers as its template does.
-    if let Some(end) = closing(&chat).and_then(|closing| special_at_start(source, &closing)) {
+    if let Some(end) = closing(&chat).and_then(|closing| added_at_start(&compiled, &closing)) {
         compiled = tokenizer(source, Some(end))?;
     }
     Ok(TextSections { tokenizer: compiled.section, chat, warnings })
@@ -63,33 +62,12 @@ fn closing(section: &[u8]) -> Option<String> {
     behind(&turn[..2], Step::End).or_else(|| behind(&turn, Step::Generation))
 }
 
-/// The longest special token that a text begins with.
-fn special_at_start(source: &Loaded<'_>, text: &str) -> Option<u32> {
-    let longest = |tokens: &mut dyn Iterator<Item = (u32, String)>| {
-        let at_start = tokens.filter(|(_, token)| !token.is_empty() && text.starts_with(token));
-        at_start.max_by_key(|(_, token)| token.len()).map(|(id, _)| id)
-    };
-    if source.is_gguf {
-        let described = describe(&source.metadata).ok()?;
-        let special = |kind: i32| matches!(kind, CONTROL | USER_DEFINED);
-        let all = (0..).zip(&described.tokens).zip(&described.token_types);
-        return longest(
-            &mut all
-                .filter(|(_, kind)| special(**kind))
-                .map(|((id, text), _)| (id, (*text).into())),
-        );
-    }
-    let json: Value = serde_json::from_slice(&source.texts.tokenizer).ok()?;
-    let added = json["added_tokens"].as_array()?.iter();
-    longest(&mut added.filter_map(|token| {
-        let id = u32::try_from(token["id"].as_u64()?).ok()?;
-        Some((id, token["content"].as_str()?.to_owned()))
-    }))
+/// The longest added token that a text begins with.
+fn added_at_start(compiled: &Compiled, text: &str) -> Option<u32> {
+    let at_start = |(_, token): &&(u32, String)| !token.is_empty() && text.starts_with(token);
+    let longest = compiled.added.iter().filter(at_start).max_by_key(|(_, token)| token.len());
+    longest.map(|(id, _)| *id)
 }
-
-/// Types of tokens in GGUF.
-const CONTROL: i32 = 3;
-const USER_DEFINED: i32 = 4;
 
 fn refuse(thing: &str, error: &TokenizerError) -> Error {
     Error::new(thing, error, "this tokenizer is not supported")

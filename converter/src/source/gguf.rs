@@ -63,7 +63,7 @@ pub fn parts(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The name without the number of the part, and how many there are.
-pub fn part_of(name: &str) -> Option<(&str, u32)> {
+fn part_of(name: &str) -> Option<(&str, u32)> {
     let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
     let (stem, part) = rest.rsplit_once('-')?;
     let number = |digits: &str| digits.parse().ok().filter(|_| digits.len() == 5);

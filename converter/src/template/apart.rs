@@ -22,7 +22,7 @@ use super::limits;
 
 /// The argument that asks a program for this.
 const ASKED: &str = "--derive-chat-program";
-/// The time after which a template is given up: real ones take some hundredths of a second.
+/// The time after which a template is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The time between two questions whether to stop.
 const LOOK: Duration = Duration::from_millis(50);

@@ -3,7 +3,7 @@
 
 /// Bounds memory (bytes) and time on the CPU (seconds), lets no file grow and leaves no core behind.
 ///
-/// What the system does not know, it does not bound: the time that is waited for is bounded besides.
+/// Limits that the system does not know bound nothing: the time that is waited for is bounded besides.
 pub fn set(memory: u64, seconds: u64) {
     let limits = [
         (libc::RLIMIT_AS, memory),

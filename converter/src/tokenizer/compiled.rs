@@ -9,4 +9,6 @@ pub struct Compiled {
     pub vocab_size: usize,
     /// The names that chat templates know special tokens by (`bos_token`, …) and their text.
     pub specials: Vec<(String, String)>,
+    /// Tokens that are found before anything is split: ids and text.
+    pub added: Vec<(u32, String)>,
 }

@@ -45,5 +45,6 @@ pub fn from_gguf(source: &GgufTokenizer<'_>) -> Result<Compiled, TokenizerError>
         section: write::write(&description)?,
         vocab_size: description.tokens.len(),
         specials: specials(source),
+        added: description.added.into_iter().map(|added| (added.id, added.text)).collect(),
     })
 }

@@ -58,6 +58,7 @@ pub fn from_json(
         section: write::write(&description)?,
         vocab_size: description.tokens.len(),
         specials,
+        added: description.added.into_iter().map(|added| (added.id, added.text)).collect(),
     })
 }
 

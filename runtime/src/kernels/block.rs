@@ -79,11 +79,17 @@ impl<Q: IntWeights> BlockWeights for Q {
     }
 }
 
-/// Signed bytes.
-pub(crate) struct Int8;
+/// Weights that multiply as signed bytes: bytes themselves, or nibbles that stand for levels of their
+/// matrix.
+pub(crate) struct Bytes<const LEVELS: bool>;
 
-impl IntWeights for Int8 {
-    const KIND: WeightType = WeightType::Int8;
+/// Bytes.
+pub(crate) type Int8 = Bytes<false>;
+/// Nibbles that stand for levels.
+pub(crate) type Int4n = Bytes<true>;
+
+impl<const LEVELS: bool> IntWeights for Bytes<LEVELS> {
+    const KIND: WeightType = if LEVELS { WeightType::Int4n } else { WeightType::Int8 };
     const LINES: usize = GROUPS;
     const MINIMUM: bool = false;
     type Line<S: Simd> = S::WeightsInt8;
@@ -100,97 +106,11 @@ impl IntWeights for Int8 {
     }
     #[inline(always)]
     unsafe fn group<S: Simd>(s: S, block: Block, group: usize, part: usize) -> S::Weights {
-        // SAFETY: as the caller promises.
-        unsafe { packed(s, block, group, part) }
-    }
-    #[inline(always)]
-    unsafe fn line<S: Simd>(s: S, block: Block, line: usize, part: usize) -> S::WeightsInt8 {
-        // SAFETY: as the caller promises.
-        s.prepare_int8(unsafe { packed(s, block, line, part) })
-    }
-    #[inline(always)]
-    fn dot<S: Simd, const T: usize>(
-        s: S,
-        lines: impl Lines<S::WeightsInt8>,
-        activations: [&S::ActivationsInt8; T],
-        first: usize,
-    ) -> Dots<S, T> {
-        s.dot_int8(lines, activations, first)
-    }
-}
-
-/// Nibbles, with or without minima instead of an offset.
-pub(crate) struct Nibbles<const MINIMUM: bool>;
-
-/// Nibbles less 8.
-pub(crate) type Int4 = Nibbles<false>;
-/// Nibbles and a minimum.
-pub(crate) type Int4a = Nibbles<true>;
-
-impl<const MINIMUM: bool> IntWeights for Nibbles<MINIMUM> {
-    const KIND: WeightType = if MINIMUM { WeightType::Int4a } else { WeightType::Int4 };
-    const LINES: usize = GROUPS / 2;
-    const MINIMUM: bool = MINIMUM;
-    type Line<S: Simd> = (S::Weights, S::Weights);
-    type Activations<S: Simd> = S::ActivationsInt4;
-
-    #[inline(always)]
-    fn offset<S: Simd>() -> i32 {
-        if MINIMUM { 0 } else { INT4_ZERO.into() }
-    }
-    #[inline(always)]
-    unsafe fn load_activations<S: Simd>(s: S, q: *const i8, correction: i32) -> S::ActivationsInt4 {
-        // SAFETY: as the caller promises.
-        unsafe { s.load_activations_int4(q, correction) }
-    }
-    #[inline(always)]
-    unsafe fn group<S: Simd>(s: S, block: Block, group: usize, part: usize) -> S::Weights {
-        // SAFETY: as the caller promises.
-        unsafe { nibbles(s, block, group, part) }
-    }
-    #[inline(always)]
-    unsafe fn line<S: Simd>(
-        s: S,
-        block: Block,
-        line: usize,
-        part: usize,
-    ) -> (S::Weights, S::Weights) {
-        // SAFETY: as the caller promises.
-        s.nibbles(unsafe { packed(s, block, line, part) })
-    }
-    #[inline(always)]
-    fn dot<S: Simd, const T: usize>(
-        s: S,
-        lines: impl Lines<(S::Weights, S::Weights)>,
-        activations: [&S::ActivationsInt4; T],
-        first: usize,
-    ) -> Dots<S, T> {
-        s.dot_int4(lines, activations, first)
-    }
-}
-
-/// Nibbles that stand for levels of their matrix.
-pub(crate) struct Int4n;
-
-impl IntWeights for Int4n {
-    const KIND: WeightType = WeightType::Int4n;
-    const LINES: usize = GROUPS;
-    const MINIMUM: bool = false;
-    type Line<S: Simd> = S::WeightsInt8;
-    type Activations<S: Simd> = S::ActivationsInt8;
-
-    #[inline(always)]
-    fn offset<S: Simd>() -> i32 {
-        S::INT8_OFFSET
-    }
-    #[inline(always)]
-    unsafe fn load_activations<S: Simd>(s: S, q: *const i8, correction: i32) -> S::ActivationsInt8 {
-        // SAFETY: as the caller promises.
-        unsafe { s.load_activations_int8(q, correction) }
-    }
-    #[inline(always)]
-    unsafe fn group<S: Simd>(s: S, block: Block, group: usize, part: usize) -> S::Weights {
-        // SAFETY: as the caller promises; a matrix of this type has levels.
+        if !LEVELS {
+            // SAFETY: a block of bytes has a line for each group.
+            return unsafe { packed(s, block, group, part) };
+        }
+        // SAFETY: a block of this type has nibbles, and its matrix 16 levels.
         unsafe { s.look_up(s.load_levels(block.levels), nibbles(s, block, group, part)) }
     }
     #[inline(always)]
@@ -209,32 +129,55 @@ impl IntWeights for Int4n {
     }
 }
 
-/// Nibbles with signs.
-pub(crate) struct Int5;
+/// Nibbles, with minima instead of an offset, or with signs, or with neither.
+pub(crate) struct Nibbles<const MINIMUM: bool, const SIGNED: bool>;
 
-impl IntWeights for Int5 {
-    const KIND: WeightType = WeightType::Int5;
+/// Nibbles less 8.
+pub(crate) type Int4 = Nibbles<false, false>;
+/// Nibbles and a minimum.
+pub(crate) type Int4a = Nibbles<true, false>;
+/// Nibbles and signs.
+pub(crate) type Int5 = Nibbles<false, true>;
+
+impl<const MINIMUM: bool, const SIGNED: bool> IntWeights for Nibbles<MINIMUM, SIGNED> {
+    const KIND: WeightType = match (MINIMUM, SIGNED) {
+        (true, _) => WeightType::Int4a,
+        (false, true) => WeightType::Int5,
+        (false, false) => WeightType::Int4,
+    };
     const LINES: usize = GROUPS / 2;
-    const MINIMUM: bool = false;
+    const MINIMUM: bool = MINIMUM;
     type Line<S: Simd> = (S::Weights, S::Weights);
     type Activations<S: Simd> = S::ActivationsInt4;
 
     #[inline(always)]
     fn offset<S: Simd>() -> i32 {
-        S::INT5_OFFSET
+        match (MINIMUM, SIGNED) {
+            (true, _) => 0,
+            (false, true) => S::INT5_OFFSET,
+            (false, false) => INT4_ZERO.into(),
+        }
     }
     #[inline(always)]
     unsafe fn load_activations<S: Simd>(s: S, q: *const i8, correction: i32) -> S::ActivationsInt4 {
         // SAFETY: as the caller promises.
-        unsafe { s.load_activations_int5(q, correction) }
+        unsafe {
+            if SIGNED {
+                s.load_activations_int5(q, correction)
+            } else {
+                s.load_activations_int4(q, correction)
+            }
+        }
     }
     #[inline(always)]
     unsafe fn group<S: Simd>(s: S, block: Block, group: usize, part: usize) -> S::Weights {
-        // SAFETY: as the caller promises; a block of this type has signs.
-        unsafe {
-            let signs = packed(s, block, SIGNS / LINE, part);
-            s.fifth_bit(nibbles(s, block, group, part), signs, group)
+        // SAFETY: a block of these types has nibbles.
+        let nibbles = unsafe { nibbles(s, block, group, part) };
+        if !SIGNED {
+            return nibbles;
         }
+        // SAFETY: a block of this type has a line of signs.
+        s.fifth_bit(nibbles, unsafe { packed(s, block, SIGNS / LINE, part) }, group)
     }
     #[inline(always)]
     unsafe fn line<S: Simd>(
@@ -270,7 +213,7 @@ impl<S: Simd, Q> PackedLines<S, Q> {
     /// Those of `block`.
     ///
     /// # Safety
-    /// It is a whole one, and is still there when a line is read.
+    /// `block` is a whole one, and is still there when a line is read.
     #[inline(always)]
     pub(super) unsafe fn new(s: S, block: Block) -> Self {
         Self { s, block, weights: PhantomData }

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use oarlock_convert::template::derive;
 use oarlock_tests::{TempDir, bin, run};
 
 use crate::source::Source;
@@ -68,19 +69,43 @@ fn a_template_does_no_harm_whatever_it_does() {
     }
 }
 
+/// As deep as a tag may be, without a process of its own: the stack is large enough.
+#[test]
+fn a_template_that_is_just_not_too_deep_is_run() {
+    let deep = |open: &str, middle: &str, close: &str, n: usize| {
+        format!("{{{{ {}{middle}{} }}}}", open.repeat(n), close.repeat(n))
+    };
+    for template in [
+        deep("not ", "1", "", 2990),
+        deep("-", "1", "", 2990),
+        deep("", "a", ".a", 1490),
+        deep("", "a", "|list", 1490),
+        deep("", "1", "+1", 1490),
+        deep("", "a", "~a", 1490),
+        deep("", "a", " if a else a", 740),
+        format!("{{% if a %}}{}{{% endif %}}", "{% elif a %}b".repeat(2990)),
+    ] {
+        let why = derive(&template, &[]).expect_err("no chat template").0;
+        assert!(!why.contains("too deep"), "{why}");
+    }
+    let why = derive(&deep("not ", "1", "", 3010), &[]).expect_err("no chat template").0;
+    assert!(why.contains("too deep"), "{why}");
+}
+
 #[test]
 fn a_slow_template_hears_an_interrupt() {
-    // Below the bound of steps each time, and rendered hundreds of times.
-    let slow =
-        "{% for m in messages %}{% for a in range(9000) %}{{ m.content }}{% endfor %}{% endfor %}";
+    // Near the bound of steps each of the hundreds of times that it is rendered.
+    let slow = "{% for a in range(40000) %}{% endfor %}{% for m in messages %}<|im_start|>\
+        {{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\
+        {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
     let folder = TempDir::new();
     let (_source, mut command) = convert(slow, &folder);
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(300));
-    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(status.unwrap().success());
-    let code = child.wait().unwrap().code();
-    // Where it was faster than that, it was not interrupted.
-    assert!(matches!(code, Some(130 | 0)), "{code:?}");
-    assert!(code == Some(0) || fs::read_dir(folder.path()).unwrap().count() == 0);
+    std::thread::sleep(Duration::from_millis(400));
+    assert!(child.try_wait().unwrap().is_none(), "it is still at it");
+    let (start, id) = (Instant::now(), child.id().to_string());
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(start.elapsed() < Duration::from_secs(2));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

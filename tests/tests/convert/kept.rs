@@ -253,8 +253,9 @@ fn by_default_each_tensor_goes_to_the_type_that_holds_it() {
         for (is, wanted) in is.chunks(32).zip(wanted.chunks(32)) {
             let peak = wanted.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
             for (is, wanted) in is.iter().zip(wanted) {
-                // The fixture has powers of two below the least f16.
-                let most = most * peak + 1e-6;
+                // The fixture has powers of two below the least f16, whose products become 0.
+                let lost = if called == "MXFP4" { 1e-6 } else { 0.0 };
+                let most = most * peak + lost;
                 assert!((is - wanted).abs() <= most, "{called}: {is} for {wanted}, {peak}");
             }
         }

@@ -72,7 +72,7 @@ pub fn remedy(error: &io::Error) -> &'static str {
         | io::ErrorKind::NotADirectory
         | io::ErrorKind::InvalidInput
         | io::ErrorKind::InvalidFilename => "name a file",
-        io::ErrorKind::FileTooLarge => "give less, or raise the limit with ulimit -f",
+        io::ErrorKind::FileTooLarge => "raise the limit with ulimit -f",
         io::ErrorKind::OutOfMemory => "give less at once",
         _ => "try again or use another place",
     }

@@ -19,14 +19,14 @@ pub fn file(path: &Path) -> Outcome<String> {
         return stdin();
     }
     let bytes = File::open(path).and_then(read).map_err(|error| file_fault(path, &error))?;
-    owned(&path.display().to_string(), bytes)
+    text(&path.display().to_string(), bytes)
 }
 
 /// All of standard input.
 pub fn stdin() -> Outcome<String> {
     let bytes = read(io::stdin().lock());
     let bytes = bytes.map_err(|error| fault("standard input", reason(&error), remedy(&error)))?;
-    owned("standard input", bytes)
+    text("standard input", bytes)
 }
 
 /// The longest text that is read at once, in bytes: what follows from it takes 16 times as much.
@@ -34,7 +34,7 @@ const LONGEST: u64 = 64 << 20;
 /// The longest line, in bytes.
 pub const LONGEST_LINE: u64 = 16 << 20;
 
-/// All that there is, if it is no longer than a text may be.
+/// All that there is, or one byte more than a text may have.
 fn read(from: impl Read) -> io::Result<Vec<u8>> {
     let (mut from, mut bytes) = (from.take(LONGEST + 1), Vec::new());
     let mut part = [0; 1 << 14];
@@ -48,11 +48,15 @@ fn read(from: impl Read) -> io::Result<Vec<u8>> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-        if bytes.len() as u64 > LONGEST {
-            let what = format!("longer than {} MiB, the longest text", LONGEST >> 20);
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
-        }
     }
+}
+
+fn text(name: &str, bytes: Vec<u8>) -> Outcome<String> {
+    if bytes.len() as u64 > LONGEST {
+        let what = format!("longer than {} MiB, the longest text", LONGEST >> 20);
+        return Err(fault(name, what, "give it in parts"));
+    }
+    owned(name, bytes)
 }
 
 /// `bytes` as text; if they are not, the error says where.

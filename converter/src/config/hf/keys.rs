@@ -164,7 +164,6 @@ pub(super) const HARMLESS: &[&str] = &[
     "max_new_tokens",
     "min_length",
     "model_max_length",
-    "use_flash_attention_2",
     "no_repeat_ngram_size",
     "num_beam_groups",
     "num_beams",
@@ -211,4 +210,5 @@ pub(super) const HARMLESS: &[&str] = &[
     "unsloth_version",
     "use_bfloat16",
     "use_cache",
+    "use_flash_attention_2",
 ];

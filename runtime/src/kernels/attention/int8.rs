@@ -141,10 +141,21 @@ struct ValueRegisters<S> {
     at: *const u8,
 }
 
+impl<S: Simd> ValueRegisters<S> {
+    /// Those at `at`.
+    ///
+    /// # Safety
+    /// 8 lines are there, and still are when one is read.
+    #[inline(always)]
+    unsafe fn new(s: S, at: *const u8) -> Self {
+        Self { s, at }
+    }
+}
+
 impl<S: Simd> Lines<S::Weights> for ValueRegisters<S> {
     #[inline(always)]
     fn line(self, line: usize, part: usize) -> S::Weights {
-        // SAFETY: whoever makes this has 8 lines.
+        // SAFETY: `new` was promised 8 lines of 64 bytes.
         unsafe { self.s.load_weights(self.at.add(line * LINE + part * 4 * S::LANES)) }
     }
 }
@@ -171,7 +182,8 @@ impl ValueLines<'_> {
         acc: *mut f32,
     ) {
         for first in (0..S::PARTS).step_by(S::ROW_REGISTERS) {
-            let lines = ValueRegisters { s, at: self.lines };
+            // SAFETY: 8 lines for 16 dimensions, as the caller promises.
+            let lines = unsafe { ValueRegisters::new(s, self.lines) };
             let dots = s.dot_uint7(lines, quants.each_ref(), first);
             for q in 0..Q {
                 let (scale, rescale) = (s.splat(self.scales[q]), s.splat(self.rescale[q]));

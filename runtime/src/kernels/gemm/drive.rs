@@ -229,8 +229,8 @@ fn prefill_tiles<S: Simd, W: BlockWeights, K: PrefillKernel<S>>(
         for (tile, sums) in tiles.iter().zip(&mut sums) {
             let tile = product.bytes[tile * product.tile_bytes..].as_ptr();
             let at = tile.wrapping_add(b * W::KIND.block_bytes());
-            let block = Block { at, levels: product.levels };
             prefetch::<S, W>(s, at.wrapping_add(ahead));
+            let block = Block { at, levels: product.levels };
             // SAFETY: block `b` of a tile of this piece, and inputs and sums of as many
             // groups as there are; both were written above.
             unsafe {
