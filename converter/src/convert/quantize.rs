@@ -418,6 +418,40 @@ mod tests {
     }
 
     #[test]
+    fn levels_of_either_other_type_stay_where_they_are() {
+        for seed in 1..200 {
+            let mut x = group(seed).map(|v| level(v, 5.0, -15.0, 15.0));
+            x[7] = -16.0;
+            let x = x.map(|q| 0.03125 * q);
+            assert_eq!(error(&x, &int5(&x, &ONES)), 0.0, "{seed}");
+            let mut x = group(seed).map(|v| nearest(40.0 * v));
+            (x[3], x[4]) = (-127.0, 113.0);
+            let x = x.map(|q| 0.0009765625 * q);
+            assert_eq!(error(&x, &int4n(&x, &ONES)), 0.0, "{seed}");
+        }
+    }
+
+    /// Unequal levels are nearer to roughly normal weights than equal ones, and five bits than both.
+    #[test]
+    fn more_levels_and_better_ones_are_nearer() {
+        let (four, unequal) = (total(|x| int4(x, &ONES)), total(|x| int4n(x, &ONES)));
+        let five = total(|x| int5(x, &ONES));
+        assert!(unequal < 0.9 * four && five < 0.35 * four, "{four} {unequal} {five}");
+        // The best of all scales, by brute force.
+        let brute = |x: &Group| {
+            let all = (0..4000).flat_map(|i| [1.0, -1.0].map(|sign| sign * (60.0 + 0.025 * i as f32)));
+            let errors = all.map(|levels| {
+                let scale = peak(x) / levels;
+                x.iter().map(|v| f64::from(v - scale * nearest(v / scale)).powi(2)).sum::<f64>()
+            });
+            errors.fold(f64::INFINITY, f64::min)
+        };
+        let best: f64 = (1..100).map(group).map(|x| brute(&x)).sum();
+        let even: f64 = (1..100).map(group).map(|x| error(&x, &fit_levels(&x, &ONES))).sum();
+        assert!(even < 1.02 * best, "{even} against {best}");
+    }
+
+    #[test]
     fn zeros_constants_and_tiny_weights_are_no_trouble() {
         for x in [[0.0; 32], [1e-30; 32], [-f32::MIN_POSITIVE; 32]] {
             assert_eq!(int4(&x, &ONES).scale, 0);
