@@ -1,4 +1,4 @@
-//! Bounds of a template, the same on every machine: length, depth, steps, output.
+//! Bounds of a template, the same on every machine: length, depth, steps, output, its reasons.
 //!
 //! The parser of templates descends into operators, filters and `elif` without counting, and so do
 //! its code generator and the end of its tree: 30,000 times `not` overflowed the stack. So the
@@ -10,13 +10,17 @@ use std::thread;
 use super::error::Underivable;
 
 /// Bytes of a template: the longest that was ever published has 30,000.
-const LENGTH: usize = 1 << 20;
+const LENGTH: usize = 256 << 10;
 /// Tokens of one tag, and `elif` in a template.
 const TOKENS: usize = 3000;
 /// Bytes of stack for each of them, in an unoptimised build.
 const STACK: usize = TOKENS * (16 << 10);
 /// Steps of one rendering: long conversations take some thousand.
 pub(super) const FUEL: u64 = 200_000;
+/// Steps of all renderings of a derivation, of which there are some hundred.
+pub(super) const ALL_FUEL: u64 = 40_000_000;
+/// Characters of a reason, which is kept in the file: it may quote what the template writes.
+const REASON: usize = 2000;
 /// Bytes of one rendering.
 pub(super) const OUTPUT: usize = 1 << 20;
 
@@ -37,6 +41,10 @@ fn longest_tag(template: &str) -> usize {
     while let Some((_, after)) = rest.split_first() {
         let (tokens, behind) = match rest {
             [b'{', b'{', inside @ ..] => tag(inside, *b"}}"),
+            // Text up to its end, with quotes and brackets that would hide what is behind.
+            [b'{', b'%', inside @ ..] if basic_tag(inside, b"raw").is_some() => {
+                (0, behind_raw(inside))
+            }
             [b'{', b'%', inside @ ..] => tag(inside, *b"%}"),
             [b'{', b'#', inside @ ..] => {
                 let end = inside.windows(2).position(|two| two == b"#}");
@@ -47,6 +55,28 @@ fn longest_tag(template: &str) -> usize {
         (rest, longest) = (behind, longest.max(tokens));
     }
     longest
+}
+
+/// What is behind the tag of this name alone, if it is that.
+fn basic_tag<'t>(inside: &'t [u8], name: &[u8]) -> Option<&'t [u8]> {
+    let sign = |text: &'t [u8]| match text {
+        [b'-' | b'+', rest @ ..] => rest,
+        rest => rest,
+    };
+    let word = sign(inside).trim_ascii_start().strip_prefix(name)?;
+    sign(word.trim_ascii_start()).strip_prefix(b"%}")
+}
+
+/// What is behind the end of a raw block.
+fn behind_raw(inside: &[u8]) -> &[u8] {
+    let mut rest = inside;
+    while let Some(at) = rest.windows(2).position(|two| two == b"{%") {
+        rest = &rest[at + 2..];
+        if let Some(behind) = basic_tag(rest, b"endraw") {
+            return behind;
+        }
+    }
+    &[]
 }
 
 /// The tokens of a tag, and what is behind its end: the first that is in no string and no brackets.
@@ -87,6 +117,14 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 128
 }
 
+/// The reason, cut where it is longer than one reads.
+pub(super) fn shorten(Underivable(why): Underivable) -> Underivable {
+    match why.char_indices().nth(REASON) {
+        Some((end, _)) => Underivable(format!("{} …", &why[..end])),
+        None => Underivable(why),
+    }
+}
+
 /// Runs `work` on a stack for what [`check`] lets through.
 pub(super) fn on_large_stack<R: Send>(
     work: impl FnOnce() -> Result<R, Underivable> + Send,
@@ -112,6 +150,9 @@ mod tests {
             ("{{ {'a': {}} }} {% if a.b[0] %}", 7),
             ("{# not not not not not #}{% set a = \"\\\"%}\" %}x y z", 4),
             ("{{ not not not", 3),
+            ("{% raw %}{{ '{% endraw %}{{ not not 1 }}", 3),
+            ("{%- raw -%}{{ not ({%+ endraw +%}{{ 1 }}", 1),
+            ("{% raw x %}{{ not 1 }}{% endraw %}", 2),
         ] {
             assert_eq!(longest_tag(template), tokens, "{template}");
         }

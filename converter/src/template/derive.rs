@@ -3,7 +3,7 @@
 use super::error::Underivable;
 use super::gaps::gaps;
 use super::program::ChatProgram;
-use super::render::{CLOCK, RenderOptions, THOUGHTS, Template};
+use super::render::{CLOCK, RenderOptions, THOUGHTS, Template, without_generation};
 use super::{bounds, check};
 
 /// Derives and checks the chat section of `template`, in which `specials` (`bos_token`, …)
@@ -14,7 +14,8 @@ use super::{bounds, check};
 /// else around messages than a program of gaps can.
 pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
     bounds::check(template)?;
-    bounds::on_large_stack(|| derive_here(template, specials))
+    let template = &without_generation(template);
+    bounds::on_large_stack(|| derive_here(template, specials)).map_err(bounds::shorten)
 }
 
 fn derive_here(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
