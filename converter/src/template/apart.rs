@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::derive::derive;
+use super::derive::{derive, try_derive};
 use super::error::Underivable;
 use super::{bounds, limits};
 use crate::error::{Error, Result};
@@ -77,7 +77,10 @@ fn answer() -> ExitCode {
     let Ok(request) = serde_json::from_str::<Value>(&request) else { return ExitCode::FAILURE };
     let template = request["template"].as_str().unwrap_or_default();
     let specials = serde_json::from_value::<Vec<(String, String)>>(request["specials"].clone());
-    let answer = match derive(template, &specials.unwrap_or_default()) {
+    let Ok(derived) = try_derive(template, &specials.unwrap_or_default()) else {
+        return ExitCode::FAILURE;
+    };
+    let answer = match derived {
         Ok(section) => [&[DERIVED][..], &section].concat(),
         Err(why) => [&[UNDERIVABLE][..], why.0.as_bytes()].concat(),
     };

@@ -5,6 +5,7 @@
 //! tokens of each tag are counted before it is parsed, and all of it runs on a stack that is large enough
 //! for as many.
 
+use std::io;
 use std::thread;
 
 use super::error::Underivable;
@@ -126,14 +127,16 @@ pub(super) fn shorten(Underivable(why): Underivable) -> Underivable {
 }
 
 /// Runs `work` on a stack for what [`check`] lets through.
+///
+/// # Errors
+/// If the machine has no such thread.
 pub(super) fn on_large_stack<R: Send>(
     work: impl FnOnce() -> Result<R, Underivable> + Send,
-) -> Result<R, Underivable> {
+) -> io::Result<Result<R, Underivable>> {
     thread::scope(|scope| {
-        let started = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-        let thread = started
-            .map_err(|_| Underivable("no thread can be started for its template".to_owned()))?;
-        thread.join().unwrap_or_else(|_| Err(Underivable("the template cannot be run".into())))
+        let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work)?;
+        let panicked = |_| Err(Underivable("the template cannot be run".into()));
+        Ok(thread.join().unwrap_or_else(panicked))
     })
 }
 

@@ -1,5 +1,7 @@
 //! The derivation: from a template to the section of the file, checked.
 
+use std::io;
+
 use super::error::Underivable;
 use super::gaps::gaps;
 use super::program::ChatProgram;
@@ -13,9 +15,24 @@ use super::{bounds, check};
 /// If the template fails, is beyond the bounds of length, depth, steps and output, or writes something
 /// else around messages than a program of gaps can.
 pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
-    bounds::check(template)?;
+    let no_thread = |_| Err(Underivable("no thread can be started for its template".to_owned()));
+    try_derive(template, specials).unwrap_or_else(no_thread)
+}
+
+/// Derives as [`derive`] does.
+///
+/// # Errors
+/// If the machine has no thread for it, which says nothing of the template.
+pub(super) fn try_derive(
+    template: &str,
+    specials: &[(String, String)],
+) -> io::Result<Result<Vec<u8>, Underivable>> {
+    if let Err(why) = bounds::check(template) {
+        return Ok(Err(why));
+    }
     let template = &without_generation(template);
-    bounds::on_large_stack(|| derive_here(template, specials)).map_err(bounds::shorten)
+    let derived = bounds::on_large_stack(|| derive_here(template, specials))?;
+    Ok(derived.map_err(bounds::shorten))
 }
 
 fn derive_here(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
