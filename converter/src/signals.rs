@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 static WRITES: AtomicBool = AtomicBool::new(false);
 
-/// What [`Error::Cancelled`](oarlock_convert::Error::Cancelled) says.
+/// The words of [`Error::Cancelled`](oarlock_convert::Error::Cancelled).
 const LINE: &str = "error: conversion: interrupted (nothing was written)\n";
 const EXIT_CODE: libc::c_int = 130;
 

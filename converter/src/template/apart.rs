@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::derive::{derive, try_derive};
+use super::derive::{derive, derive_without_thread, try_derive};
 use super::error::Underivable;
 use super::{bounds, limits};
 use crate::error::{Error, Result};
@@ -71,15 +71,18 @@ fn this_program() -> Option<PathBuf> {
 fn answer() -> ExitCode {
     limits::set(MEMORY_MIB << 20, SECONDS);
     let mut request = String::new();
-    if !limits::watch(MEMORY_MIB << 20) || std::io::stdin().read_to_string(&mut request).is_err() {
+    // Without room for a thread there is none for much else: the limits above do.
+    let _ = limits::watch(MEMORY_MIB << 20);
+    if std::io::stdin().read_to_string(&mut request).is_err() {
         return ExitCode::FAILURE;
     }
     let Ok(request) = serde_json::from_str::<Value>(&request) else { return ExitCode::FAILURE };
     let template = request["template"].as_str().unwrap_or_default();
     let specials = serde_json::from_value::<Vec<(String, String)>>(request["specials"].clone());
-    let Ok(derived) = try_derive(template, &specials.unwrap_or_default()) else {
-        return ExitCode::FAILURE;
-    };
+    let specials = specials.unwrap_or_default();
+    // What overflows the stack that there is ends this process alone.
+    let derived = try_derive(template, &specials)
+        .unwrap_or_else(|_| derive_without_thread(template, &specials));
     let answer = match derived {
         Ok(section) => [&[DERIVED][..], &section].concat(),
         Err(why) => [&[UNDERIVABLE][..], why.0.as_bytes()].concat(),

@@ -58,7 +58,7 @@ fn longest_tag(template: &str) -> usize {
     longest
 }
 
-/// What is behind the tag of this name alone, if it is that.
+/// Skips a tag that is this name alone.
 fn basic_tag<'t>(inside: &'t [u8], name: &[u8]) -> Option<&'t [u8]> {
     let sign = |text: &'t [u8]| match text {
         [b'-' | b'+', rest @ ..] => rest,
@@ -68,7 +68,7 @@ fn basic_tag<'t>(inside: &'t [u8], name: &[u8]) -> Option<&'t [u8]> {
     sign(word.trim_ascii_start()).strip_prefix(b"%}")
 }
 
-/// What is behind the end of a raw block.
+/// Skips a raw block with its end.
 fn behind_raw(inside: &[u8]) -> &[u8] {
     let mut rest = inside;
     while let Some(at) = rest.windows(2).position(|two| two == b"{%") {

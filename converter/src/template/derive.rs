@@ -35,6 +35,15 @@ pub(super) fn try_derive(
     Ok(derived.map_err(bounds::shorten))
 }
 
+/// Derives as [`derive`] does, on the stack that there is: one that is too small ends the process.
+pub(super) fn derive_without_thread(
+    template: &str,
+    specials: &[(String, String)],
+) -> Result<Vec<u8>, Underivable> {
+    bounds::check(template)?;
+    derive_here(&without_generation(template), specials).map_err(bounds::shorten)
+}
+
 fn derive_here(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
     let asks = template.contains(CLOCK);
     let plain = derive_with(template, specials, RenderOptions::default());
