@@ -19,7 +19,7 @@ use oarlock::internal::format::layout::WeightType;
 use oarlock::internal::format::{Config, TensorType};
 
 use crate::config::description::{ModelDescription, Rotary};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::map::map;
 use crate::math::rope::phases;
 use crate::output::{Output, refuse_inputs};
@@ -60,12 +60,14 @@ pub fn convert(
     let maps = files.weights.iter().map(|path| map(path)).collect::<Result<Vec<_>>>()?;
     let bytes: Vec<&[u8]> = maps.iter().map(|map| &map[..]).collect();
     let mut loaded = files.load(&bytes)?;
+    go_on(progress)?;
     if let Some(heads) = options.kv_heads {
         heads::pool(&mut loaded.model, heads)?;
     }
     let is_quantized = loaded.is_gguf && loaded.tensors.values().any(|raw| raw.dtype.block() > 1);
     let storage = options.storage(loaded.is_gguf, is_quantized)?;
     let planned = plan(&loaded.model, &loaded.tensors, storage)?;
+    go_on(progress)?;
     let text = text::compile(&loaded, progress)?;
     let model = &loaded.model;
     for warning in model.warnings.iter().chain(&text.warnings) {
@@ -73,11 +75,18 @@ pub fn convert(
     }
     let provenance = provenance(&files, &maps, storage, model.pooled_heads, progress)?;
     let metadata = metadata(model, &planned, text, provenance);
+    go_on(progress)?;
+    progress.writing();
     let output = Output::create(out)?;
     let file_bytes = stream(&output, metadata, &planned, progress)?;
     output.commit()?;
     let types = types(&planned);
     Ok(Report { file_bytes, bits_per_weight: bits_per_weight(&planned), types })
+}
+
+/// Stops where the caller wants to.
+fn go_on(progress: &dyn Progress) -> Result<()> {
+    if progress.cancelled() { Err(Error::Cancelled) } else { Ok(()) }
 }
 
 /// All of the file but its tensors.

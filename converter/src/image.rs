@@ -46,6 +46,7 @@ pub fn image(options: &ImageOptions, progress: &dyn Progress) -> Result<ImageRep
     refuse_inputs(out, [&*program, model].into_iter())?;
     board.check(&program)?;
     open_model(model, &map(model)?)?;
+    progress.writing();
     if *board == Board::RaspberryPi {
         return raspi::image(options, &program, progress);
     }

@@ -88,6 +88,10 @@ impl Progress for Terminal {
         self.bar.set_length(total);
     }
 
+    fn writing(&self) {
+        signals::clean_up();
+    }
+
     fn advance(&self, bytes: u64) {
         self.bar.inc(bytes);
     }

@@ -7,6 +7,10 @@ pub trait Progress: Sync {
         let _ = total;
     }
 
+    /// From now on there is something to clean up. Before that a program may just end: what is read and
+    /// planned until then can be large, and asks [`cancelled`](Self::cancelled) between its steps alone.
+    fn writing(&self) {}
+
     /// `bytes` more have been written.
     fn advance(&self, bytes: u64) {
         let _ = bytes;

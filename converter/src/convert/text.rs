@@ -89,8 +89,7 @@ fn chat(
     let derived = match template {
         Some(template) => {
             let cancelled = || progress.cancelled();
-            template::derive_apart(&template, &compiled.specials, &cancelled)
-                .ok_or(Error::Cancelled)?
+            template::derive_apart(&template, &compiled.specials, &cancelled)?
         }
         None => Err(template::Underivable("the model has no chat template".into())),
     };

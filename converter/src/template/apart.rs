@@ -1,9 +1,14 @@
 //! Templates in a process of their own: whatever one does there, the program that asked goes on.
 //!
 //! A template is a program of somebody else's. Steps, depth and output are bounded where it runs
-//! ([`bounds`](super::bounds)), but nothing in the process bounds its memory. So a program that calls
-//! [`serve`] first in `main` runs templates in a second process of itself, with limits set by the system
-//! and a time after which it is killed. Library users that do not call it have the bounds alone.
+//! ([`bounds`](super::bounds)), but nothing in the process bounds its memory, or the time of one step. So
+//! a program that calls [`serve`] first in `main` runs templates in a second process of itself, with
+//! limits set by the system and a time after which it is killed. Library users that do not call it have the
+//! bounds alone.
+//!
+//! What a template does to its process is a property of the template ([`Underivable`]): the model converts
+//! without a chat. A machine that has no process to lend is an error instead, so that the same source
+//! never becomes two files.
 
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -16,18 +21,29 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::derive::derive;
+use super::derive::{derive, derive_without_thread, try_derive};
 use super::error::Underivable;
-use super::limits;
+use super::{bounds, limits};
+use crate::error::{Error, Result};
 
 /// The argument that asks a program for this.
 const ASKED: &str = "--derive-chat-program";
-/// The time after which a template is given up.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Seconds on the CPU: real templates take some hundredths of one.
+const SECONDS: u64 = 5;
+/// The time after which a process is given up that has had less of the CPU than that.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// The time between two questions whether to stop.
 const LOOK: Duration = Duration::from_millis(50);
 /// Memory of the process, in MiB.
-const MEMORY_MIB: u64 = 1024;
+const MEMORY_MIB: u64 = 512;
+/// Bytes of an answer: a table of gaps, each of them no longer than what a template may write.
+const ANSWER: u64 = 64 << 20;
+/// Stack of the thread that talks with the process.
+const STACK: usize = 256 << 10;
+
+/// First bytes of an answer.
+const DERIVED: u8 = b'+';
+const UNDERIVABLE: u8 = b'-';
 
 /// This program, once it has said that it serves.
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
@@ -38,23 +54,35 @@ pub fn serve() -> Option<ExitCode> {
     if std::env::args_os().nth(1).is_some_and(|word| word == ASKED) {
         return Some(answer());
     }
-    if let Ok(program) = std::env::current_exe() {
+    if let Some(program) = this_program() {
         let _ = PROGRAM.set(program);
     }
     None
 }
 
+/// A path to this program: on Linux one that leads to it also after its file was replaced.
+fn this_program() -> Option<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    let lasts = cfg!(target_os = "linux") && running.exists();
+    if lasts { Some(running) } else { std::env::current_exe().ok() }
+}
+
 /// Reads a request from stdin and writes what was derived to stdout.
 fn answer() -> ExitCode {
-    limits::set(MEMORY_MIB << 20, PATIENCE.as_secs());
+    limits::set(MEMORY_MIB << 20, SECONDS);
     let mut request = String::new();
+    // Without room for a thread there is none for much else: the limits above do.
+    let _ = limits::watch(MEMORY_MIB << 20);
     if std::io::stdin().read_to_string(&mut request).is_err() {
         return ExitCode::FAILURE;
     }
-    let request: Value = serde_json::from_str(&request).unwrap_or_default();
+    let Ok(request) = serde_json::from_str::<Value>(&request) else { return ExitCode::FAILURE };
     let template = request["template"].as_str().unwrap_or_default();
     let specials = serde_json::from_value::<Vec<(String, String)>>(request["specials"].clone());
-    let derived = derive(template, &specials.unwrap_or_default());
+    let specials = specials.unwrap_or_default();
+    // What overflows the stack that there is ends this process alone.
+    let derived = try_derive(template, &specials)
+        .unwrap_or_else(|_| derive_without_thread(template, &specials));
     let answer = match derived {
         Ok(section) => [&[DERIVED][..], &section].concat(),
         Err(why) => [&[UNDERIVABLE][..], why.0.as_bytes()].concat(),
@@ -65,54 +93,61 @@ fn answer() -> ExitCode {
     }
 }
 
-/// First bytes of an answer.
-const DERIVED: u8 = b'+';
-const UNDERIVABLE: u8 = b'-';
-
-/// Derives as [`derive`] does, in a process of its own if this program has them; `None`
-/// if `cancelled` says so meanwhile.
+/// Derives as [`derive`] does, in a process of its own if this program has them.
+///
+/// # Errors
+/// If `cancelled` says so meanwhile, or if the machine cannot run such a process.
 pub(crate) fn derive_apart(
     template: &str,
     specials: &[(String, String)],
     cancelled: &dyn Fn() -> bool,
-) -> Option<Result<Vec<u8>, Underivable>> {
-    let Some(program) = PROGRAM.get() else { return Some(derive(template, specials)) };
+) -> Result<std::result::Result<Vec<u8>, Underivable>> {
+    let Some(program) = PROGRAM.get() else { return Ok(derive(template, specials)) };
+    if let Err(why) = bounds::check(template) {
+        return Ok(Err(why));
+    }
     let request = json!({ "template": template, "specials": specials }).to_string();
     let mut command = Command::new(program);
     command.arg(ASKED).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     // A group of its own: an interrupt at the terminal is for this process alone.
-    let Ok(mut child) = command.process_group(0).spawn() else {
-        return Some(Err(Underivable("no process can be started for its template".into())));
-    };
+    let child = command.process_group(0).spawn();
+    let mut child = child.map_err(|error| no_room(&format!("no process starts: {error}")))?;
     let waited = ask(&mut child, request).map(|answer| wait(&answer, cancelled));
     if !matches!(waited, Ok(Waited::Answered(_))) {
         let _ = child.kill();
     }
     let status = child.wait();
-    match waited {
-        Ok(Waited::Cancelled) => None,
-        Ok(Waited::Answered(answer)) => Some(read(&answer, status.ok())),
-        Ok(Waited::TooLong) => {
-            Some(Err(Underivable(format!("the template runs for more than {PATIENCE:?}"))))
-        }
-        Err(why) => Some(Err(why)),
+    match waited? {
+        Waited::Cancelled => Err(Error::Cancelled),
+        Waited::TooLong => Ok(Err(too_long())),
+        Waited::Answered(answer) => read(&answer, status.ok()),
     }
 }
 
+fn no_room(what: &str) -> Error {
+    let todo = "end other programs, or raise the limits (ulimit -u, ulimit -v)";
+    Error::new("chat template", what, todo)
+}
+
+fn too_long() -> Underivable {
+    Underivable(format!("the template runs for more than {SECONDS} s"))
+}
+
 /// Sends the request; what is answered comes through the channel, whole.
-fn ask(child: &mut Child, request: String) -> Result<Receiver<Vec<u8>>, Underivable> {
+fn ask(child: &mut Child, request: String) -> Result<Receiver<Vec<u8>>> {
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let (sender, receiver) = channel();
-    let talk = move |mut stdout: ChildStdout| {
+    let talk = move |stdout: ChildStdout| {
         // A process that has died takes nothing, which its end will say.
         let _ = stdin.map(|mut stdin| stdin.write_all(request.as_bytes()));
         let mut answer = Vec::new();
-        let _ = stdout.read_to_end(&mut answer);
+        let _ = stdout.take(ANSWER).read_to_end(&mut answer);
         let _ = sender.send(answer);
     };
-    let stdout = stdout.ok_or_else(|| Underivable("its template's process is mute".into()))?;
-    let started = thread::Builder::new().stack_size(1 << 18).spawn(move || talk(stdout));
-    started.map_err(|_| Underivable("no thread can be started for its template".into()))?;
+    let stdout = stdout.ok_or_else(|| no_room("its process is mute"))?;
+    // Its own size of stack, whatever RUST_MIN_STACK says.
+    let started = thread::Builder::new().stack_size(STACK).spawn(move || talk(stdout));
+    started.map_err(|error| no_room(&format!("no thread starts: {error}")))?;
     Ok(receiver)
 }
 
@@ -135,13 +170,22 @@ fn wait(answer: &Receiver<Vec<u8>>, cancelled: &dyn Fn() -> bool) -> Waited {
     }
 }
 
-fn read(answer: &[u8], status: Option<ExitStatus>) -> Result<Vec<u8>, Underivable> {
-    match answer.split_first() {
-        Some((&DERIVED, section)) => Ok(section.to_vec()),
-        Some((&UNDERIVABLE, why)) => Err(Underivable(String::from_utf8_lossy(why).into_owned())),
-        _ if status.and_then(|status| status.signal()).is_some() => Err(Underivable(format!(
-            "the template needs more than {MEMORY_MIB} MiB of memory, or is nested too deep"
-        ))),
-        _ => Err(Underivable("its template's process said nothing".into())),
+/// The answer of a process that ended so. One that a limit ended may have written a part of it.
+fn read(
+    answer: &[u8],
+    status: Option<ExitStatus>,
+) -> Result<std::result::Result<Vec<u8>, Underivable>> {
+    let ended = status.map(|status| (status.code(), status.signal()));
+    let needs = |what: &str| Ok(Err(Underivable(format!("the template needs more {what}"))));
+    match (ended, answer.split_first()) {
+        (Some((Some(0), _)), Some((&DERIVED, section))) => Ok(Ok(section.to_vec())),
+        (Some((Some(0), _)), Some((&UNDERIVABLE, why))) => {
+            Ok(Err(Underivable(String::from_utf8_lossy(why).into_owned())))
+        }
+        (Some((Some(limits::NO_MEMORY), _)), _) => needs(&format!("memory than {MEMORY_MIB} MiB")),
+        (Some((_, Some(libc::SIGXCPU))), _) => Ok(Err(too_long())),
+        (Some((_, Some(libc::SIGSEGV | libc::SIGBUS))), _) => needs("depth than a stack has"),
+        (Some((_, Some(_))), _) => needs(&format!("memory than {MEMORY_MIB} MiB, or depth")),
+        _ => Err(no_room("its process could not do its work")),
     }
 }

@@ -1,9 +1,11 @@
 //! The derivation: from a template to the section of the file, checked.
 
+use std::io;
+
 use super::error::Underivable;
 use super::gaps::gaps;
 use super::program::ChatProgram;
-use super::render::{CLOCK, RenderOptions, THOUGHTS, Template};
+use super::render::{CLOCK, RenderOptions, THOUGHTS, Template, without_generation};
 use super::{bounds, check};
 
 /// Derives and checks the chat section of `template`, in which `specials` (`bos_token`, …)
@@ -13,8 +15,33 @@ use super::{bounds, check};
 /// If the template fails, is beyond the bounds of length, depth, steps and output, or writes something
 /// else around messages than a program of gaps can.
 pub fn derive(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {
+    let no_thread = |_| Err(Underivable("no thread can be started for its template".to_owned()));
+    try_derive(template, specials).unwrap_or_else(no_thread)
+}
+
+/// Derives as [`derive`] does.
+///
+/// # Errors
+/// If the machine has no thread for it, which says nothing of the template.
+pub(super) fn try_derive(
+    template: &str,
+    specials: &[(String, String)],
+) -> io::Result<Result<Vec<u8>, Underivable>> {
+    if let Err(why) = bounds::check(template) {
+        return Ok(Err(why));
+    }
+    let template = &without_generation(template);
+    let derived = bounds::on_large_stack(|| derive_here(template, specials))?;
+    Ok(derived.map_err(bounds::shorten))
+}
+
+/// Derives as [`derive`] does, on the stack that there is: one that is too small ends the process.
+pub(super) fn derive_without_thread(
+    template: &str,
+    specials: &[(String, String)],
+) -> Result<Vec<u8>, Underivable> {
     bounds::check(template)?;
-    bounds::on_large_stack(|| derive_here(template, specials))
+    derive_here(&without_generation(template), specials).map_err(bounds::shorten)
 }
 
 fn derive_here(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>, Underivable> {

@@ -1,19 +1,59 @@
-//! Limits that the system sets to a process that runs a template.
+//! Limits of a process that runs a template.
 #![allow(unsafe_code)]
+
+use std::os::unix::process::parent_id;
+use std::process::exit;
+use std::thread;
+use std::time::Duration;
+
+/// The exit code of a process that took more memory than it may have.
+pub const NO_MEMORY: i32 = 3;
+/// The time between two looks at this process.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Ends this process when the one that asked for it has ended, or when it takes more memory (bytes):
+/// not every system bounds that itself, macOS does not. Says whether it can.
+pub fn watch(memory: u64) -> bool {
+    let parent = parent_id();
+    let look = move || {
+        while parent_id() == parent {
+            if peak_memory() > memory {
+                exit(NO_MEMORY);
+            }
+            thread::sleep(LOOK);
+        }
+        exit(1);
+    };
+    thread::Builder::new().stack_size(64 << 10).spawn(look).is_ok()
+}
+
+/// The most memory that this process has held, in bytes.
+fn peak_memory() -> u64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the pointer is valid for the call, and zeros are a value of this structure of numbers.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(unit)
+}
 
 /// Bounds memory (bytes) and time on the CPU (seconds), lets no file grow and leaves no core behind.
 ///
-/// Limits that the system does not know bound nothing: the time that is waited for is bounded besides.
+/// Limits that the system does not know bound nothing: [`watch`] looks at the memory, and the time that is
+/// waited for is bounded besides.
 pub fn set(memory: u64, seconds: u64) {
     let limits = [
-        (libc::RLIMIT_AS, memory),
-        (libc::RLIMIT_DATA, memory),
-        (libc::RLIMIT_CPU, seconds),
-        (libc::RLIMIT_FSIZE, 0),
-        (libc::RLIMIT_CORE, 0),
+        (libc::RLIMIT_AS, memory, memory),
+        (libc::RLIMIT_DATA, memory, memory),
+        // At the first it is told why, by a signal of its own (SIGXCPU); at the second it is killed.
+        (libc::RLIMIT_CPU, seconds, seconds + 1),
+        (libc::RLIMIT_FSIZE, 0, 0),
+        (libc::RLIMIT_CORE, 0, 0),
     ];
-    for (resource, most) in limits {
-        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+    for (resource, soft, hard) in limits {
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
         // SAFETY: the pointer is valid for the call, which changes nothing but this process's limits.
         unsafe { libc::setrlimit(resource, &raw const limit) };
     }

@@ -1,5 +1,6 @@
 //! Rendering a chat template as `transformers` does.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use minijinja::syntax::SyntaxConfig;
@@ -7,7 +8,7 @@ use minijinja::value::{Value, merge_maps};
 use minijinja::{Environment, Error, ErrorKind, context};
 use oarlock::chat::{DATE, Step};
 
-use super::bounds::{FUEL, OUTPUT};
+use super::bounds::{ALL_FUEL, FUEL, OUTPUT};
 use super::error::Underivable;
 
 /// A message of a conversation.
@@ -49,9 +50,10 @@ pub(super) struct RenderOptions {
 /// A template, ready to be rendered.
 pub(super) struct Template<'t> {
     environment: Environment<'t>,
-    source: String,
     specials: Value,
     thoughts: bool,
+    /// Steps that are left for renderings to come.
+    fuel: Cell<u64>,
 }
 
 impl<'t> Template<'t> {
@@ -86,14 +88,16 @@ impl<'t> Template<'t> {
             });
         }
         let specials: BTreeMap<_, _> = specials.iter().cloned().collect();
-        let source = without_generation(source);
-        environment.template_from_str(&source).map_err(|error| failed(&error))?;
+        environment.add_template(NAME, source).map_err(|error| failed(&error))?;
         let (specials, thoughts) = (Value::from(specials), given.thoughts);
-        Ok(Self { environment, source, specials, thoughts })
+        Ok(Self { environment, specials, thoughts, fuel: Cell::new(ALL_FUEL) })
     }
 
     /// Renders the messages, with the beginning of an answer if `open`.
     pub fn render(&self, messages: &[Message], open: bool) -> Result<String, Underivable> {
+        if self.fuel.get() == 0 {
+            return Err(Underivable("the template takes too many steps".into()));
+        }
         let messages = messages.iter().map(|message| {
             let (role, content) = (message.name(), message.content.as_str());
             match self.thoughts && message.role == Step::Assistant {
@@ -106,8 +110,12 @@ impl<'t> Template<'t> {
             tools => (), documents => (), add_generation_prompt => open,
         };
         let values = merge_maps([given, self.specials.clone()]);
-        let rendered = self.environment.render_str(&self.source, values);
-        let rendered = rendered.map_err(|error| failed(&error))?;
+        let template = self.environment.get_template(NAME).map_err(|error| failed(&error))?;
+        let rendered = template.render_captured(values);
+        // One that fails may have taken all that it has.
+        let taken = rendered.as_ref().ok().and_then(|rendered| rendered.state().fuel_levels());
+        self.fuel.set(self.fuel.get().saturating_sub(taken.map_or(FUEL, |(taken, _)| taken)));
+        let rendered = rendered.map_err(|error| failed(&error))?.into_output();
         if rendered.len() > OUTPUT {
             return Err(Underivable(format!("the template writes {} bytes", rendered.len())));
         }
@@ -115,9 +123,12 @@ impl<'t> Template<'t> {
     }
 }
 
+/// The template's name in its environment.
+const NAME: &str = "chat";
+
 /// The template with its tags `generation`, which mark what was generated and write nothing in
 /// `transformers`, as conditions that are always met: what they trim is trimmed.
-fn without_generation(source: &str) -> String {
+pub(super) fn without_generation(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(at) = rest.find("{%") {
