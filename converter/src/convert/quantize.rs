@@ -439,7 +439,8 @@ mod tests {
         assert!(unequal < 0.9 * four && five < 0.35 * four, "{four} {unequal} {five}");
         // The best of all scales, by brute force.
         let brute = |x: &Group| {
-            let all = (0..4000).flat_map(|i| [1.0, -1.0].map(|sign| sign * (60.0 + 0.025 * i as f32)));
+            let all =
+                (0..4000).flat_map(|i| [1.0, -1.0].map(|sign| sign * (60.0 + 0.025 * i as f32)));
             let errors = all.map(|levels| {
                 let scale = peak(x) / levels;
                 x.iter().map(|v| f64::from(v - scale * nearest(v / scale)).powi(2)).sum::<f64>()
