@@ -30,10 +30,9 @@ pub mod replacement;
 mod source;
 pub mod template;
 pub mod tokenizer;
-pub mod visible;
 
 pub use convert::write;
 pub use convert::{ConvertOptions, OutputMatrix, Report, Weights, convert};
-pub use error::{Error, Fault, Result};
+pub use error::{Error, Fault, LONGEST_LINE, Result, Shown};
 pub use image::{Board, CardOptions, ImageOptions, ImageReport, image};
 pub use progress::{Progress, Silent};

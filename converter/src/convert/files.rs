@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::config::description::ModelDescription;
 use crate::config::gguf::from_gguf;
 use crate::config::hf::from_hf;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shown};
 use crate::replacement::read_regular;
 use crate::source::tensor::{Tensors, insert};
 use crate::source::{gguf, safetensors};
@@ -64,7 +64,7 @@ impl Files {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     if [CONFIG, TOKENIZER].contains(&name) {
                         let todo = "a model directory needs it: get the whole model";
-                        return Err(Error::new(path.display(), "no such file", todo));
+                        return Err(Error::new(path.shown(), "no such file", todo));
                     }
                 }
                 Err(e) => return Err(Error::read(&path, &e)),
@@ -90,7 +90,7 @@ impl Files {
     fn json(&self, name: &str) -> Result<Option<Value>> {
         let Some((path, bytes)) = self.small(name) else { return Ok(None) };
         let json = serde_json::from_slice(bytes);
-        json.map(Some).map_err(|e| Error::new(path.display(), e, "get the file again"))
+        json.map(Some).map_err(|e| Error::new(path.shown(), e, "get the file again"))
     }
 
     pub fn load<'m>(&self, maps: &[&'m [u8]]) -> Result<Loaded<'m>> {

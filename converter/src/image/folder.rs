@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shown};
 
 /// A folder that `fill` fills, and that appears when it is complete.
 pub(super) fn write_folder(out: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) || out.is_file() {
-        return Err(Error::new(out.display(), "it exists already", "remove it, or give another"));
+        return Err(Error::new(out.shown(), "it exists already", "remove it, or give another"));
     }
     let staging = Staging::create(out)?;
     fill(&staging.path)?;
@@ -23,7 +23,7 @@ struct Staging {
 impl Staging {
     fn create(out: &Path) -> Result<Self> {
         let name = out.file_name().ok_or_else(|| {
-            Error::new(out.display(), "not the name of a folder", "give one with -o")
+            Error::new(out.shown(), "not the name of a folder", "give one with -o")
         })?;
         let name = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
         let path = out.with_file_name(name);

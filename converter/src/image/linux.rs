@@ -5,14 +5,14 @@ use std::path::Path;
 
 use super::copy::{copy, executable_by_all};
 use super::mark::{self, MODEL_ALIGN};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shown};
 use crate::map::map;
 use crate::output::Output;
 use crate::progress::Progress;
 
 /// Finds the mark by which the program can be told that it carries a model.
 fn empty_mark(program: &Path) -> Result<u64> {
-    let fail = |what, todo| Err(Error::new(program.display(), what, todo));
+    let fail = |what, todo| Err(Error::new(program.shown(), what, todo));
     match mark::find(&map(program)?) {
         Some((at, &mark::NOTHING)) => Ok(at as u64),
         Some(_) => fail("it carries a model already", "give the program as it was built"),

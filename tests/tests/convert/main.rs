@@ -16,3 +16,4 @@ mod real_files;
 mod refused;
 mod source;
 mod values;
+mod visible;

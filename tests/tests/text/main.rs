@@ -2,4 +2,5 @@
 
 mod chat_template;
 mod tokenizer;
+mod visible;
 mod vocabularies;

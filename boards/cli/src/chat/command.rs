@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use oarlock::Options;
 use oarlock::conversation::Rewound;
+use oarlock::visible::Visible;
+use oarlock_convert::Shown;
 
 use super::dialogue::{ChatConfig, Dialogue};
 use super::saved::fingerprint;
@@ -59,7 +61,9 @@ pub fn run(args: &args::Chat) -> Outcome {
     }
     if interactive {
         let (isa, threads) = (machine.isa.name(), machine.exec.threads());
-        note!("{}, context {}, {threads} threads, {isa}", file.name(), options.context);
+        let name = file.name();
+        let name = Visible::line(&name);
+        note!("{name}, context {}, {threads} threads, {isa}", options.context);
         note!("Type a message. /help lists the commands, Ctrl-D leaves.");
     }
     let lines = Lines::new(interactive);
@@ -79,10 +83,10 @@ fn begin(dialogue: &mut Dialogue<'_>, kept: Option<&Path>, system: Option<String
         return dialogue.save(path);
     }
     if system.as_deref().is_some_and(|system| dialogue.system() != Some(system)) {
-        let what = format!("{} has another system prompt", path.display());
+        let what = format!("{} has another system prompt", path.shown());
         return Err(fault("--system", what, "leave --system out, or name another file"));
     }
-    note!("{} messages so far in {}.", dialogue.turns(), path.display());
+    note!("{} messages so far in {}.", dialogue.turns(), path.shown());
     Ok(())
 }
 
@@ -163,7 +167,7 @@ impl<'a> ChatLoop<'a> {
     fn save(&mut self, name: &str) -> Outcome {
         let named = Some(PathBuf::from(name)).filter(|_| !name.is_empty());
         let done = match named.as_ref().or(self.session.as_ref()) {
-            Some(path) => self.dialogue.save(path).map(|()| note!("Kept in {}.", path.display())),
+            Some(path) => self.dialogue.save(path).map(|()| note!("Kept in {}.", path.shown())),
             None => Err(fault("/save", "there is no --session to save", "name a file")),
         };
         self.survive(done).map(drop)
@@ -176,7 +180,7 @@ impl<'a> ChatLoop<'a> {
         if !self.dialogue.load(Path::new(name))? {
             return Err(fault(name, "no such file or directory", "check the path"));
         }
-        note!("{} messages so far in {name}.", self.dialogue.turns());
+        note!("{} messages so far in {}.", self.dialogue.turns(), Visible::line(name));
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use oarlock::chat::Chat;
 use oarlock::conversation::{Conversation, Pin, Rewound, TurnError};
 use oarlock::generator::Generator;
 use oarlock::{Machine, Sampler, Sampling, Session};
+use oarlock_convert::Shown;
 use oarlock_hosted::{Snapshot, TextEncoder, Transcript};
 
 use super::bar::bar;
@@ -159,14 +160,14 @@ impl<'a> Dialogue<'a> {
     fn check(&mut self, path: &Path, chat: &SavedChat) -> Outcome {
         if chat.model != self.config.model {
             let what = "it is a conversation with another model";
-            return Err(fault(path.display(), what, "give -m with that model"));
+            return Err(fault(path.shown(), what, "give -m with that model"));
         }
         let ours = self.conversation.pinned(chat.system.as_deref());
         let (ours, pinned) = (ours.map_err(|error| self.fault(error))?, chat.pinned);
         if pinned != ours && !chat.transcript.turns.is_empty() {
             let what = format!("it keeps {pinned} tokens for ever, with these options {ours}");
             let remedy = format!("give --sinks {pinned} --pin 0");
-            return Err(fault(path.display(), what, remedy));
+            return Err(fault(path.shown(), what, remedy));
         }
         Ok(())
     }

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use oarlock_convert::Shown;
+
 use crate::terminal::console::aside;
 use crate::terminal::errors::{Outcome, Stop, fault, reason};
 use crate::terminal::signals::Leftover;
@@ -56,7 +58,7 @@ impl<'a> Claim<'a> {
 }
 
 fn unusable(folder: &Path, error: &io::Error) -> Stop {
-    let thing = format!("cache folder {}", folder.display());
+    let thing = format!("cache folder {}", folder.shown());
     fault(thing, reason(error), "set OARLOCK_HOME to a folder that you can write to")
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use oarlock::{Machine, Options, Session};
+use oarlock_convert::Shown;
 use serde_json::{Value, json};
 
 use super::logits::{ROWS_AT_ONCE, feed_each};
@@ -27,7 +28,7 @@ pub fn run(args: &args::Stream) -> Outcome {
     let ids = model::told(encoder.encode_prompt(&text))?;
     if ids.len() < 2 {
         let what = format!("its {} tokens leave none to predict", ids.len());
-        return Err(fault(args.file.display(), what, "give a longer text"));
+        return Err(fault(args.file.shown(), what, "give a longer text"));
     }
     if args.per_token.is_some() && args.run.sinks.len() > 1 {
         let what = "it takes the scores of one stream";

@@ -7,7 +7,7 @@ use oarlock::conversation::PieceEncoder;
 use oarlock::tokenizer::{EncodeError, Encoded, Tokenizer};
 use oarlock_hosted::{EncodedText, Error, TextEncoder};
 
-use crate::terminal::console::aside;
+use crate::terminal::console::warning;
 use crate::terminal::errors::Outcome;
 
 static TOLD: AtomicBool = AtomicBool::new(false);
@@ -39,6 +39,6 @@ impl PieceEncoder for TellingEncoder<'_> {
 
 fn tell(dropped_bytes: usize) {
     if dropped_bytes > 0 && !TOLD.swap(true, Ordering::Relaxed) {
-        aside!("warning: {dropped_bytes} bytes of the text have no token and were left out");
+        warning!("{dropped_bytes} bytes of the text have no token and were left out");
     }
 }

@@ -6,6 +6,8 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use oarlock_convert::Shown;
+
 use super::errors::{Outcome, fault, file_fault, reason, remedy};
 
 /// The text of an argument.
@@ -19,7 +21,7 @@ pub fn file(path: &Path) -> Outcome<String> {
         return stdin();
     }
     let bytes = File::open(path).and_then(read).map_err(|error| file_fault(path, &error))?;
-    text(&path.display().to_string(), bytes)
+    text(&path.shown().to_string(), bytes)
 }
 
 /// All of standard input.

@@ -10,6 +10,7 @@ use rustyline::history::FileHistory;
 
 use super::console::note;
 use super::errors::{Outcome, fault, reason, remedy};
+use super::pasted::Pasted;
 use super::{home, input, os};
 
 /// In the cache folder.
@@ -25,7 +26,7 @@ pub enum Lines {
 
 /// A line editor with its history.
 pub struct Terminal {
-    editor: Editor<(), FileHistory>,
+    editor: Editor<Pasted, FileHistory>,
     history: Option<PathBuf>,
 }
 
@@ -79,6 +80,7 @@ impl Terminal {
         // Answers alone go to stdout, which may be a file; what is typed is seen on the terminal.
         let config = Config::builder().behavior(Behavior::PreferTerm).auto_add_history(true);
         let mut editor = Editor::with_config(config.build())?;
+        editor.set_helper(Some(Pasted));
         let history = home::folder().ok().map(|folder| folder.join(HISTORY));
         if let Some(history) = &history {
             let _ = editor.load_history(history);

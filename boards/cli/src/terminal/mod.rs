@@ -7,6 +7,8 @@ pub mod home;
 pub mod input;
 pub mod lines;
 pub mod os;
+mod pasted;
 pub mod replace;
 pub mod report;
 pub mod signals;
+mod visible;
