@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::derive::derive;
 use super::error::Underivable;
 use super::limits;
+use crate::memory;
 
 /// The argument that asks a program for this.
 const ASKED: &str = "--derive-chat-program";
@@ -139,9 +140,14 @@ fn read(answer: &[u8], status: Option<ExitStatus>) -> Result<Vec<u8>, Underivabl
     match answer.split_first() {
         Some((&DERIVED, section)) => Ok(section.to_vec()),
         Some((&UNDERIVABLE, why)) => Err(Underivable(String::from_utf8_lossy(why).into_owned())),
-        _ if status.and_then(|status| status.signal()).is_some() => Err(Underivable(format!(
+        _ if status.is_some_and(is_too_much) => Err(Underivable(format!(
             "the template needs more than {MEMORY_MIB} MiB of memory, or is nested too deep"
         ))),
         _ => Err(Underivable("its template's process said nothing".into())),
     }
+}
+
+/// Whether a process has ended by one of its limits.
+fn is_too_much(status: ExitStatus) -> bool {
+    status.signal().is_some() || status.code() == Some(memory::EXIT_CODE)
 }

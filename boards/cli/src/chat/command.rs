@@ -48,7 +48,7 @@ pub fn run(args: &args::Chat) -> Outcome {
     let limit = args.limit.unwrap_or(if interactive { u64::MAX } else { args::DEFAULT_LIMIT });
     let (fingerprint, chosen) = (fingerprint(file, &model), &args.sampling);
     let (pin, goes_on) = (args.pin, message.is_none() || args.session.is_some());
-    let config = ChatConfig { limit, pin, sampling: chosen, model: fingerprint, goes_on };
+    let config = ChatConfig { limit, pin, sampling: chosen, file, model: fingerprint, goes_on };
     let sampling = sampling::merge(chosen, model.sampling());
     let mut dialogue = Dialogue::new(config, (chat, encoder), (session, machine), sampling, stops);
     let kept = args.session.as_deref();
@@ -90,6 +90,7 @@ fn begin(dialogue: &mut Dialogue<'_>, kept: Option<&Path>, system: Option<String
 fn answer_once(dialogue: &mut Dialogue<'_>, message: &str) -> Outcome {
     let answer = dialogue.say(message, &|| false)?;
     console::put(b"\n")?;
+    dialogue.check_model()?;
     note!("{answer}");
     Ok(())
 }
@@ -189,6 +190,7 @@ impl<'a> ChatLoop<'a> {
         let answer = act(&mut self.dialogue, &|| answering.stopped())?;
         drop(answering);
         console::put(b"\n")?;
+        self.dialogue.check_model()?;
         note!("{answer}");
         self.keep()
     }

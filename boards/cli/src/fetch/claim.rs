@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -50,7 +50,8 @@ impl<'a> Claim<'a> {
     pub fn staging(&self) -> Outcome<Leftover> {
         let path = self.folder.join(format!("{STAGING}{}", std::process::id()));
         let staging = Leftover::folder(path);
-        fs::create_dir(staging.path()).map_err(|error| unusable(self.folder, &error))?;
+        let made = fs::DirBuilder::new().mode(0o700).create(staging.path());
+        made.map_err(|error| unusable(self.folder, &error))?;
         Ok(staging)
     }
 }

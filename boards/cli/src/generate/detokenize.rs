@@ -17,5 +17,7 @@ pub fn run(args: &args::Detokenize) -> Outcome {
     let (first, rest) = ids.split_at(ids.len().min(1));
     let first = first.iter().flat_map(|&id| tokenizer.first_bytes(id));
     let bytes = first.chain(rest.iter().flat_map(|&id| tokenizer.bytes(id)));
-    console::put(&bytes.copied().collect::<Vec<u8>>())
+    let bytes = bytes.copied().collect::<Vec<u8>>();
+    model::unchanged(&file)?;
+    console::put(&bytes)
 }

@@ -24,6 +24,7 @@ pub fn run(args: &args::Verify) -> Outcome {
         let found = model.verify_tensor(i);
         found.map_err(|what| damaged(&file, format!("tensor {}: {what}", tensor.name)))?;
     }
+    open::unchanged(&file)?;
     let (tensors, bytes) = (model.n_tensors(), model.file_len());
     console::put_line(&format!("{}: {tensors} tensors, {bytes} bytes, all in order", file.name()))
 }
