@@ -265,4 +265,24 @@ mod tests {
         assert!(hidden_name(&long).len() <= 255);
         assert!(is_hidden_name_of(hidden_name(&long).as_bytes(), long.as_bytes()));
     }
+    #[test]
+    fn nobody_reads_of_the_new_file_what_he_may_not_read_of_the_old() {
+        let folder = std::env::temp_dir().join(format!("oarlock-replaced-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let target = folder.join("a");
+        for mode in [0o600, 0o400, 0o640] {
+            fs::write(&target, "old").unwrap();
+            fs::set_permissions(&target, Permissions::from_mode(mode)).unwrap();
+            let new = Replacement::begin(&target, 0o666).unwrap();
+            let mut meta = fs::metadata(&new.temporary).unwrap();
+            assert_eq!(meta.mode() & 0o777 & !mode & !0o600, 0, "{mode:o}");
+            new.commit().unwrap();
+            meta = fs::metadata(&target).unwrap();
+            assert_eq!((meta.mode() & 0o777, meta.len()), (mode, 0));
+            fs::remove_file(&target).unwrap();
+        }
+        drop(Replacement::begin(&target, 0o666).unwrap());
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -53,3 +53,28 @@ impl Drop for Staging {
         let _ = fs::remove_dir_all(&self.path);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_killed_processes_go_and_those_of_living_ones_stay() {
+        let above = std::env::temp_dir().join(format!("oarlock-folder-{}", std::process::id()));
+        let [dead, living, other] =
+            [".x.0123456789abcdef.part", ".x.fedcba9876543210.part", ".y.0123456789abcdef.part"]
+                .map(|name| above.join(name));
+        for folder in [&dead, &living, &other] {
+            fs::create_dir_all(folder.join("half")).unwrap();
+        }
+        let held = File::open(&living).unwrap();
+        held.lock().unwrap();
+        let fill = |folder: &Path| fs::write(folder.join("a"), "a").map_err(|_| Error::Cancelled);
+        write_folder(&above.join("x"), fill).unwrap();
+        assert!(!dead.exists() && living.exists() && other.exists());
+        assert!(above.join("x/a").is_file());
+        assert!(write_folder(&above.join("z"), |_| Err(Error::Cancelled)).is_err());
+        assert_eq!(fs::read_dir(&above).unwrap().count(), 3, "nothing of z is left");
+        fs::remove_dir_all(above).unwrap();
+    }
+}

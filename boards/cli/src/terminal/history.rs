@@ -56,6 +56,8 @@ fn unescaped(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -64,5 +66,27 @@ mod tests {
             assert_eq!(unescaped(&escaped(line)), line);
             assert!(!escaped(line).contains('\n'));
         }
+    }
+
+    #[test]
+    fn history_waits_for_nobody_and_is_for_nobody_else() {
+        let folder = std::env::temp_dir().join(format!("oarlock-history-{}", std::process::id()));
+        let path = folder.join("new").join("history.txt");
+        let mut history = FileHistory::new();
+        load(&path, &mut history);
+        history.add("one").and(history.add("a\\b")).unwrap();
+        save(&path, &history).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let held = fs::File::open(&path).unwrap();
+        held.lock().unwrap();
+        let mut again = FileHistory::new();
+        load(&path, &mut again);
+        assert!(again.iter().eq(["one", "a\\b"]));
+        save(&path, &again).unwrap();
+        fs::remove_file(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        load(&path, &mut again);
+        assert!(made.success() && save(&path, &again).is_err());
+        fs::remove_dir_all(folder).unwrap();
     }
 }
