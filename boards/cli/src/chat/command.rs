@@ -88,11 +88,17 @@ fn begin(dialogue: &mut Dialogue<'_>, kept: Option<&Path>, system: Option<String
 
 /// `-p`: an interrupted answer is then an interrupted program.
 fn answer_once(dialogue: &mut Dialogue<'_>, message: &str) -> Outcome {
-    let answer = dialogue.say(message, &|| false)?;
-    console::put(b"\n")?;
+    let answer = dialogue.say(message, &|| false);
+    end_line(&answer)?;
     dialogue.check_model()?;
+    let answer = answer?;
     note!("{answer}");
     Ok(())
+}
+
+/// Ends the line of an answer that has come.
+fn end_line(answer: &Outcome<Answer>) -> Outcome {
+    if answer.is_ok() { console::put(b"\n") } else { Ok(()) }
 }
 
 /// A conversation and where it comes from and goes to.
@@ -187,10 +193,12 @@ impl<'a> ChatLoop<'a> {
         act: impl FnOnce(&mut Dialogue<'a>, &dyn Fn() -> bool) -> Outcome<Answer>,
     ) -> Outcome {
         let answering = Answering::start();
-        let answer = act(&mut self.dialogue, &|| answering.stopped())?;
+        let answer = act(&mut self.dialogue, &|| answering.stopped());
         drop(answering);
-        console::put(b"\n")?;
+        end_line(&answer)?;
+        // Asked first: another file is why the words of an error may make no sense.
         self.dialogue.check_model()?;
+        let answer = answer?;
         note!("{answer}");
         self.keep()
     }
