@@ -29,10 +29,24 @@ pub struct Replacement {
     file: File,
     temporary: PathBuf,
     target: PathBuf,
-    /// The file that is there already.
-    old: Option<Metadata>,
+    /// Those of the file that is there already.
+    old: Option<Rights>,
     /// Whether the new file is a program, whatever the old one was.
     program: bool,
+}
+
+/// Owner and permissions of a file.
+#[derive(Clone, Copy, Debug)]
+struct Rights {
+    user: u32,
+    group: u32,
+    mode: u32,
+}
+
+impl Rights {
+    fn new(meta: &Metadata) -> Self {
+        Self { user: meta.uid(), group: meta.gid(), mode: meta.mode() & 0o777 }
+    }
 }
 
 impl Replacement {
@@ -50,14 +64,14 @@ impl Replacement {
         let old = match fs::metadata(&target) {
             Ok(meta) if meta.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             Ok(meta) if !meta.is_file() => return Err(not_regular()),
-            Ok(meta) => Some(meta),
+            Ok(meta) => Some(Rights::new(&meta)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
         let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_owned();
         remove_leftovers(folder(&target), &name);
         // Nobody reads of the new what he may not read of the old; we come at it as a leftover too.
-        let mode = old.as_ref().map_or(mode, |old| mode & old.mode() | 0o600);
+        let mode = old.map_or(mode, |old| mode & old.mode | 0o600);
         let (file, temporary) = create(&target, &name, mode)?;
         Ok(Self { file, temporary, target, old, program: false })
     }
@@ -88,12 +102,11 @@ impl Replacement {
 
     /// Gives the file owner and permissions of the old one, as far as this user may.
     fn settle_rights(&self) -> io::Result<()> {
-        let new = self.file.metadata()?;
-        let mut mode = new.mode() & 0o777;
-        if let Some(old) = &self.old {
-            mode = old.mode() & 0o777;
-            let (user, group) = (Some(old.uid()), Some(old.gid()));
-            let is_same = (new.uid(), new.gid()) == (old.uid(), old.gid());
+        let new = Rights::new(&self.file.metadata()?);
+        let mut mode = self.old.map_or(new.mode, |old| old.mode);
+        if let Some(old) = self.old {
+            let (user, group) = (Some(old.user), Some(old.group));
+            let is_same = (new.user, new.group) == (old.user, old.group);
             if !is_same
                 && fchown(&self.file, user, group).is_err()
                 && fchown(&self.file, None, group).is_err()
