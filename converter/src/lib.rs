@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Each of them imports from those above it alone, `image` from none; `error`, `progress`,
-//! `map`, `output` and `replacement` stand below them all. A family is a row in `config/hf/table.rs` and one
+//! `map`, `memory`, `output` and `replacement` stand below them all. A family is a row in `config/hf/table.rs` and one
 //! in `config/gguf/table.rs`.
 //!
 //! Weights are mapped and streamed tile by tile, so a model larger than memory converts.
@@ -24,6 +24,7 @@ mod error;
 pub mod image;
 mod map;
 mod math;
+pub mod memory;
 mod output;
 mod progress;
 pub mod replacement;

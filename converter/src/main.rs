@@ -13,15 +13,21 @@ use std::process::ExitCode;
 use args::Command;
 use indicatif::{ProgressBar, ProgressStyle};
 use oarlock::visible::Visible;
+use oarlock_convert::memory::{self, Allocator};
 use oarlock_convert::{
-    ConvertOptions, Error, LONGEST_LINE, Progress, Shown, convert, image, template,
+    ConvertOptions, Error, LONGEST_LINE, Progress, Shown, convert, image, replacement, template,
 };
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     if let Some(done) = template::serve() {
         return done;
     }
     signals::catch();
+    memory::end_on_lost_pages();
+    memory::at_end(|| replacement::remove_unfinished(false));
     let command = args::parse(std::env::args_os());
     let done = command.and_then(|command| match command {
         Command::Convert { source, out, options } => run(&source, &out, &options),

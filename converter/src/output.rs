@@ -55,6 +55,11 @@ impl Output {
         self.replacement.file()
     }
 
+    /// Makes the file a program.
+    pub fn make_program(&mut self) {
+        self.replacement.make_program();
+    }
+
     /// The place where the file will be.
     pub fn target(&self) -> &Path {
         &self.named

@@ -50,7 +50,7 @@ pub fn run(args: &args::Chat) -> Outcome {
     let limit = args.limit.unwrap_or(if interactive { u64::MAX } else { args::DEFAULT_LIMIT });
     let (fingerprint, chosen) = (fingerprint(file, &model), &args.sampling);
     let (pin, goes_on) = (args.pin, message.is_none() || args.session.is_some());
-    let config = ChatConfig { limit, pin, sampling: chosen, model: fingerprint, goes_on };
+    let config = ChatConfig { limit, pin, sampling: chosen, file, model: fingerprint, goes_on };
     let sampling = sampling::merge(chosen, model.sampling());
     let mut dialogue = Dialogue::new(config, (chat, encoder), (session, machine), sampling, stops);
     let kept = args.session.as_deref();
@@ -92,10 +92,17 @@ fn begin(dialogue: &mut Dialogue<'_>, kept: Option<&Path>, system: Option<String
 
 /// `-p`: an interrupted answer is then an interrupted program.
 fn answer_once(dialogue: &mut Dialogue<'_>, message: &str) -> Outcome {
-    let answer = dialogue.say(message, &|| false)?;
-    console::put(b"\n")?;
+    let answer = dialogue.say(message, &|| false);
+    end_line(&answer)?;
+    dialogue.check_model()?;
+    let answer = answer?;
     note!("{answer}");
     Ok(())
+}
+
+/// Ends the line of an answer that has come.
+fn end_line(answer: &Outcome<Answer>) -> Outcome {
+    if answer.is_ok() { console::put(b"\n") } else { Ok(()) }
 }
 
 /// A conversation and where it comes from and goes to.
@@ -190,9 +197,12 @@ impl<'a> ChatLoop<'a> {
         act: impl FnOnce(&mut Dialogue<'a>, &dyn Fn() -> bool) -> Outcome<Answer>,
     ) -> Outcome {
         let answering = Answering::start();
-        let answer = act(&mut self.dialogue, &|| answering.stopped())?;
+        let answer = act(&mut self.dialogue, &|| answering.stopped());
         drop(answering);
-        console::put(b"\n")?;
+        end_line(&answer)?;
+        // Asked first: another file is why the words of an error may make no sense.
+        self.dialogue.check_model()?;
+        let answer = answer?;
         note!("{answer}");
         self.keep()
     }

@@ -20,6 +20,7 @@ pub fn run(args: &args::Detokenize) -> Outcome {
     let first = first.iter().flat_map(|&id| tokenizer.first_bytes(id));
     let bytes = first.chain(rest.iter().flat_map(|&id| tokenizer.bytes(id)));
     let bytes: Vec<u8> = bytes.copied().collect();
+    model::unchanged(&file)?;
     if console::is_terminal() && !args.raw {
         return console::put(Visible::lines(&bytes).to_string().as_bytes());
     }

@@ -43,7 +43,7 @@ pub fn turn_ids(
     turn: Result<Pieces<'_>, NoSuchTurn>,
 ) -> Outcome<Vec<u32>> {
     let pieces = turn.map_err(no_such_turn)?;
-    told(encoder.encode_pieces(&pieces))
+    told(|| encoder.encode_pieces(&pieces))
 }
 
 /// The order of messages is one that the template refuses.

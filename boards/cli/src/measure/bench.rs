@@ -35,6 +35,7 @@ pub fn run(args: &args::Bench) -> Outcome {
         read.push(bandwidth::read(machine.exec, engine.file().bytes()) / 1e9);
         console::progress(|| format!("run {} of {}", run + 1, args.repetitions));
     }
+    model::unchanged(engine.file())?;
     let weight_gb = weight_bytes(&model) as f64 / 1e9;
     let report = Report {
         isa: machine.isa.name(),

@@ -41,6 +41,16 @@ pub fn check(file: ModelFile) -> Outcome<OpenModel> {
     })
 }
 
+/// Refuses what came of a file that was written to meanwhile.
+pub fn unchanged(file: &ModelFile) -> Outcome {
+    if file.is_unchanged() {
+        return Ok(());
+    }
+    let what = "another process wrote to the file while it ran";
+    let remedy = "run again, and replace a model by renaming a new file over it";
+    Err(fault(file.path().display(), what, remedy))
+}
+
 /// Reads the model's tokenizer.
 pub fn encoder<'m>(file: &ModelFile, model: &Model<'m>) -> Outcome<TextEncoder<'m>> {
     file.tokenizer(model).map(TextEncoder::new).map_err(|error| wrong(file, error))

@@ -26,6 +26,7 @@ pub fn run(args: &args::Verify) -> Outcome {
         let found = model.verify_tensor(i);
         found.map_err(|what| damaged(&file, format!("tensor {}: {what}", tensor.name)))?;
     }
+    open::unchanged(&file)?;
     let (tensors, bytes) = (model.n_tensors(), model.file_len());
     let name = file.name();
     let name = Visible::line(&name);

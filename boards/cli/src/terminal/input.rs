@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use oarlock_convert::Shown;
+use oarlock_convert::memory::fallible;
 
 use super::errors::{Outcome, fault, file_fault, reason, remedy};
 
@@ -44,7 +45,7 @@ fn read(from: impl Read) -> io::Result<Vec<u8>> {
         match from.read(&mut part) {
             Ok(0) => return Ok(bytes),
             Ok(n) => {
-                bytes.try_reserve(n)?;
+                fallible(|| bytes.try_reserve(n))?;
                 bytes.extend_from_slice(&part[..n]);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -3,6 +3,7 @@
 pub mod console;
 pub mod errors;
 mod faults;
+mod history;
 pub mod home;
 pub mod input;
 pub mod lines;
