@@ -11,7 +11,7 @@ use crate::config::gguf::from_gguf;
 use crate::config::hf::from_hf;
 use crate::error::{Error, Result};
 use crate::replacement::read_regular;
-use crate::source::tensor::{Tensors, insert};
+use crate::source::tensor::Tensors;
 use crate::source::{gguf, safetensors};
 
 /// A source, read and described.
@@ -108,14 +108,8 @@ impl Files {
         Ok(Loaded { is_gguf: false, model, tensors, metadata, texts })
     }
 
-    /// The first part says what the model is; all have tensors.
     fn load_gguf<'m>(&self, maps: &[&'m [u8]]) -> Result<Loaded<'m>> {
-        let mut file = gguf::read(&self.weights[0], maps[0])?;
-        for (path, map) in self.weights.iter().zip(maps).skip(1) {
-            for (name, raw) in gguf::read(path, map)?.tensors {
-                insert(&mut file.tensors, &name, raw)?;
-            }
-        }
+        let file = gguf::read_parts(&self.weights, maps)?;
         let model = from_gguf(&file)?;
         let gguf::Gguf { metadata, tensors } = file;
         Ok(Loaded { is_gguf: true, model, tensors, metadata, texts: Texts::default() })

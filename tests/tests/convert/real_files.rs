@@ -1,6 +1,7 @@
 //! Files as people publish them: cut up, with keys that nobody reads, with ends that nobody names.
 
 use std::fs;
+use std::path::Path;
 
 use oarlock::Model;
 use oarlock::chat::Chat;
@@ -23,7 +24,9 @@ fn a_gguf_in_parts_is_read_whole_whichever_is_given() {
         let tensors = whole.tensors.iter().skip(i).step_by(3).cloned().collect();
         let metadata = if i == 0 { whole.metadata.clone() } else { Vec::new() };
         let mut part = Builder { metadata, tensors };
+        part.u32("split.no", i as u32);
         part.u32("split.count", 3);
+        part.u32("split.tensors.count", whole.tensors.len() as u32);
         part.write(path);
     }
     let plain = converted(&folder.join("whole.gguf"), &ConvertOptions::default()).unwrap();
@@ -38,6 +41,46 @@ fn a_gguf_in_parts_is_read_whole_whichever_is_given() {
     fs::remove_file(&parts[1]).unwrap();
     let line = refusal(&parts[2], &ConvertOptions::default());
     assert!(line.contains("m-00002-of-00003.gguf: no such file") && line.contains("3 parts"));
+}
+
+/// Parts that were named anew, or are of two models, or are no files of their own.
+#[test]
+fn parts_that_do_not_go_together_are_told_apart() {
+    let (folder, source) = (TempDir::new(), Source::of("gqa"));
+    let whole = from_directory(&source);
+    let write = |name: &str, no: Option<u32>, tensors: &[usize], all: usize| {
+        let tensors = tensors.iter().map(|&i| whole.tensors[i].clone()).collect();
+        let mut part = Builder { metadata: whole.metadata.clone(), tensors };
+        if let Some(no) = no {
+            part.u32("split.no", no);
+            part.u32("split.count", 2);
+            part.u32("split.tensors.count", all as u32);
+        }
+        part.write(&folder.join(name));
+        folder.join(name)
+    };
+    let all: Vec<usize> = (0..whole.tensors.len()).collect();
+    let (first, second) = all.split_at(3);
+    let refused = |path: &Path| refusal(path, &ConvertOptions::default());
+    // One that was named as if it were the whole.
+    let alone = write("renamed.gguf", Some(1), second, all.len());
+    let line = refused(&alone);
+    assert!(line.contains("part 2 of 2") && line.contains("NAME-00002-of-00002.gguf"), "{line}");
+    // Two that changed places.
+    let one = write("m-00001-of-00002.gguf", Some(1), second, all.len());
+    write("m-00002-of-00002.gguf", Some(0), first, all.len());
+    assert!(refused(&one).contains("part 2 of 2, not 1 of 2"), "{}", refused(&one));
+    // Two of which one has fewer tensors than the first part says.
+    let one = write("m-00001-of-00002.gguf", Some(0), first, all.len());
+    write("m-00002-of-00002.gguf", Some(1), &second[1..], all.len());
+    let line = refused(&one);
+    assert!(line.contains(&format!("{} tensors, {}", all.len(), all.len() - 1)), "{line}");
+    // Cut at any byte, as was done before there was a way.
+    let piece = write("m.gguf-split-a", None, &all, 0);
+    assert!(refused(&piece).contains("cat m.gguf?* > m.gguf"), "{}", refused(&piece));
+    // All of that in one file that says it is the only one.
+    let only = write("m-00001-of-00001.gguf", None, &all, 0);
+    converted(&only, &ConvertOptions::default()).unwrap();
 }
 
 #[test]
