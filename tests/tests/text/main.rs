@@ -1,5 +1,6 @@
 //! Text to tokens and back: tokenizers, vocabularies and chat templates against Hugging Face's.
 
 mod chat_template;
+mod splits;
 mod tokenizer;
 mod vocabularies;
