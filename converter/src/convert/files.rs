@@ -4,11 +4,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use oarlock::internal::format::Role;
 use serde_json::Value;
 
 use crate::config::description::ModelDescription;
 use crate::config::gguf::from_gguf;
 use crate::config::hf::from_hf;
+use crate::config::hf::wrapped::{text_model, text_tensors};
 use crate::error::{Error, Result};
 use crate::replacement::read_regular;
 use crate::source::tensor::Tensors;
@@ -63,8 +65,11 @@ impl Files {
                 Ok(bytes) => small.push((path, bytes)),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     if [CONFIG, TOKENIZER].contains(&name) {
-                        let todo = "a model directory needs it: get the whole model";
-                        return Err(Error::new(path.display(), "no such file", todo));
+                        return Err(Error::new(
+                            path.display(),
+                            "no such file",
+                            advice(source, name),
+                        ));
                     }
                 }
                 Err(e) => return Err(Error::read(&path, &e)),
@@ -96,14 +101,25 @@ impl Files {
     pub fn load<'m>(&self, maps: &[&'m [u8]]) -> Result<Loaded<'m>> {
         let Some(shards) = &self.shards else { return self.load_gguf(maps) };
         let config = self.json(CONFIG)?.unwrap_or_default();
-        let model = from_hf(&config, self.json(GENERATION)?.as_ref())?;
+        let text = text_model(&config);
+        let mut model = from_hf(text.as_ref().unwrap_or(&config), self.json(GENERATION)?.as_ref())?;
         let bytes = |name| self.small(name).map(|(_, bytes)| bytes.clone());
         let texts = Texts {
             tokenizer: bytes(TOKENIZER).unwrap_or_default(),
             tokenizer_config: bytes(TOKENIZER_CONFIG),
             chat_template: bytes(CHAT_TEMPLATE),
         };
-        let tensors = shards.read(maps)?;
+        // An index may list the head of a tied model, which is no tensor of its own.
+        let is_head = |name: &str| model.config.tied && name.ends_with(LM_HEAD);
+        let mut tensors = shards.read(maps, &is_head)?;
+        if text.is_some() {
+            let (count, parts) = text_tensors(&mut tensors);
+            model.warnings.push(format!(
+                "only the text model is converted: {count} tensors are left out ({})",
+                parts.join(", ")
+            ));
+        }
+        untie(&mut model, &tensors);
         let metadata = gguf::GgufMetadata::default();
         Ok(Loaded { is_gguf: false, model, tensors, metadata, texts })
     }
@@ -113,5 +129,44 @@ impl Files {
         let model = from_gguf(&file)?;
         let gguf::Gguf { metadata, tensors } = file;
         Ok(Loaded { is_gguf: true, model, tensors, metadata, texts: Texts::default() })
+    }
+}
+
+/// Advice about a directory without a file that is needed.
+fn advice(dir: &Path, missing: &str) -> String {
+    let whole = "a model directory needs it: get the whole model";
+    if missing == TOKENIZER {
+        let has = |name: &str| dir.join(name).exists();
+        let older = ["tokenizer.model", "spiece.model", "vocab.json", "tekken.json"];
+        let Some(found) = older.into_iter().find(|name| has(name)) else { return whole.into() };
+        let dir = dir.display();
+        return format!(
+            "make it of {found}: pip install transformers sentencepiece protobuf tiktoken && python3 -c \
+            \"from transformers import AutoTokenizer as T; T.from_pretrained('{dir}').save_pretrained('{dir}')\""
+        );
+    }
+    let files = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut ggufs: Vec<_> = files
+        .filter(|file| Path::new(&file.file_name()).extension().is_some_and(|e| e == "gguf"))
+        .map(|file| file.path())
+        .collect();
+    ggufs.sort();
+    let found = ggufs.first().map(|path| format!("give one of its GGUF files: {}", path.display()));
+    found.unwrap_or_else(|| whole.into())
+}
+
+const LM_HEAD: &str = "lm_head.weight";
+
+/// Takes the output matrix of a model that is said to have none, if it has one all the same: as
+/// transformers does, which ties nothing that a file has (merged adapters are published so).
+fn untie(model: &mut ModelDescription, tensors: &Tensors<'_>) {
+    let tensor = |role| tensors.get(&model.names.tensor(role, None)?);
+    let (embedding, head) = (tensor(Role::Embedding), tensor(Role::Output));
+    let (true, Some(embedding), Some(head)) = (model.config.tied, embedding, head) else { return };
+    if (embedding.dtype, embedding.data) != (head.dtype, head.data) {
+        model.config.tied = false;
+        model.warnings.push(format!(
+            "tie_word_embeddings is true, but there is another {LM_HEAD}: it is used, as transformers does"
+        ));
     }
 }

@@ -56,8 +56,9 @@ pub fn find(dir: &Path) -> Result<Shards> {
 }
 
 impl Shards {
-    /// Reads the tensors of all shards, whose bytes are `maps`.
-    pub fn read<'m>(&self, maps: &[&'m [u8]]) -> Result<Tensors<'m>> {
+    /// Reads the tensors of all shards, whose bytes are `maps`; `spare` are those that an index may
+    /// name although they are not there.
+    pub fn read<'m>(&self, maps: &[&'m [u8]], spare: &dyn Fn(&str) -> bool) -> Result<Tensors<'m>> {
         let mut all = Tensors::new();
         for (path, bytes) in self.files.iter().zip(maps) {
             for (name, raw) in read(path, bytes)? {
@@ -65,7 +66,7 @@ impl Shards {
             }
         }
         let Some((path, names)) = &self.index else { return Ok(all) };
-        if let Some(name) = names.iter().find(|name| !all.contains_key(*name)) {
+        if let Some(name) = names.iter().find(|name| !all.contains_key(*name) && !spare(name)) {
             let what = format!("tensor {name} is in none of the files that it names");
             return Err(Error::new(path.display(), what, "get the model again"));
         }

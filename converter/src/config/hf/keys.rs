@@ -98,6 +98,13 @@ impl<'v> Keys<'v> {
         }
     }
 
+    /// Those of these keys that are there, have a value and were not asked for: now they were.
+    pub fn take_unread(&self, keys: &[&'static str]) -> Vec<&'static str> {
+        let unread = |key: &&&'static str| !self.seen.borrow().contains(**key);
+        let unread: Vec<_> = keys.iter().filter(unread).copied().collect();
+        unread.into_iter().filter(|key| self.get(key).is_some()).collect()
+    }
+
     /// Refuses keys that were not asked for, are not harmless and have a value.
     pub fn refuse_the_rest(&self, harmless: &[&str]) -> Result<()> {
         let seen = self.seen.borrow();
