@@ -95,6 +95,8 @@ impl Files {
     fn json(&self, name: &str) -> Result<Option<Value>> {
         let Some((path, bytes)) = self.small(name) else { return Ok(None) };
         let json = serde_json::from_slice(bytes);
+        // Python writes numbers that JSON does not have: a key that nobody reads may have one.
+        let json = json.or_else(|e| serde_json::from_slice(&without_nan(bytes)).map_err(|_| e));
         json.map(Some).map_err(|e| Error::new(path.display(), e, "get the file again"))
     }
 
@@ -131,6 +133,26 @@ impl Files {
         Ok(Loaded { is_gguf: true, model, tensors, metadata, texts: Texts::default() })
     }
 }
+
+/// A JSON text in which Python's words for numbers that are none (NaN, Infinity) are null.
+fn without_nan(text: &[u8]) -> Vec<u8> {
+    let (mut out, mut rest, mut in_string) = (Vec::new(), text, false);
+    while let [first, ..] = rest {
+        let word = NO_NUMBERS.iter().find(|word| !in_string && rest.starts_with(word));
+        let len = match (word, first) {
+            (Some(word), _) => word.len(),
+            (None, b'\\') if in_string => 2.min(rest.len()),
+            _ => 1,
+        };
+        in_string ^= *first == b'"';
+        let (head, tail) = rest.split_at(len);
+        out.extend(if word.is_some() { b"null" } else { head });
+        rest = tail;
+    }
+    out
+}
+
+const NO_NUMBERS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
 
 /// Advice about a directory without a file that is needed.
 fn advice(dir: &Path, missing: &str) -> String {
