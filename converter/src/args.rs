@@ -152,7 +152,7 @@ impl Convert {
     }
 }
 
-/// SRC's name, without `.gguf`, and `.oar`.
+/// SRC's name, without `.gguf` and the number of a part, and `.oar`.
 fn default_out(source: &std::path::Path) -> Result<PathBuf, Error> {
     // `.` and `..` have a name too.
     let full = source.canonicalize().map_err(|e| Error::read(source, &e))?;
@@ -160,8 +160,19 @@ fn default_out(source: &std::path::Path) -> Result<PathBuf, Error> {
     let is_gguf = full.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
     let name = if is_gguf { full.file_stem() } else { full.file_name() };
     let mut name = name.ok_or_else(unnamed)?.to_os_string();
+    if let Some(stem) = name.to_str().filter(|_| is_gguf).and_then(without_part) {
+        name = stem.into();
+    }
     name.push(".oar");
     Ok(name.into())
+}
+
+/// The name before `-00001-of-00003`.
+fn without_part(name: &str) -> Option<&str> {
+    let is_number = |digits: &str| digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_digit());
+    let (rest, count) = name.rsplit_once("-of-")?;
+    let (stem, part) = rest.rsplit_once('-')?;
+    (is_number(part) && is_number(count) && !stem.is_empty()).then_some(stem)
 }
 
 fn kinds(more: &[&'static str]) -> PossibleValuesParser {

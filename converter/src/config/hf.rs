@@ -11,6 +11,7 @@ mod rope_scaling;
 mod shared;
 mod sparse;
 mod table;
+pub mod wrapped;
 
 use oarlock::internal::format::{Activation, Config};
 use serde_json::{Value, json};
@@ -154,6 +155,10 @@ fn neutral(keys: &Keys<'_>, family: &Family) -> Result<()> {
     {
         let todo = "get the model in f32, f16 or bf16";
         return Err(Error::new(FILE, "quantization_config: quantized safetensors", todo));
+    }
+    if keys.get("quantization").is_some() {
+        let todo = "get the model in f32, f16 or bf16, or as GGUF";
+        return Err(Error::new(FILE, "quantization: quantized for MLX", todo));
     }
     for key in ["add_cross_attention", "is_encoder_decoder", "rope_interleaved"] {
         keys.must_be(key, &[json!(false)])?;

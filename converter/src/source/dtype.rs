@@ -39,6 +39,8 @@ pub enum Dtype {
     Mxfp4,
     /// Safetensors: bytes, of which something else is made.
     U8,
+    /// Safetensors: of this name and size, which no weights are.
+    Other(&'static str, usize),
 }
 
 /// The types of GGUF that are read, by code and name.
@@ -80,7 +82,7 @@ impl Dtype {
     /// Values that share a block.
     pub const fn block(self) -> usize {
         match self {
-            Self::F32 | Self::F16 | Self::Bf16 | Self::U8 => 1,
+            Self::F32 | Self::F16 | Self::Bf16 | Self::U8 | Self::Other(..) => 1,
             Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 => BLOCK_COLS,
             Self::Iq4Nl | Self::Mxfp4 => BLOCK_COLS,
             Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::Iq4Xs => 256,
@@ -93,6 +95,7 @@ impl Dtype {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
             Self::U8 => 1,
+            Self::Other(_, bytes) => bytes,
             Self::Mxfp4 => 17,
             Self::Q8_0 => 34,
             Self::Q4_0 | Self::Iq4Nl => 18,

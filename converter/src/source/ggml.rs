@@ -25,7 +25,7 @@ pub fn decode(dtype: Dtype, block: &[u8], out: &mut [f32]) {
         Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4_1 | Dtype::Q5_0 | Dtype::Iq4Nl => {
             unreachable!("{dtype:?} has a counterpart here")
         }
-        Dtype::U8 => unreachable!("bytes are no numbers"),
+        Dtype::U8 | Dtype::Other(..) => unreachable!("{dtype:?} is no weights"),
     }
 }
 

@@ -4,15 +4,16 @@
 //! the bytes that are there: no count in the file makes this allocate more than the file
 //! could hold, and arrays are walked where they lie.
 
+mod parts;
 mod value;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::dtype::Dtype;
 use super::tensor::{Raw, Tensors, insert};
 use crate::error::{Error, Result, Shown};
+pub use parts::{parts, read_parts};
 use value::GgufReader;
 pub use value::GgufValue;
 
@@ -43,32 +44,6 @@ pub struct Gguf<'m> {
     pub metadata: GgufMetadata<'m>,
     /// Its tensors.
     pub tensors: Tensors<'m>,
-}
-
-/// The parts of a GGUF that was cut up (`NAME-00002-of-00003.gguf`), of which any may be given; of
-/// one that was not, itself.
-pub fn parts(path: &Path) -> Result<Vec<PathBuf>> {
-    let Some((stem, count)) = path.file_name().and_then(OsStr::to_str).and_then(part_of) else {
-        return Ok(vec![path.to_path_buf()]);
-    };
-    let name = |i: u32| path.with_file_name(format!("{stem}-{i:05}-of-{count:05}.gguf"));
-    let parts: Vec<_> = (1..=count).map(name).collect();
-    match parts.iter().find(|part| !part.exists()) {
-        Some(missing) => {
-            let what = format!("no such file, and {} is one of {count} parts", path.shown());
-            Err(Error::new(missing.shown(), what, "get all of them into one folder"))
-        }
-        None => Ok(parts),
-    }
-}
-
-/// The name without the number of the part, and how many there are.
-fn part_of(name: &str) -> Option<(&str, u32)> {
-    let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
-    let (stem, part) = rest.rsplit_once('-')?;
-    let number = |digits: &str| digits.parse().ok().filter(|_| digits.len() == 5);
-    let (part, count): (u32, u32) = (number(part)?, number(count)?);
-    (1..=count).contains(&part).then_some((stem, count))
 }
 
 /// Reads the file whose bytes are `file`; `path` is for messages.

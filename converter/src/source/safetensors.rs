@@ -56,8 +56,9 @@ pub fn find(dir: &Path) -> Result<Shards> {
 }
 
 impl Shards {
-    /// Reads the tensors of all shards, whose bytes are `maps`.
-    pub fn read<'m>(&self, maps: &[&'m [u8]]) -> Result<Tensors<'m>> {
+    /// Reads the tensors of all shards, whose bytes are `maps`; `spare` are those that an index may
+    /// name although they are not there.
+    pub fn read<'m>(&self, maps: &[&'m [u8]], spare: &dyn Fn(&str) -> bool) -> Result<Tensors<'m>> {
         let mut all = Tensors::new();
         for (path, bytes) in self.files.iter().zip(maps) {
             for (name, raw) in read(path, bytes)? {
@@ -65,7 +66,7 @@ impl Shards {
             }
         }
         let Some((path, names)) = &self.index else { return Ok(all) };
-        if let Some(name) = names.iter().find(|name| !all.contains_key(*name)) {
+        if let Some(name) = names.iter().find(|name| !all.contains_key(*name) && !spare(name)) {
             let what = format!("tensor {name} is in none of the files that it names");
             return Err(Error::new(path.shown(), what, "get the model again"));
         }
@@ -124,6 +125,24 @@ fn check_coverage(
     if end == len { Ok(()) } else { Err(format!("{} bytes after the last tensor", len - end)) }
 }
 
+/// Types that no weights are read of, and their bytes: masks and positions of old files have them,
+/// which are left out.
+const OTHERS: &[(&str, usize)] = &[
+    ("BOOL", 1),
+    ("I8", 1),
+    ("F8_E4M3", 1),
+    ("F8_E5M2", 1),
+    ("F8_E8M0", 1),
+    ("I16", 2),
+    ("U16", 2),
+    ("I32", 4),
+    ("U32", 4),
+    ("I64", 8),
+    ("U64", 8),
+    ("F64", 8),
+    ("C64", 8),
+];
+
 /// The tensor that `info` describes, and where in `data` it starts.
 fn tensor<'m>(info: &Value, data: &'m [u8]) -> std::result::Result<(Raw<'m>, usize), String> {
     let name = info.get("dtype").and_then(Value::as_str).ok_or("it has no dtype")?;
@@ -132,7 +151,11 @@ fn tensor<'m>(info: &Value, data: &'m [u8]) -> std::result::Result<(Raw<'m>, usi
         "F16" => Dtype::F16,
         "BF16" => Dtype::Bf16,
         "U8" => Dtype::U8,
-        _ => return Err(format!("dtype {name} is not known")),
+        _ => OTHERS
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map(|(other, bytes)| Dtype::Other(other, *bytes))
+            .ok_or_else(|| format!("dtype {name} is not known"))?,
     };
     let size = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok());
     let sizes = |key: &str| {

@@ -48,7 +48,7 @@ pub fn unchanged(file: &ModelFile) -> Outcome {
     }
     let what = "another process wrote to the file while it ran";
     let remedy = "run again, and replace a model by renaming a new file over it";
-    Err(fault(file.path().display(), what, remedy))
+    Err(fault(file.path().shown(), what, remedy))
 }
 
 /// Reads the model's tokenizer.
