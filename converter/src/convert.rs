@@ -13,6 +13,7 @@ mod stream;
 mod text;
 pub mod write;
 
+use std::fmt::{self, Display};
 use std::path::Path;
 
 use oarlock::internal::format::layout::WeightType;
@@ -25,6 +26,7 @@ use crate::math::rope::phases;
 use crate::output::{Output, refuse_inputs};
 use crate::progress::Progress;
 use files::Files;
+pub use files::{default_name, source_files};
 pub use options::{ConvertOptions, OutputMatrix, Weights};
 use plan::{Planned, plan};
 use provenance::provenance;
@@ -32,7 +34,11 @@ use stream::stream;
 use text::TextSections;
 use write::{Metadata, RopeTable};
 
-/// The outcome of a conversion.
+/// The version of what conversions give. The number behind the dash goes up whenever the same source
+/// and options give other bytes: whoever keeps them converts again then.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
+
+/// The outcome of a conversion; shown, what became of which types.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Bytes of the file.
@@ -41,6 +47,18 @@ pub struct Report {
     pub bits_per_weight: f64,
     /// Numbers of matrices of a type of the source that became one of ours, the most frequent first.
     pub types: Vec<(&'static str, WeightType, usize)>,
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mb, bits) = (self.file_bytes as f64 / 1e6, self.bits_per_weight);
+        write!(f, "{mb:.1} MB, {bits:.2} bits per weight: ")?;
+        for (i, (from, to, n)) in self.types.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{n} {from} as {}", to.name())?;
+        }
+        Ok(())
+    }
 }
 
 /// Converts the model in `source` (a directory or a `.gguf` file) to the file `out`, which

@@ -1,5 +1,6 @@
 //! The files of a source, and what they say.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,11 +46,49 @@ pub(crate) struct Files {
     pub small: Vec<(PathBuf, Vec<u8>)>,
 }
 
+/// All files that a conversion of this source reads, and those that it would read if they were
+/// there: while they stay as they are, so does what comes of them.
+///
+/// Of a directory that is no model these are a model's; the conversion says what is wrong.
+///
+/// # Errors
+/// If there is nothing at `source`, or a part is missing.
+pub fn source_files(source: &Path) -> Result<Vec<PathBuf>> {
+    let meta = fs::metadata(source).map_err(|e| Error::read(source, &e))?;
+    if !meta.is_dir() {
+        return gguf::parts(source);
+    }
+    let small = SMALL.iter().map(|name| source.join(name));
+    Ok(small.chain(safetensors::candidates(source)).collect())
+}
+
+/// The name of the file that is made of a source whose name is this: without `.gguf` and the number
+/// of a part, with `.oar`; `None` of a path that has no name.
+pub fn default_name(source: &Path) -> Option<OsString> {
+    let is_gguf = source.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
+    let mut name = if is_gguf { source.file_stem() } else { source.file_name() }?.to_os_string();
+    if let Some(stem) = name.to_str().filter(|_| is_gguf).and_then(without_part) {
+        name = stem.into();
+    }
+    name.push(".oar");
+    Some(name)
+}
+
+/// The name before `-00001-of-00003`.
+fn without_part(name: &str) -> Option<&str> {
+    let is_number = |digits: &str| digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_digit());
+    let (rest, count) = name.rsplit_once("-of-")?;
+    let (stem, part) = rest.rsplit_once('-')?;
+    (is_number(part) && is_number(count) && !stem.is_empty()).then_some(stem)
+}
+
 const CONFIG: &str = "config.json";
 const GENERATION: &str = "generation_config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
+/// All of a model directory but the weights.
+const SMALL: [&str; 5] = [CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE];
 
 impl Files {
     pub fn find(source: &Path) -> Result<Self> {
@@ -59,7 +98,7 @@ impl Files {
             return Ok(Self { weights, shards: None, small: Vec::new() });
         }
         let mut small = Vec::new();
-        for name in [CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE] {
+        for name in SMALL {
             let path = source.join(name);
             match read_regular(&path) {
                 Ok(bytes) => small.push((path, bytes)),

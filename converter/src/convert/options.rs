@@ -50,13 +50,23 @@ impl Weights {
         }
     }
 
+    /// All names on the command line.
+    pub const NAMES: [&'static str; 8] =
+        ["int4", "int4n", "int4a", "int5", "int8", "f32", "auto", "keep"];
+
     /// The name on the command line.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::As(kind) => kind.name(),
             Self::Keep => "keep",
             Self::Auto => "auto",
         }
+    }
+
+    /// The choice that has this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let kinds = WeightType::ALL.into_iter().map(Self::As);
+        kinds.chain([Self::Auto, Self::Keep]).find(|choice| choice.name() == name)
     }
 }
 

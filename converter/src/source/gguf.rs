@@ -13,7 +13,7 @@ use std::path::Path;
 use super::dtype::Dtype;
 use super::tensor::{Raw, Tensors, insert};
 use crate::error::{Error, Result, Shown};
-pub use parts::{parts, read_parts};
+pub use parts::{first_part, parts, read_parts};
 use value::GgufReader;
 pub use value::GgufValue;
 

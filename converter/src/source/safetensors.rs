@@ -55,6 +55,14 @@ pub fn find(dir: &Path) -> Result<Shards> {
     Ok(Shards { files, index: Some((index, map.keys().cloned().collect())) })
 }
 
+/// The files that [`find`] looks for and those that it finds.
+pub fn candidates(dir: &Path) -> Vec<PathBuf> {
+    let mut files = vec![dir.join(SINGLE), dir.join(INDEX)];
+    let shards = find(dir).map(|shards| shards.files).unwrap_or_default();
+    files.extend(shards.into_iter().filter(|file| !file.ends_with(SINGLE)));
+    files
+}
+
 impl Shards {
     /// Reads the tensors of all shards, whose bytes are `maps`; `spare` are those that an index may
     /// name although they are not there.

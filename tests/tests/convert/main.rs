@@ -16,4 +16,5 @@ mod real_files;
 mod refused;
 mod source;
 mod values;
+mod version;
 mod visible;
