@@ -39,4 +39,4 @@ pub use convert::{
 pub use error::{Error, Fault, LONGEST_LINE, Result, Shown};
 pub use image::{Board, CardOptions, ImageOptions, ImageReport, image};
 pub use progress::{Progress, Silent};
-pub use source::gguf::first_part;
+pub use source::gguf_parts::first_part;

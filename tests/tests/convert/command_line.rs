@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oarlock_convert::{ConvertOptions, Error, Progress, convert};
 use oarlock_tests::{Finished, TempDir, bin, run};
-use serde_json::json;
 
 use crate::published::from_directory;
 use crate::source::Source;

@@ -9,8 +9,15 @@ use crate::source::converted;
 use crate::values::options;
 
 /// The version, and hashes of what it gives of some fixtures in every type.
-const KNOWN: (&str, [(&str, &str); 4]) =
-    ("0.1.0-1", [("gqa", "?"), ("gemma3", "?"), ("bloom", "?"), ("qwen2-moe", "?")]);
+const KNOWN: (&str, [(&str, &str); 4]) = (
+    "0.1.0-1",
+    [
+        ("gqa", "75e9b416ca896c09"),
+        ("gemma3", "bc309f3883905b5e"),
+        ("bloom", "1558901d9ea41daa"),
+        ("qwen2-moe", "77d3f666e11a2f5f"),
+    ],
+);
 
 #[test]
 fn other_bytes_are_another_version() {
