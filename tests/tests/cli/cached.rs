@@ -1,8 +1,8 @@
 //! Sources that are named with `-m`: converted once, found again, listed, removed.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -359,6 +359,31 @@ fn ctrl_c_leaves_nothing() {
     interrupt(&child);
     assert_eq!(code(child), 130);
     place.left_nothing();
+}
+
+#[test]
+fn a_source_that_changes_while_it_is_read_is_refused() {
+    let (place, source) = (Place::new(), Source::large(65536));
+    let child = converting(&place, &source);
+    date(&source.join("model.safetensors"), SystemTime::now() + Duration::from_secs(7));
+    let done = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains(": it has changed while it was converted (run again"), "{stderr}");
+    place.left_nothing();
+}
+
+#[test]
+fn what_may_not_be_read_is_not_read_from_the_cache() {
+    let place = Place::new();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let umask = !mode(place.folder.path());
+    for (of_file, of_folder) in [(0o644, 0o755), (0o640, 0o750), (0o600, 0o700)] {
+        fs::set_permissions(place.gguf(), Permissions::from_mode(of_file)).unwrap();
+        place.run(&SAY, &place.gguf()).ok();
+        assert_eq!(mode(place.only().parent().unwrap()), of_folder & !umask);
+        place.cache(&["clear"]).ok();
+    }
 }
 
 #[test]

@@ -16,6 +16,9 @@ use crate::terminal::signals::Leftover;
 /// Staging folders are called this, and a process number.
 const STAGING: &str = ".staging-";
 
+/// Times that a folder is made again which others remove.
+const MAX_TRIES: usize = 5;
+
 /// The time to wait for another process without a word.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -37,12 +40,7 @@ impl<'a> Claim<'a> {
     pub fn take(folder: &'a Path, others: &str) -> Outcome<Self> {
         let mut made = Vec::new();
         loop {
-            made.extend(make_folders(folder).map_err(|error| unusable(folder, &error))?);
-            let file = match File::open(folder) {
-                // Whoever made it has just removed it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                file => file.map_err(|error| unusable(folder, &error))?,
-            };
+            let file = open_made(folder, &mut made).map_err(|error| unusable(folder, &error))?;
             let locked = wait_for_lock(&file, others);
             // Whoever held the lock may have failed and removed the folder it had made.
             if locked && !is_same(&file, folder) {
@@ -81,6 +79,24 @@ pub fn idle(folder: &Path) -> Option<(File, bool)> {
 pub fn unusable(folder: &Path, error: &io::Error) -> Stop {
     let thing = format!("cache folder {}", folder.shown());
     fault(thing, reason(error), "set OARLOCK_HOME to a folder that you can write to")
+}
+
+/// Makes a folder and opens it: again if a process that had made it, or one above, in vain removes it
+/// in between.
+fn open_made(folder: &Path, made: &mut Vec<Leftover>) -> io::Result<File> {
+    let mut tries = 0;
+    loop {
+        let file = make_folders(folder).and_then(|more| {
+            made.extend(more);
+            File::open(folder)
+        });
+        match file {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < MAX_TRIES => {
+                tries += 1
+            }
+            file => return file,
+        }
+    }
 }
 
 /// Makes a folder and those above it, and says which were missing, the outermost first.

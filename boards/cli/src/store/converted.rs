@@ -1,15 +1,17 @@
 //! A source, converted the first time it is named and found again after that.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use oarlock_convert::{Error, Shown, Weights, default_name, source_files};
+use oarlock_convert::{Error, Shown, Weights, source_files};
 
 use super::claim::{Claim, idle};
 use super::convert::convert;
 use super::entry::Entry;
 use super::record::{Record, maker, stamped};
-use super::source::{is_source, known_as};
+use super::source::{is_source, known_as, model_name};
+use super::stamp::Stamp;
 use crate::terminal::console::{self, aside};
 use crate::terminal::errors::{Outcome, Stop, fault, file_fault, remedy};
 use crate::terminal::home;
@@ -65,17 +67,32 @@ impl First<'_> {
         remove_unfinished(self.home);
         let files = source_files(self.path).map_err(|error| self.refused(error))?;
         let files = stamped(&files);
-        let name = default_name(self.known).unwrap_or_else(|| "model.oar".into());
+        self.protect(&files);
+        let name = model_name(self.known);
         let model = self.entry.folder().join(&name);
         let path = self.path.shown();
-        console::progress(|| format!("Converting {path}: the next time it starts at once"));
+        console::progress(|| format!("Converting {path}, which is kept: see oarlock cache"));
         let report =
             convert(self.path, &model, self.weights).map_err(|error| self.refused(error))?;
         let (source, weights) = (self.known.into(), self.weights.name().into());
         let record = Record { source, weights, maker: maker(), model: name, files };
         self.keep(&model, &record).inspect_err(|_| drop(fs::remove_file(&model)))?;
-        aside!("{path}: converted once (see oarlock cache): {report}");
+        aside!("{path}: converted once: {report}");
         Ok(model)
+    }
+
+    /// Closes the place to those who may not read all of the source, before there is something in it.
+    /// (In a folder of somebody else that is his to do.)
+    fn protect(&self, files: &[(PathBuf, Option<Stamp>)]) {
+        let modes = files.iter().filter_map(|(file, _)| Some(fs::metadata(file).ok()?.mode()));
+        let readable = modes.fold(0o444, |all, mode| all & mode);
+        // Who may read a file may look it up.
+        let allowed = 0o700 | (readable & 0o044) | (readable & 0o044) >> 2;
+        let folder = self.entry.folder();
+        if let Ok(meta) = fs::metadata(folder) {
+            let mode = meta.mode() & 0o777 & allowed;
+            let _ = fs::set_permissions(folder, Permissions::from_mode(mode));
+        }
     }
 
     /// Makes the model that is there a valid one, if it is what the source is.
