@@ -329,6 +329,18 @@ fn a_source_that_is_refused_leaves_nothing() {
 }
 
 #[test]
+fn a_source_that_cannot_chat_is_named_as_it_was() {
+    let place = Place::new();
+    let base = place.folder.join("base.gguf");
+    from_directory(&place.source).write(&base);
+    for _ in 0..2 {
+        let done = place.run(&["chat", "-p", "hi"], &base);
+        fails(&done, 2, "/base.gguf: this model cannot chat: the model has no chat template");
+    }
+    place.run(&SAY, &base).ok();
+}
+
+#[test]
 fn a_cache_folder_that_cannot_be_is_said() {
     let place = Place::new();
     let mut command = oarlock(&place.gguf().join("cache"));

@@ -45,6 +45,14 @@ pub fn is_converted(path: &Path) -> bool {
     home::folder().is_ok_and(|home| path.starts_with(Entry::all_in(&home)))
 }
 
+/// The source that a model in the cache was made of, which is what people have named; of any other
+/// model its own place.
+pub fn source_of(model: &Path) -> PathBuf {
+    let folder = model.parent().filter(|_| is_converted(model));
+    let record = folder.and_then(|folder| Entry::at(folder).record());
+    record.map_or_else(|| model.into(), |record| record.source)
+}
+
 /// A source that is named for the first time, or that has changed.
 struct First<'a> {
     /// Its place, as the user wrote it.

@@ -45,6 +45,11 @@ impl Entry {
         Self { folder: Self::all_in(home).join(key) }
     }
 
+    /// The place whose folder this is.
+    pub fn at(folder: &Path) -> Self {
+        Self { folder: folder.into() }
+    }
+
     /// The places that there are.
     pub fn list(home: &Path) -> Vec<Self> {
         let found = fs::read_dir(Self::all_in(home)).into_iter().flatten().flatten();

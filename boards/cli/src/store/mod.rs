@@ -18,5 +18,5 @@ mod stamp;
 pub use claim::Claim;
 pub use command::run;
 pub use convert::convert;
-pub use converted::{converted, is_converted};
+pub use converted::{converted, is_converted, source_of};
 pub use progress::{Progress, TICK};
