@@ -7,6 +7,7 @@ mod ggml;
 pub mod gguf;
 pub mod levels;
 pub mod mxfp4;
+pub mod quantized;
 pub mod rounding;
 pub mod safetensors;
 pub mod tensor;

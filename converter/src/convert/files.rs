@@ -9,10 +9,12 @@ use serde_json::Value;
 use crate::config::description::ModelDescription;
 use crate::config::gguf::from_gguf;
 use crate::config::hf::from_hf;
+use crate::config::hf::quantization::{BESIDE, scheme};
 use crate::error::{Error, Result};
 use crate::replacement::read_regular;
+use crate::source::quantized::scheme::Scheme;
 use crate::source::tensor::{Tensors, insert};
-use crate::source::{gguf, safetensors};
+use crate::source::{gguf, quantized, safetensors};
 
 /// A source, read and described.
 pub(crate) struct Loaded<'m> {
@@ -70,6 +72,7 @@ impl Files {
                 Err(e) => return Err(Error::read(&path, &e)),
             }
         }
+        small.extend(said_beside(source, &small)?);
         let shards = safetensors::find(source)?;
         let weights = shards.files.clone();
         Ok(Self { weights, shards: Some(shards), small })
@@ -96,16 +99,27 @@ impl Files {
     pub fn load<'m>(&self, maps: &[&'m [u8]]) -> Result<Loaded<'m>> {
         let Some(shards) = &self.shards else { return self.load_gguf(maps) };
         let config = self.json(CONFIG)?.unwrap_or_default();
-        let model = from_hf(&config, self.json(GENERATION)?.as_ref())?;
+        let mut model = from_hf(&config, self.json(GENERATION)?.as_ref())?;
         let bytes = |name| self.small(name).map(|(_, bytes)| bytes.clone());
         let texts = Texts {
             tokenizer: bytes(TOKENIZER).unwrap_or_default(),
             tokenizer_config: bytes(TOKENIZER_CONFIG),
             chat_template: bytes(CHAT_TEMPLATE),
         };
-        let tensors = shards.read(maps)?;
+        let mut tensors = shards.read(maps)?;
+        model.warnings.extend(quantized::assemble(&mut tensors, self.scheme(&config)?.as_ref())?);
         let metadata = gguf::GgufMetadata::default();
         Ok(Loaded { is_gguf: false, model, tensors, metadata, texts })
+    }
+
+    /// The method by which the directory is quantized.
+    fn scheme(&self, config: &Value) -> Result<Option<Scheme>> {
+        for (name, _) in BESIDE {
+            if let Some(json) = self.json(name)? {
+                return scheme(config, Some((name, &json)));
+            }
+        }
+        scheme(config, None)
     }
 
     /// The first part says what the model is; all have tensors.
@@ -121,3 +135,24 @@ impl Files {
         Ok(Loaded { is_gguf: true, model, tensors, metadata, texts: Texts::default() })
     }
 }
+
+/// The file that says how a directory is quantized, where `config.json` says nothing of it.
+fn said_beside(source: &Path, small: &[(PathBuf, Vec<u8>)]) -> Result<Option<(PathBuf, Vec<u8>)>> {
+    let says = |(_, bytes): &(PathBuf, Vec<u8>)| {
+        bytes.windows(QUANTIZATION.len()).any(|part| part == QUANTIZATION)
+    };
+    if small.first().is_some_and(says) {
+        return Ok(None);
+    }
+    for (name, _) in BESIDE {
+        let path = source.join(name);
+        match read_regular(&path) {
+            Ok(bytes) => return Ok(Some((path, bytes))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::read(&path, &e)),
+        }
+    }
+    Ok(None)
+}
+
+const QUANTIZATION: &[u8] = b"\"quantization";

@@ -124,6 +124,24 @@ fn check_coverage(
     if end == len { Ok(()) } else { Err(format!("{} bytes after the last tensor", len - end)) }
 }
 
+/// Types that no weights are read of, and their bytes: masks and positions of old files have them,
+/// which are left out.
+const OTHERS: &[(&str, usize)] = &[
+    ("BOOL", 1),
+    ("I8", 1),
+    ("F8_E4M3", 1),
+    ("F8_E5M2", 1),
+    ("F8_E8M0", 1),
+    ("I16", 2),
+    ("U16", 2),
+    ("I32", 4),
+    ("U32", 4),
+    ("I64", 8),
+    ("U64", 8),
+    ("F64", 8),
+    ("C64", 8),
+];
+
 /// The tensor that `info` describes, and where in `data` it starts.
 fn tensor<'m>(info: &Value, data: &'m [u8]) -> std::result::Result<(Raw<'m>, usize), String> {
     let name = info.get("dtype").and_then(Value::as_str).ok_or("it has no dtype")?;
@@ -132,7 +150,11 @@ fn tensor<'m>(info: &Value, data: &'m [u8]) -> std::result::Result<(Raw<'m>, usi
         "F16" => Dtype::F16,
         "BF16" => Dtype::Bf16,
         "U8" => Dtype::U8,
-        _ => return Err(format!("dtype {name} is not known")),
+        _ => OTHERS
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map(|(other, bytes)| Dtype::Other(other, *bytes))
+            .ok_or_else(|| format!("dtype {name} is not known"))?,
     };
     let size = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok());
     let sizes = |key: &str| {
@@ -147,5 +169,5 @@ fn tensor<'m>(info: &Value, data: &'m [u8]) -> std::result::Result<(Raw<'m>, usi
     if needed != Some(bytes.len()) {
         return Err(format!("{} bytes for a shape of {shape:?} in {name}", bytes.len()));
     }
-    Ok((Raw { dtype, shape, data: bytes }, start))
+    Ok((Raw::new(dtype, shape, bytes), start))
 }

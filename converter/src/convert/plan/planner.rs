@@ -65,11 +65,14 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
     /// The source's tensor of this name and shape, which holds numbers.
     pub fn raw(&self, name: &str, wanted: &[usize]) -> Result<&'t Raw<'m>> {
         let raw = self.shaped(name, wanted)?;
-        if raw.dtype == Dtype::U8 {
-            let todo = "get the model in f32, f16 or bf16";
-            return Err(Error::new(name, "bytes, which are no weights by themselves", todo));
+        let todo = "get the model in f32, f16 or bf16";
+        match raw.dtype {
+            Dtype::U8 => Err(Error::new(name, "bytes, which are no weights by themselves", todo)),
+            Dtype::Other(kind, _) => {
+                Err(Error::new(name, format!("weights in {kind}, which are not read"), todo))
+            }
+            _ => Ok(raw),
         }
-        Ok(raw)
     }
 
     /// The heads that become one in the tensor of this role.
@@ -88,7 +91,7 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
             return Ok(TensorType::Vector);
         }
         let (option, choice) = self.choice(role);
-        if choice == Weights::Keep && dtype.block() > 1 && self.pool(role).heads > 1 {
+        if choice == Weights::Keep && dtype.is_quantized() && self.pool(role).heads > 1 {
             let what = format!("the mean of heads in {} is not exact in it", dtype.name());
             return Err(Error::new(name, what, format!("give {option} beside --kv-heads")));
         }

@@ -1,0 +1,110 @@
+//! Codes of a few bits, and the orders in which methods store them.
+
+use byteorder::{ByteOrder, LittleEndian};
+
+/// Codes `(lines, n)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Codes<'m> {
+    /// Their bytes.
+    pub data: &'m [u8],
+    /// Bits of each, 8 at most.
+    pub bits: usize,
+    /// The order in which they lie.
+    pub order: Order,
+    /// Whether they are signed; they are given with half of their range added.
+    pub signed: bool,
+}
+
+/// Orders of codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// One line after another, each of so many bytes, the first code in the lowest bits.
+    Lines(usize),
+    /// Words of 32 bits, in which codes of one of so many lines follow each other; the words of all
+    /// lines lie side by side.
+    Columns(usize),
+    /// Words of 32 bits, in which codes of eight lines of this number lie, in the order of AWQ.
+    Awq(usize),
+    /// One line after another, each of so many codes; of two in a byte the first is the upper.
+    HighFirst(usize),
+}
+
+/// Places in a word of the codes of eight lines: awq/modules/linear/gemm.py has 0 2 4 6 1 3 5 7 for
+/// the line of each place.
+const AWQ: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
+
+impl Codes<'_> {
+    /// Code `i` of a line.
+    pub fn get(&self, line: usize, i: usize) -> u8 {
+        let sign = if self.signed { 1 << (self.bits - 1) } else { 0 };
+        self.stored(line, i) ^ sign
+    }
+
+    fn stored(&self, line: usize, i: usize) -> u8 {
+        let word = |at: usize| LittleEndian::read_u32(&self.data[4 * at..]);
+        match self.order {
+            Order::Lines(bytes) => self.bits_at(line * bytes, i * self.bits),
+            Order::Columns(lines) => {
+                let (first, shift) = (i * self.bits / 32, i * self.bits % 32);
+                let low = word(first * lines + line) >> shift;
+                // A code of three bits may lie in two words.
+                let high = match shift + self.bits {
+                    33.. => word((first + 1) * lines + line) << (32 - shift),
+                    _ => 0,
+                };
+                self.mask(low | high)
+            }
+            Order::Awq(lines) => self.mask(word(i * (lines / 8) + line / 8) >> (4 * AWQ[line % 8])),
+            Order::HighFirst(len) => {
+                let i = line * len + i;
+                self.data[i / 2] >> (4 * (1 - i % 2)) & 15
+            }
+        }
+    }
+
+    /// The codes of a line.
+    pub fn line(&self, line: usize, out: &mut [u8]) {
+        out.iter_mut().enumerate().for_each(|(i, out)| *out = self.get(line, i));
+    }
+
+    /// The bits from `bit` on of the bytes from `start` on.
+    fn bits_at(&self, start: usize, bit: usize) -> u8 {
+        let (at, shift) = (start + bit / 8, bit % 8);
+        let low = u32::from(self.data[at]);
+        // Beyond the end there is nothing that is asked for.
+        let high = if shift + self.bits > 8 { u32::from(self.data[at + 1]) } else { 0 };
+        self.mask((low | high << 8) >> shift)
+    }
+
+    const fn mask(&self, word: u32) -> u8 {
+        (word & ((1 << self.bits) - 1)) as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_lie_as_their_order_says() {
+        let data: Vec<u8> = (0..=255).collect();
+        let codes = |bits, order| Codes { data: &data, bits, order, signed: false };
+        let lines = codes(4, Order::Lines(8));
+        assert_eq!([lines.get(1, 0), lines.get(1, 1), lines.get(2, 3)], [8, 0, 1]);
+        let six = codes(6, Order::Lines(6));
+        // 06, 07, 08: 24 bits of four codes.
+        assert_eq!([0, 1, 2, 3].map(|i| six.get(1, i)), [6, 28, 0, 2]);
+        let columns = codes(8, Order::Columns(3));
+        assert_eq!([columns.get(1, 0), columns.get(1, 5), columns.get(2, 3)], [4, 17, 11]);
+        let three = codes(3, Order::Columns(1));
+        let bits = u128::from_le_bytes(data[..16].try_into().unwrap());
+        assert!((0..32).all(|i| three.get(0, i) == (bits >> (3 * i) & 7) as u8));
+        let awq = codes(4, Order::Awq(16));
+        // The second word of a column: 04 05 06 07.
+        assert_eq!([8, 9, 10, 12, 14].map(|line| awq.get(line, 0)), [4, 6, 0, 5, 0]);
+        let high = codes(4, Order::HighFirst(6));
+        assert_eq!([high.get(0, 0), high.get(0, 3), high.get(1, 1)], [0, 1, 3]);
+        let signed = Codes { signed: true, ..codes(8, Order::Lines(16)) };
+        assert_eq!([signed.get(0, 1), signed.get(15, 15)], [129, 127]);
+    }
+}
