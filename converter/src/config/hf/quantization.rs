@@ -186,6 +186,7 @@ impl Settings<'_> {
             "naive-quantized",
             "nvfp4-pack-quantized",
             "mxfp4-pack-quantized",
+            "mxfp8-quantized",
             "mixed-precision",
         ];
         self.must_be("format", FORMATS)?;

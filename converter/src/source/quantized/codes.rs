@@ -62,6 +62,22 @@ impl Codes<'_> {
         }
     }
 
+    /// Code `i` of a line plus one, the largest being followed by 0. To words of 2, 4 or 8 bits one
+    /// is added all at once, as gptqmodel does: what is carried goes to the next code.
+    pub fn plus_one(&self, line: usize, i: usize) -> u8 {
+        let ones = match self.bits {
+            2 => 0x5555_5555,
+            4 => 0x1111_1111,
+            8 => 0x0101_0101_u32,
+            _ => 0,
+        };
+        let (Order::Lines(bytes), 1..) = (self.order, ones) else {
+            return self.mask(u32::from(self.get(line, i)) + 1);
+        };
+        let word = LittleEndian::read_u32(&self.data[line * bytes + i * self.bits / 32 * 4..]);
+        self.mask(word.wrapping_add(ones) >> (i * self.bits % 32))
+    }
+
     /// The codes of a line.
     pub fn line(&self, line: usize, out: &mut [u8]) {
         out.iter_mut().enumerate().for_each(|(i, out)| *out = self.get(line, i));
@@ -104,6 +120,10 @@ mod tests {
         assert_eq!([8, 9, 10, 12, 14].map(|line| awq.get(line, 0)), [4, 6, 0, 5, 0]);
         let high = codes(4, Order::HighFirst(6));
         assert_eq!([high.get(0, 0), high.get(0, 3), high.get(1, 1)], [0, 1, 3]);
+        // 0C 0D 0E 0F; one less of F and 0 is written as 10 − 1 = 0F.
+        let zeros = codes(4, Order::Lines(4));
+        assert_eq!([0, 1, 6, 7].map(|i| zeros.plus_one(3, i)), [13, 1, 0, 2]);
+        assert_eq!([0, 1].map(|i| three.plus_one(0, i)), [1, 1]);
         let signed = Codes { signed: true, ..codes(8, Order::Lines(16)) };
         assert_eq!([signed.get(0, 1), signed.get(15, 15)], [129, 127]);
     }

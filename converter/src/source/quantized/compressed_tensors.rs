@@ -65,15 +65,17 @@ fn packed<'m>(
     let (codes, [rows, words]) = parts.take_matrix(module, "weight_packed", &["I32"])?;
     let shape = parts.take(module, "weight_shape", &["I64", "I32"])?;
     let cols = cols(module, &shape, rows)?;
-    let fits = |&&bits: &&usize| [2, 4, 8].contains(&bits) && cols.div_ceil(32 / bits) == words;
+    // Codes of other than 2, 4 and 8 bits lie across the ends of words, but not in old files.
+    let words_for = |n: usize, bits: usize| n.checked_mul(bits).map(|n| n.div_ceil(32));
+    let fits = |&&bits: &&usize| (2..=8).contains(&bits) && words_for(cols, bits) == Some(words);
     let bits = *settings.bits.iter().find(fits).ok_or_else(|| {
-        let wanted = format_args!("[{rows}, {cols}] in 2, 4 or 8 bits, as quantization_config says");
+        let wanted = format_args!("[{rows}, {cols}] in as many bits as quantization_config says");
         wrong_shape(module, "weight_packed", &codes.shape, wanted)
     })?;
     let raw = parts.take(module, "weight_scale", FLOATS)?;
     let (scales, mut groups) = scales(module, "weight_scale", &raw, [rows, cols], sharing)?;
     let n = count(&groups, cols);
-    let words_of_rows = rows.div_ceil(32 / bits);
+    let words_of_rows = words_for(rows, bits).unwrap_or(0);
     let zeros = parts.take_if_any(module, "weight_zero_point", &["I32"])?;
     let levels = match zeros {
         None => Levels::Zero(1 << (bits - 1)),
@@ -124,12 +126,12 @@ fn bytes<'m>(
 
 const fn label(bits: usize, is_symmetric: bool) -> &'static str {
     match (bits, is_symmetric) {
-        (2, true) => "symmetric int2",
-        (2, false) => "asymmetric int2",
         (4, true) => "symmetric int4",
         (4, false) => "asymmetric int4",
-        (_, true) => "symmetric int8",
-        (_, false) => "asymmetric int8",
+        (8, true) => "symmetric int8",
+        (8, false) => "asymmetric int8",
+        (_, true) => "symmetric integers of few bits",
+        (_, false) => "asymmetric integers of few bits",
     }
 }
 

@@ -55,7 +55,7 @@ pub fn eight<'m>(
     let (codes, [rows, cols]) = parts.take_matrix(module, "weight", &[E4M3])?;
     let inverse = parts.get(module, "weight_scale_inv").is_some();
     let part = if inverse { "weight_scale_inv" } else { "weight_scale" };
-    let raw = parts.take(module, part, &["F32", "F16", "BF16", "F8_E8M0"])?;
+    let raw = parts.take(module, part, &["F32", "F16", "BF16", "F8_E8M0", "U8"])?;
     let (scales, groups) = scales(module, part, &raw, [rows, cols], sharing)?;
     let levels = Levels::Table((0..=255).map(e4m3).collect());
     let codes = Codes { data: codes.data, bits: 8, order: Order::Lines(cols), signed: false };

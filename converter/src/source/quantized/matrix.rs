@@ -70,9 +70,7 @@ pub struct Zeros<'m> {
 impl Zeros<'_> {
     fn at(&self, row: usize, group: usize) -> u8 {
         let (line, i) = if self.by_groups { (group, row) } else { (row, group) };
-        let zero = self.codes.get(line, i);
-        // 0 less one is stored as the largest code.
-        if self.less_one { zero.wrapping_add(1) & (255 >> (8 - self.codes.bits)) } else { zero }
+        if self.less_one { self.codes.plus_one(line, i) } else { self.codes.get(line, i) }
     }
 }
 
