@@ -141,6 +141,16 @@ class CompressedTensors:
         scale = (peaks / 6 * whole).to(torch.float8_e4m3fn).float()
         return {"weight_scale": scale, "weight_global_scale": whole.reshape(1)}
 
+    def floats(self, parts):
+        """Of NVFP4, which the compressor itself reads in bf16."""
+        from compressed_tensors.compressors.nvfp4.helpers import unpack_fp4_from_uint8
+        from compressed_tensors.quantization.lifecycle.forward import dequantize
+
+        packed = parts["weight_packed"]
+        codes = unpack_fp4_from_uint8(packed, packed.shape[0], 2 * packed.shape[1], dtype=torch.float32)
+        scale, whole = parts["weight_scale"].float(), parts["weight_global_scale"]
+        return dequantize(x_q=codes, scale=scale, args=self.scheme().weights, global_scale=whole, dtype=torch.float32)
+
     def pack(self, name, w):
         from compressed_tensors.compressors.base import BaseCompressor
 
@@ -148,6 +158,8 @@ class CompressedTensors:
         parts = compressor.compress({"weight": w.clone()} | self.scales(w), self.scheme())
         wide = {k: v.float() if k == "weight_scale" and v.dtype == w.dtype else v for k, v in parts.items()}
         floats = compressor.decompress(wide, self.scheme())["weight"].float()
+        if "weight_global_scale" in parts:
+            floats = self.floats(parts)
         module = name.removesuffix(".weight")
         return {f"{module}.{part}": torch.as_tensor(t).contiguous() for part, t in parts.items()}, floats
 
@@ -267,7 +279,8 @@ def save(out, c, seed):
         parts, floats[name] = method.pack(name, tensor)
         assert (floats[name] - tensor.float()).abs().max() < 0.5 * tensor.float().abs().max(), name
         tensors |= parts
-        hashes[name] = hashlib.sha256(floats[name].contiguous().numpy().astype("<f4").tobytes()).hexdigest()
+        # Adding 0 makes 0 of −0.
+        hashes[name] = hashlib.sha256((floats[name].contiguous() + 0.0).numpy().astype("<f4").tobytes()).hexdigest()
     save_file(tensors, path, metadata={"format": "pt"})
     path.chmod(0o644)
     config = json.loads((out / "config.json").read_text())
