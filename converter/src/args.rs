@@ -1,12 +1,15 @@
 //! The command line.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use oarlock::internal::format::layout::WeightType;
+use oarlock::visible::Visible;
 use oarlock_convert::{
-    Board, CardOptions, ConvertOptions, Error, ImageOptions, OutputMatrix, Weights,
+    Board, CardOptions, ConvertOptions, Error, ImageOptions, OutputMatrix, Shown, Weights,
 };
 
 /// Converts a model to .oar
@@ -88,23 +91,32 @@ pub enum Command {
 /// Reads the arguments, program name included.
 ///
 /// A first argument that names a command selects it; `convert` may be left out.
-pub fn parse(args: impl Iterator<Item = std::ffi::OsString>) -> Result<Command, Error> {
+pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Error> {
     let mut args: Vec<_> = args.collect();
     let command = args.get(1).filter(|arg| *arg == "convert" || *arg == "image").cloned();
     if command.is_some() {
         args.remove(1);
     }
-    let parsed = match command {
-        Some(name) if name == "image" => {
-            Image::try_parse_from(args).map(|image| Ok(image.command()))
-        }
-        _ => Convert::try_parse_from(args).map(Convert::command),
+    let read: Reader = if command.is_some_and(|name| name == "image") {
+        |args| Image::try_parse_from(args).map(|image| Ok(image.command()))
+    } else {
+        |args| Convert::try_parse_from(args).map(Convert::command)
     };
-    match parsed {
+    match read(&args) {
         Ok(command) => command,
         Err(e) if !e.use_stderr() => Ok(Command::Print(e.render().to_string())),
-        Err(e) => Err(usage(&e.render().to_string())),
+        Err(e) => Err(usage(&spelled_out(read, &args, e).render().to_string())),
     }
+}
+
+type Reader = fn(&[OsString]) -> Result<Result<Command, Error>, clap::Error>;
+
+/// The same complaint about words in which controls are spelled out: of what it repeats, clap
+/// leaves the escape sequences out, which hides what was given.
+fn spelled_out(read: Reader, args: &[OsString], error: clap::Error) -> clap::Error {
+    let visible = |arg: &OsString| Visible::line(arg.as_bytes()).to_string().into();
+    let again = read(&args.iter().map(visible).collect::<Vec<OsString>>());
+    again.err().filter(|again| again.kind() == error.kind()).unwrap_or(error)
 }
 
 impl Image {
@@ -140,16 +152,27 @@ impl Convert {
     }
 }
 
-/// SRC's name, without `.gguf`, and `.oar`.
+/// SRC's name, without `.gguf` and the number of a part, and `.oar`.
 fn default_out(source: &std::path::Path) -> Result<PathBuf, Error> {
     // `.` and `..` have a name too.
     let full = source.canonicalize().map_err(|e| Error::read(source, &e))?;
-    let unnamed = || Error::new(source.display(), "it has no name", "give one with -o");
+    let unnamed = || Error::new(source.shown(), "it has no name", "give one with -o");
     let is_gguf = full.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
     let name = if is_gguf { full.file_stem() } else { full.file_name() };
     let mut name = name.ok_or_else(unnamed)?.to_os_string();
+    if let Some(stem) = name.to_str().filter(|_| is_gguf).and_then(without_part) {
+        name = stem.into();
+    }
     name.push(".oar");
     Ok(name.into())
+}
+
+/// The name before `-00001-of-00003`.
+fn without_part(name: &str) -> Option<&str> {
+    let is_number = |digits: &str| digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_digit());
+    let (rest, count) = name.rsplit_once("-of-")?;
+    let (stem, part) = rest.rsplit_once('-')?;
+    (is_number(part) && is_number(count) && !stem.is_empty()).then_some(stem)
 }
 
 fn kinds(more: &[&'static str]) -> PossibleValuesParser {

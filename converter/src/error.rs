@@ -2,9 +2,28 @@
 
 use std::fmt::{self, Display};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::visible;
+use oarlock::visible::Visible;
+
+/// Characters of the longest line that is said to anybody.
+pub const LONGEST_LINE: usize = 1000;
+
+/// Most characters of thing, fault and remedy where all of them do not fit into a line.
+const SHARES: [usize; 3] = [300, 400, 280];
+
+/// Names of files as they can be shown; [`Path::display`] hands their controls on.
+pub trait Shown {
+    /// The name, in which what a terminal would obey is spelled out.
+    fn shown(&self) -> Visible<'_>;
+}
+
+impl Shown for Path {
+    fn shown(&self) -> Visible<'_> {
+        Visible::line(self.as_os_str().as_bytes())
+    }
+}
 
 /// Why a conversion was not done.
 #[derive(Debug)]
@@ -32,8 +51,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// `thing` is at fault: `what`; the user can `todo`.
     pub fn new(thing: impl Display, what: impl Display, todo: impl Display) -> Self {
-        let line = |s: &dyn Display| visible::message(&s.to_string());
-        Self::Fault(Box::new(Fault { thing: line(&thing), what: line(&what), todo: line(&todo) }))
+        Self::Fault(Box::new(Fault::new(thing, what, todo)))
     }
 
     /// The file at `path` could not be read.
@@ -45,7 +63,7 @@ impl Error {
             }
             _ => (error.to_string(), "check the file"),
         };
-        Self::new(path.display(), what, todo)
+        Self::new(path.shown(), what, todo)
     }
 
     /// The file at `path` could not be written.
@@ -65,7 +83,7 @@ impl Error {
             ),
             _ => (error.to_string(), "give another place with -o"),
         };
-        Self::new(path.display(), what, todo)
+        Self::new(path.shown(), what, todo)
     }
 
     /// The program's exit code.
@@ -88,10 +106,55 @@ impl Display for Error {
 
 impl std::error::Error for Error {}
 
+impl Fault {
+    /// `thing` is at fault: `what`; the user can `todo`. Each becomes text that is safe to show, on
+    /// one line.
+    pub fn new(thing: impl Display, what: impl Display, todo: impl Display) -> Self {
+        let line = |s: &dyn Display| Visible::line(s.to_string().trim_end()).to_string();
+        Self { thing: line(&thing), what: line(&what), todo: line(&todo) }
+    }
+}
+
 impl Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&visible::message(&format!("{}: {} ({})", self.thing, self.what, self.todo)))
+        let parts = [&self.thing, &self.what, &self.todo];
+        let fits = parts.iter().map(|part| part.chars().count()).sum::<usize>()
+            <= SHARES.iter().sum::<usize>();
+        let share = |part, most| Visible::line(part).at_most(if fits { usize::MAX } else { most });
+        let [thing, what, todo] = [0, 1, 2].map(|i| share(parts[i], SHARES[i]));
+        write!(f, "{thing}: {what} ({todo})")
     }
 }
 
 impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_that_no_terminal_obeys() {
+        let error = Error::new("a\n\u{202E}b", "it \x1b[1m broke\r\n", "mend\tit");
+        assert_eq!(error.to_string(), "a \\u{202e}b: it \\u{1b}[1m broke (mend it)");
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"x\x9b31m\xff.gguf"));
+        let error = Error::read(path, &io::ErrorKind::NotFound.into());
+        assert_eq!(error.to_string(), "x\\x9b31m\\xff.gguf: no such file (check the path)");
+    }
+
+    #[test]
+    fn a_long_error_keeps_its_thing_its_fault_and_its_remedy() {
+        let long = |name: &str| format!("{name} {} end", "\x1b".repeat(2000));
+        for parts in [
+            [long("thing"), long("what"), long("todo")],
+            ["thing end".into(), long("what"), "todo end".into()],
+        ] {
+            let line = Error::new(&parts[0], &parts[1], &parts[2]).to_string();
+            assert!(line.chars().count() + "error: ".len() <= LONGEST_LINE, "{line}");
+            for part in ["thing ", " end: what ", " end (todo ", " end)", "…"] {
+                assert!(line.contains(part), "no {part} in {line}");
+            }
+        }
+        let path = "x".repeat(900);
+        assert_eq!(Error::new(&path, "y", "z").to_string(), format!("{path}: y (z)"));
+    }
+}

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Each of them imports from those above it alone, `image` from none; `error`, `progress`,
-//! `map`, `output` and `replacement` stand below them all. A family is a row in `config/hf/table.rs` and one
+//! `map`, `memory`, `output` and `replacement` stand below them all. A family is a row in `config/hf/table.rs` and one
 //! in `config/gguf/table.rs`.
 //!
 //! Weights are mapped and streamed tile by tile, so a model larger than memory converts.
@@ -24,16 +24,16 @@ mod error;
 pub mod image;
 mod map;
 mod math;
+pub mod memory;
 mod output;
 mod progress;
 pub mod replacement;
 mod source;
 pub mod template;
 pub mod tokenizer;
-pub mod visible;
 
 pub use convert::write;
 pub use convert::{ConvertOptions, OutputMatrix, Report, Weights, convert};
-pub use error::{Error, Fault, Result};
+pub use error::{Error, Fault, LONGEST_LINE, Result, Shown};
 pub use image::{Board, CardOptions, ImageOptions, ImageReport, image};
 pub use progress::{Progress, Silent};

@@ -12,13 +12,22 @@ use std::process::ExitCode;
 
 use args::Command;
 use indicatif::{ProgressBar, ProgressStyle};
-use oarlock_convert::{ConvertOptions, Error, Progress, convert, image, template, visible};
+use oarlock::visible::Visible;
+use oarlock_convert::memory::{self, Allocator};
+use oarlock_convert::{
+    ConvertOptions, Error, LONGEST_LINE, Progress, Shown, convert, image, replacement, template,
+};
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     if let Some(done) = template::serve() {
         return done;
     }
     signals::catch();
+    memory::end_on_lost_pages();
+    memory::at_end(|| replacement::remove_unfinished(false));
     let command = args::parse(std::env::args_os());
     let done = command.and_then(|command| match command {
         Command::Convert { source, out, options } => run(&source, &out, &options),
@@ -54,19 +63,20 @@ fn run(source: &Path, out: &Path, options: &ConvertOptions) -> Result<(), Error>
     let (mb, bits) = (report.file_bytes as f64 / 1e6, report.bits_per_weight);
     let types = report.types.iter().map(|(from, to, n)| format!("{n} {from} as {}", to.name()));
     let types = types.collect::<Vec<_>>().join(", ");
-    let out = out.display();
+    let out = out.shown().at_most(LONGEST_LINE / 2);
     say(&format!("{out}: {mb:.1} MB, {bits:.2} bits per weight: {types}"));
     Ok(())
 }
 
-/// Writes a line to stderr, which may be a terminal.
+/// Writes a line to stderr, which whoever is there can read: names and messages of files are in it.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", visible::message(line));
+    let line = Visible::line(line).at_most(LONGEST_LINE);
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Prints to a reader who may have gone away, which is no fault.
 fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().write_all(Visible::lines(text).to_string().as_bytes());
 }
 
 /// A bar where there is a terminal, else nothing but warnings.
@@ -97,9 +107,7 @@ impl Progress for Terminal {
     }
 
     fn warn(&self, message: &str) {
-        self.bar.suspend(|| {
-            say(&format!("warning: {message}"));
-        });
+        self.bar.suspend(|| say(&format!("warning: {message}")));
     }
 
     fn cancelled(&self) -> bool {

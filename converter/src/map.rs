@@ -7,7 +7,7 @@ use std::path::Path;
 
 use memmap2::Mmap;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shown};
 use crate::replacement::check_regular;
 
 /// Maps the file at `path` for reading.
@@ -17,7 +17,7 @@ use crate::replacement::check_regular;
 pub fn map(path: &Path) -> Result<Mmap> {
     check_regular(path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Error::read(path, &e),
-        _ => Error::new(path.display(), "not a file", "check the path"),
+        _ => Error::new(path.shown(), "not a file", "check the path"),
     })?;
     let file = File::open(path).map_err(|e| Error::read(path, &e))?;
     // SAFETY: the map is private and only ever read as bytes, of which any value will do;

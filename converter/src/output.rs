@@ -4,14 +4,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shown};
 use crate::replacement::Replacement;
 
 /// Refuses to write over what is read.
 pub fn refuse_inputs<'p>(out: &Path, mut inputs: impl Iterator<Item = &'p Path>) -> Result<()> {
     if inputs.any(|input| same_file(input, out)) {
         let (what, todo) = ("the output is one of the inputs", "give another name with -o");
-        return Err(Error::new(out.display(), what, todo));
+        return Err(Error::new(out.shown(), what, todo));
     }
     Ok(())
 }
@@ -36,14 +36,14 @@ impl Output {
     pub fn create(target: &Path) -> Result<Self> {
         let replacement = Replacement::begin(target, MODE).map_err(|e| match e.kind() {
             io::ErrorKind::IsADirectory => {
-                Error::new(target.display(), "a directory", "give a file with -o")
+                Error::new(target.shown(), "a directory", "give a file with -o")
             }
             io::ErrorKind::InvalidFilename => {
-                Error::new(target.display(), "not the name of a file", "give a file with -o")
+                Error::new(target.shown(), "not the name of a file", "give a file with -o")
             }
             io::ErrorKind::InvalidInput => {
                 let what = "not a regular file, so it cannot be replaced when complete";
-                Error::new(target.display(), what, "give a file with -o")
+                Error::new(target.shown(), what, "give a file with -o")
             }
             _ => Error::write(target, &e),
         })?;
@@ -53,6 +53,11 @@ impl Output {
     /// The temporary file.
     pub const fn file(&self) -> &File {
         self.replacement.file()
+    }
+
+    /// Makes the file a program.
+    pub fn make_program(&mut self) {
+        self.replacement.make_program();
     }
 
     /// The place where the file will be.

@@ -39,6 +39,7 @@
 //!   stay visible.
 //! - [`Sampler`], [`Sampling`]: the choice of a token by its logits.
 //! - [`Tokenizer`], [`Chat`], [`Conversation`]: text to tokens and back, and the turns of a chat.
+//! - [`visible`]: text of strangers, shown so that no terminal obeys it.
 //! - [`Machine`]: an [`Isa`] (proof of what the CPU can do) and an [`Executor`] (how to run parts
 //!   of a loop in parallel; [`Serial`] runs them in turn).
 //!
@@ -57,7 +58,7 @@
 //! model     an open file: its configuration and weights
 //! forward   tokens → embedding → layers (attention, feed-forward) → logits
 //! session   the stream: feeding, sampling, drafting, saving
-//! text      tokenizer, chat template, conversation
+//! text      tokenizer, chat template, conversation; text that is safe to show
 //! ```
 #![no_std]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -85,7 +86,7 @@ pub use session::{Candidate, Drafts, FeedError, RestoreError, Sampler, Session, 
 pub use text::chat::{Chat, ChatUnavailable};
 pub use text::conversation::{Conversation, TurnError};
 pub use text::tokenizer::{BadTables, EncodeError, Tokenizer};
-pub use text::{chat, conversation, generator, tokenizer};
+pub use text::{chat, conversation, generator, tokenizer, visible};
 
 /// Parts that the converter, the boards and the tests are built on, and nobody else: they may
 /// change in any release.

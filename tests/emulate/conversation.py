@@ -3,9 +3,13 @@
     conversation.py OARLOCK KERNEL8 MODEL MACHINE [FLAGS]
 """
 
+import os
+import pty
 import re
 import subprocess
 import sys
+import tempfile
+import tty
 
 from board import Board, Failed
 
@@ -24,10 +28,26 @@ TOKENS = 24
 
 
 def hosted(oarlock, model, lines, tokens):
-    """What the hosted chat writes to its standard output."""
+    """What the hosted chat writes to a terminal: a board has nothing else."""
     command = [oarlock, "chat", "-m", model, "--temp", "0", "-n", str(tokens)]
     text = "".join(line + "\n" for line in lines).encode()
-    return subprocess.run(command, input=text, check=True, capture_output=True).stdout
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    with tempfile.TemporaryFile() as lines:
+        lines.write(text)
+        lines.seek(0)
+        program = subprocess.Popen(command, stdin=lines, stdout=theirs, stderr=subprocess.DEVNULL)
+    os.close(theirs)
+    shown = b""
+    try:
+        while more := os.read(ours, 4096):
+            shown += more
+    except OSError:  # Linux' way to say that nobody is there any more.
+        pass
+    os.close(ours)
+    if program.wait():
+        raise Failed(f"{command}: {program.returncode}")
+    return shown
 
 
 def transcript(board, lines):

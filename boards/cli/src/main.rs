@@ -27,13 +27,18 @@ mod terminal;
 use std::panic;
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::thread;
 
 use args::{Cli, Command};
 use generate::{detokenize, tokenize};
 use measure::{bench, logits, perplexity, stream};
 use model::{inspect, verify};
+use oarlock_convert::memory::Allocator;
 use terminal::errors::{Outcome, Stop, fault};
-use terminal::{console, report, signals};
+use terminal::{console, os, report, signals};
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     // The default model's template is run in a process of its own, which is this program again.
@@ -43,13 +48,28 @@ fn main() -> ExitCode {
     signals::install();
     // Nothing here is meant to panic; if something does, that is said in our form too.
     panic::set_hook(Box::new(remember_place));
-    let outcome = panic::catch_unwind(run).unwrap_or_else(|payload| Err(internal(&*payload)));
+    let outcome =
+        panic::catch_unwind(run_with_room).unwrap_or_else(|payload| Err(internal(&*payload)));
     match outcome {
         Ok(()) => {
             console::flush_asides();
             ExitCode::SUCCESS
         }
         Err(stop) => report::report(&stop),
+    }
+}
+
+/// Bytes of stack that are enough for every command.
+const STACK: usize = 2 << 20;
+
+/// Runs the command, on a stack of its own where the user's limit leaves it too little.
+fn run_with_room() -> Outcome {
+    if os::stack_bytes() >= STACK as u64 {
+        return run();
+    }
+    match thread::Builder::new().stack_size(STACK).spawn(run) {
+        Ok(thread) => thread.join().unwrap_or_else(|payload| Err(internal(&*payload))),
+        Err(_) => run(),
     }
 }
 

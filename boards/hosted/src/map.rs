@@ -1,9 +1,10 @@
 //! The model file, mapped: executed where it lies, shared between processes.
 #![allow(unsafe_code)]
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::ops::Range;
 use std::path::Path;
+use std::time::SystemTime;
 
 use memmap2::{Advice, Mmap, MmapOptions};
 use oarlock::Model;
@@ -25,7 +26,7 @@ use crate::os;
 /// **If another process truncates the file while it is mapped, touching the lost pages
 /// kills this process with SIGBUS**: no check here could prevent it. Replace a model by
 /// renaming a new file over it, as the converter does, never by writing into it.
-pub fn model(path: &Path, part: Option<&Range<u64>>) -> Result<Mmap, Error> {
+pub fn model(path: &Path, part: Option<&Range<u64>>) -> Result<(Mmap, Origin), Error> {
     // Asked before it is opened, which waits for the other end of a pipe.
     let meta = fs::metadata(path).map_err(Error::file(path))?;
     if !meta.is_file() {
@@ -33,6 +34,7 @@ pub fn model(path: &Path, part: Option<&Range<u64>>) -> Result<Mmap, Error> {
     }
     let file = File::open(path).map_err(Error::file(path))?;
     let meta = file.metadata().map_err(Error::file(path))?;
+    let state = state(&meta);
     if meta.len() == 0 {
         return Err(Error::Empty(path.into()));
     }
@@ -60,5 +62,23 @@ pub fn model(path: &Path, part: Option<&Range<u64>>) -> Result<Mmap, Error> {
             let _ = map.advise_range(Advice::Random, offset as usize, len as usize);
         }
     }
-    Ok(map)
+    Ok((map, Origin { file, state }))
+}
+
+/// A mapped file, and its state when it was mapped.
+#[derive(Debug)]
+pub struct Origin {
+    file: File,
+    state: (u64, Option<SystemTime>),
+}
+
+impl Origin {
+    /// Whether nobody has written to the file since, as far as its length and time say.
+    pub fn is_unchanged(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| state(&meta) == self.state)
+    }
+}
+
+fn state(meta: &Metadata) -> (u64, Option<SystemTime>) {
+    (meta.len(), meta.modified().ok())
 }

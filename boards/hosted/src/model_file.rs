@@ -8,7 +8,7 @@ use oarlock::Model;
 use oarlock::tokenizer::Tokenizer;
 
 use crate::error::{Error, ModelError};
-use crate::map;
+use crate::map::{self, Origin};
 
 /// A mapped model; [`ModelFile::model`] borrows from it.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub struct ModelFile {
     path: PathBuf,
     part: Option<Range<u64>>,
     map: Mmap,
+    origin: Origin,
 }
 
 impl ModelFile {
@@ -34,8 +35,8 @@ impl ModelFile {
     }
 
     fn map(path: PathBuf, part: Option<Range<u64>>) -> Result<Self, Error> {
-        let map = map::model(&path, part.as_ref())?;
-        Ok(Self { path, part, map })
+        let (map, origin) = map::model(&path, part.as_ref())?;
+        Ok(Self { path, part, map, origin })
     }
 
     /// The file.
@@ -51,6 +52,12 @@ impl ModelFile {
     /// All bytes that are mapped.
     pub fn bytes(&self) -> &[u8] {
         &self.map
+    }
+
+    /// Whether nobody has written to the file since it was mapped, by its length and its time of
+    /// change. What was computed meanwhile is of no use if somebody has: ask when an answer ends.
+    pub fn is_unchanged(&self) -> bool {
+        self.origin.is_unchanged()
     }
 
     /// The name of the file, without folders and `.oar`.

@@ -33,6 +33,8 @@ use crate::error::Error;
 const SPIN: Duration = Duration::from_micros(60);
 /// Time that it then lets others run in its place before it sleeps.
 const YIELD: Duration = Duration::from_micros(400);
+/// Bytes of a worker's stack, whatever the environment says of stacks.
+const STACK: usize = 1 << 20;
 /// Looks at the ticket between two looks at the clock.
 const LOOKS: u32 = 32;
 
@@ -81,6 +83,7 @@ impl Pool {
             let shared = Arc::clone(&pool.shared);
             let worker = thread::Builder::new()
                 .name(format!("worker {number}"))
+                .stack_size(STACK)
                 .spawn(move || shared.work())
                 .map_err(|error| Error::Threads { threads, error })?;
             pool.workers.push(worker);

@@ -47,6 +47,17 @@ fn options(engine: &Engine) -> Options {
 }
 
 #[test]
+fn a_file_knows_when_it_was_written_to() {
+    let tiny = Tiny::new("changed");
+    let engine = tiny.engine();
+    assert!(engine.file().is_unchanged());
+    let bytes = std::fs::read(&tiny.0).expect("a model");
+    let mut file = std::fs::File::options().write(true).open(&tiny.0).expect("a model");
+    std::io::Write::write_all(&mut file, &bytes).expect("room");
+    assert!(!engine.file().is_unchanged());
+}
+
+#[test]
 fn generated_text_is_that_of_the_session() {
     let tiny = Tiny::new("text");
     let engine = tiny.engine();

@@ -8,6 +8,7 @@ use oarlock::chat::{Chat, ChatUnavailable};
 use oarlock::conversation::{Conversation, Pin, RecentTokens, TurnBuffers, TurnError};
 use oarlock::generator::Generator;
 use oarlock::tokenizer::{Encoded, Symbol, Tokenizer, Utf8Stream};
+use oarlock::visible::VisibleStream;
 use oarlock::{FeedError, Isa, Machine, Model, Options, Sampler, Session};
 use oarlock_raspi::line::LINE;
 use oarlock_raspi::units::{Celsius, Percent, Speed};
@@ -184,7 +185,10 @@ impl ConsoleChat {
     /// Samples and shows tokens; how many.
     fn speak(&mut self) -> u64 {
         let (mut utf8, mut tokens) = (Utf8Stream::new(), 0);
-        let mut show = |text: &str| console::put(text.as_bytes());
+        let (mut visible, out) = (VisibleStream::new(), &mut |text: &str| {
+            console::put(text.as_bytes());
+        });
+        let mut show = |text: &str| visible.push(text, out);
         while tokens < self.limit && !console::interrupted() {
             let wanted = self.limit - tokens;
             let next = self.conversation.next(&self.machine, &mut self.sampler, wanted);
@@ -205,6 +209,7 @@ impl ConsoleChat {
             }
         }
         utf8.finish(&mut show);
+        visible.finish(out);
         tokens
     }
 

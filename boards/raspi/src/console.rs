@@ -10,6 +10,7 @@ use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use heapless::spsc::{Consumer, Producer, Queue};
+use oarlock::visible::VisibleStream;
 
 use crate::board::{Board, Interrupts};
 use crate::mailbox::Mailbox;
@@ -186,12 +187,15 @@ pub fn flush() {
     }
 }
 
-/// A writer for the macros.
+/// A writer for the macros. Names of a model's file and words of `cmdline.txt` go through it, so
+/// what a terminal would obey is spelled out.
 pub struct Console;
 
 impl Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        put(text.as_bytes());
+        let (mut stream, show) = (VisibleStream::new(), &mut |text: &str| put(text.as_bytes()));
+        stream.push(text, show);
+        stream.finish(show);
         Ok(())
     }
 }

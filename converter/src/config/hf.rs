@@ -12,6 +12,7 @@ mod rope_scaling;
 mod shared;
 mod sparse;
 mod table;
+pub mod wrapped;
 
 use oarlock::internal::format::{Activation, Config};
 use serde_json::{Value, json};

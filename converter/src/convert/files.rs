@@ -4,17 +4,19 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use oarlock::internal::format::Role;
 use serde_json::Value;
 
 use crate::config::description::ModelDescription;
 use crate::config::gguf::from_gguf;
 use crate::config::hf::from_hf;
 use crate::config::hf::quantization::{BESIDE, scheme};
-use crate::error::{Error, Result};
+use crate::config::hf::wrapped::{text_model, text_tensors};
+use crate::error::{Error, Result, Shown};
 use crate::replacement::read_regular;
 use crate::source::quantized::scheme::Scheme;
-use crate::source::tensor::{Tensors, insert};
-use crate::source::{gguf, quantized, safetensors};
+use crate::source::tensor::Tensors;
+use crate::source::{gguf, gguf_parts, quantized, safetensors};
 
 /// A source, read and described.
 pub(crate) struct Loaded<'m> {
@@ -55,7 +57,7 @@ impl Files {
     pub fn find(source: &Path) -> Result<Self> {
         let meta = fs::metadata(source).map_err(|e| Error::read(source, &e))?;
         if !meta.is_dir() {
-            let weights = gguf::parts(source)?;
+            let weights = gguf_parts::parts(source)?;
             return Ok(Self { weights, shards: None, small: Vec::new() });
         }
         let mut small = Vec::new();
@@ -65,8 +67,7 @@ impl Files {
                 Ok(bytes) => small.push((path, bytes)),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     if [CONFIG, TOKENIZER].contains(&name) {
-                        let todo = "a model directory needs it: get the whole model";
-                        return Err(Error::new(path.display(), "no such file", todo));
+                        return Err(Error::new(path.shown(), "no such file", advice(source, name)));
                     }
                 }
                 Err(e) => return Err(Error::read(&path, &e)),
@@ -93,21 +94,34 @@ impl Files {
     fn json(&self, name: &str) -> Result<Option<Value>> {
         let Some((path, bytes)) = self.small(name) else { return Ok(None) };
         let json = serde_json::from_slice(bytes);
-        json.map(Some).map_err(|e| Error::new(path.display(), e, "get the file again"))
+        // Python writes numbers that JSON does not have: a key that nobody reads may have one.
+        let json = json.or_else(|e| serde_json::from_slice(&without_nan(bytes)).map_err(|_| e));
+        json.map(Some).map_err(|e| Error::new(path.shown(), e, "get the file again"))
     }
 
     pub fn load<'m>(&self, maps: &[&'m [u8]]) -> Result<Loaded<'m>> {
         let Some(shards) = &self.shards else { return self.load_gguf(maps) };
         let config = self.json(CONFIG)?.unwrap_or_default();
-        let mut model = from_hf(&config, self.json(GENERATION)?.as_ref())?;
+        let text = text_model(&config);
+        let mut model = from_hf(text.as_ref().unwrap_or(&config), self.json(GENERATION)?.as_ref())?;
         let bytes = |name| self.small(name).map(|(_, bytes)| bytes.clone());
         let texts = Texts {
             tokenizer: bytes(TOKENIZER).unwrap_or_default(),
             tokenizer_config: bytes(TOKENIZER_CONFIG),
             chat_template: bytes(CHAT_TEMPLATE),
         };
-        let mut tensors = shards.read(maps)?;
+        // An index may list the head of a tied model, which is no tensor of its own.
+        let is_head = |name: &str| model.config.tied && name.ends_with(LM_HEAD);
+        let mut tensors = shards.read(maps, &is_head)?;
         model.warnings.extend(quantized::assemble(&mut tensors, self.scheme(&config)?.as_ref())?);
+        if text.is_some() {
+            let (count, parts) = text_tensors(&mut tensors);
+            model.warnings.push(format!(
+                "only the text model is converted: {count} tensors are left out ({})",
+                parts.join(", ")
+            ));
+        }
+        untie(&mut model, &tensors);
         let metadata = gguf::GgufMetadata::default();
         Ok(Loaded { is_gguf: false, model, tensors, metadata, texts })
     }
@@ -122,14 +136,8 @@ impl Files {
         scheme(config, None)
     }
 
-    /// The first part says what the model is; all have tensors.
     fn load_gguf<'m>(&self, maps: &[&'m [u8]]) -> Result<Loaded<'m>> {
-        let mut file = gguf::read(&self.weights[0], maps[0])?;
-        for (path, map) in self.weights.iter().zip(maps).skip(1) {
-            for (name, raw) in gguf::read(path, map)?.tensors {
-                insert(&mut file.tensors, &name, raw)?;
-            }
-        }
+        let file = gguf_parts::read_parts(&self.weights, maps)?;
         let model = from_gguf(&file)?;
         let gguf::Gguf { metadata, tensors } = file;
         Ok(Loaded { is_gguf: true, model, tensors, metadata, texts: Texts::default() })
@@ -156,3 +164,62 @@ fn said_beside(source: &Path, small: &[(PathBuf, Vec<u8>)]) -> Result<Option<(Pa
 }
 
 const QUANTIZATION: &[u8] = b"\"quantization";
+
+/// A JSON text in which Python's words for numbers that are none (NaN, Infinity) are null.
+fn without_nan(text: &[u8]) -> Vec<u8> {
+    let (mut out, mut rest, mut in_string) = (Vec::new(), text, false);
+    while let [first, ..] = rest {
+        let word = NO_NUMBERS.iter().find(|word| !in_string && rest.starts_with(word));
+        let len = match (word, first) {
+            (Some(word), _) => word.len(),
+            (None, b'\\') if in_string => 2.min(rest.len()),
+            _ => 1,
+        };
+        in_string ^= *first == b'"';
+        let (head, tail) = rest.split_at(len);
+        out.extend(if word.is_some() { b"null" } else { head });
+        rest = tail;
+    }
+    out
+}
+
+const NO_NUMBERS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
+
+/// Advice about a directory without a file that is needed.
+fn advice(dir: &Path, missing: &str) -> String {
+    let whole = "a model directory needs it: get the whole model";
+    if missing == TOKENIZER {
+        let has = |name: &str| dir.join(name).exists();
+        let older = ["tokenizer.model", "spiece.model", "vocab.json", "tekken.json"];
+        let Some(found) = older.into_iter().find(|name| has(name)) else { return whole.into() };
+        let dir = dir.shown();
+        return format!(
+            "make it of {found}: pip install transformers sentencepiece protobuf tiktoken && python3 -c \
+            \"from transformers import AutoTokenizer as T; T.from_pretrained('{dir}').save_pretrained('{dir}')\""
+        );
+    }
+    let files = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut ggufs: Vec<_> = files
+        .filter(|file| Path::new(&file.file_name()).extension().is_some_and(|e| e == "gguf"))
+        .map(|file| file.path())
+        .collect();
+    ggufs.sort();
+    let found = ggufs.first().map(|path| format!("give one of its GGUF files: {}", path.shown()));
+    found.unwrap_or_else(|| whole.into())
+}
+
+const LM_HEAD: &str = "lm_head.weight";
+
+/// Takes the output matrix of a model that is said to have none, if it has one all the same: as
+/// transformers does, which ties nothing that a file has (merged adapters are published so).
+fn untie(model: &mut ModelDescription, tensors: &Tensors<'_>) {
+    let tensor = |role| tensors.get(&model.names.tensor(role, None)?);
+    let (embedding, head) = (tensor(Role::Embedding), tensor(Role::Output));
+    let (true, Some(embedding), Some(head)) = (model.config.tied, embedding, head) else { return };
+    if embedding.dtype != head.dtype || !embedding.is_same(head) {
+        model.config.tied = false;
+        model.warnings.push(format!(
+            "tie_word_embeddings is true, but there is another {LM_HEAD}: it is used, as transformers does"
+        ));
+    }
+}

@@ -75,6 +75,9 @@ fn refuse(tensor: &Planned<'_, '_>, flaw: Flaw) -> Error {
     Error::new(&tensor.spec.name, flaw, todo)
 }
 
+/// Bytes of a thread's stack, whatever the environment says of stacks.
+const STACK: usize = 1 << 20;
+
 /// The bytes of these rows: whole tiles, or a whole vector.
 fn make(
     tensor: &Planned<'_, '_>,
@@ -98,7 +101,7 @@ fn make(
     thread::scope(|scope| {
         // Threads that cannot be started leave their parts to this one and the others.
         let started: Vec<_> = (1..threads)
-            .map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
+            .map_while(|_| thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).ok())
             .collect();
         let here = work();
         started.into_iter().fold(here, |done, thread| {

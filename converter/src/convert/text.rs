@@ -24,12 +24,23 @@ pub(crate) fn compile(source: &Loaded<'_>, progress: &dyn Progress) -> Result<Te
         let what = format!("{} tokens for an embedding of {rows} rows", compiled.vocab_size);
         return Err(Error::new("tokenizer", what, "get tokenizer and weights of the same model"));
     }
-    let (chat, warnings) = chat(source, &compiled, progress)?;
+    let (chat, mut warnings) = chat(source, &compiled, progress)?;
+    warnings.extend(unnamed_splits(source));
     // Whatever ends are named: a model ends its answers as its template does.
     if let Some(end) = closing(&chat).and_then(|closing| added_at_start(&compiled, &closing)) {
         compiled = tokenizer(source, Some(end))?;
     }
     Ok(TextSections { tokenizer: compiled.section, chat, warnings })
+}
+
+/// A line about files of before May 2024, which do not say how a text is cut.
+fn unnamed_splits(source: &Loaded<'_>) -> Option<String> {
+    let get = |key: &str| source.metadata.get(key).and_then(|v| v.as_str());
+    let is_unnamed = get("tokenizer.ggml.model") == Some("gpt2")
+        && get("tokenizer.ggml.pre").is_none_or(str::is_empty);
+    let line = "tokenizer.ggml.pre is missing: texts are cut as llama.cpp cuts them then, which may \
+        not be this model's way (a newer GGUF of it says which)";
+    is_unnamed.then(|| line.into())
 }
 
 /// Compiles the tokenizer, in which answers end with `turn_end` besides.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::copy::{copy, executable_by_all};
+use super::copy::copy;
 use super::folder::write_folder;
 use crate::error::{Error, Result};
 use crate::output::Output;
@@ -21,10 +21,10 @@ pub(super) fn folder(
 ) -> Result<()> {
     write_folder(out, |staging| {
         for (from, name) in [(program, "chat"), (model, "chat.oar")] {
-            let output = Output::create(&staging.join(name))?;
+            let mut output = Output::create(&staging.join(name))?;
             copy(from, &output, progress)?;
             if name == "chat" {
-                executable_by_all(output.file()).map_err(|e| Error::write(out, &e))?;
+                output.make_program();
             }
             output.commit()?;
         }

@@ -6,7 +6,7 @@ use byteorder::{ByteOrder, LittleEndian};
 
 use super::kernel;
 use super::unfit::Unfit;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shown};
 
 /// A machine that an image runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Board {
         };
         fits.map_err(|what| {
             let todo = format!("give the oarlock built for {}, as it was built", self.triple());
-            Error::new(path.display(), what, todo)
+            Error::new(path.shown(), what, todo)
         })
     }
 }

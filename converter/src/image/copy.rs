@@ -1,20 +1,21 @@
 //! Copying of files, with progress.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::replacement::check_regular;
 
 pub(super) fn bytes(path: &Path) -> Result<u64> {
     Ok(fs::metadata(path).map_err(|e| Error::read(path, &e))?.len())
 }
 
 fn open(path: &Path) -> Result<File> {
-    File::open(path).map_err(|e| Error::read(path, &e))
+    let opened = check_regular(path).and_then(|()| File::open(path));
+    opened.map_err(|e| Error::read(path, &e))
 }
 
 /// Appends the file at `from`; gives its length.
@@ -43,8 +44,4 @@ pub(super) fn pour(
         total += n as u64;
         progress.advance(n as u64);
     }
-}
-
-pub(super) fn executable_by_all(file: &File) -> io::Result<()> {
-    file.set_permissions(fs::Permissions::from_mode(0o755))
 }

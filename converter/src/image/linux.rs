@@ -3,16 +3,16 @@
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::copy::{copy, executable_by_all};
+use super::copy::copy;
 use super::mark::{self, MODEL_ALIGN};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shown};
 use crate::map::map;
 use crate::output::Output;
 use crate::progress::Progress;
 
 /// Finds the mark by which the program can be told that it carries a model.
 fn empty_mark(program: &Path) -> Result<u64> {
-    let fail = |what, todo| Err(Error::new(program.display(), what, todo));
+    let fail = |what, todo| Err(Error::new(program.shown(), what, todo));
     match mark::find(&map(program)?) {
         Some((at, &mark::NOTHING)) => Ok(at as u64),
         Some(_) => fail("it carries a model already", "give the program as it was built"),
@@ -28,7 +28,8 @@ pub(super) fn executable(
     progress: &dyn Progress,
 ) -> Result<()> {
     let mark_at = empty_mark(program)?;
-    let output = Output::create(out)?;
+    let mut output = Output::create(out)?;
+    output.make_program();
     let fail = |e: io::Error| Error::write(output.target(), &e);
     let len = copy(program, &output, progress)?;
     let start = len.next_multiple_of(MODEL_ALIGN);
@@ -36,6 +37,5 @@ pub(super) fn executable(
     let end = start + copy(model, &output, progress)?;
     output.file().seek(SeekFrom::Start(mark_at)).map_err(fail)?;
     output.file().write_all(&mark::write(&(start..end))).map_err(fail)?;
-    executable_by_all(output.file()).map_err(fail)?;
     output.commit()
 }

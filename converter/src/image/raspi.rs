@@ -13,7 +13,7 @@ use super::folder::write_folder;
 use super::model::open_model;
 use super::options::{ImageOptions, ImageReport};
 use super::{fat, kernel};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shown};
 use crate::map::map;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -84,7 +84,7 @@ fn memory_needed(options: &ImageOptions) -> Result<u64> {
     if needed > has {
         let what = format!("it needs a board with {needed} MiB of memory, not {has}");
         let todo = "say with --memory what the board has, or give a smaller --context or model";
-        return Err(Error::new(options.model.display(), what, todo));
+        return Err(Error::new(options.model.shown(), what, todo));
     }
     Ok(needed)
 }
@@ -105,7 +105,7 @@ fn session_bytes(model: &Model<'_>, context: Option<usize>) -> Result<u64> {
 fn files(options: &ImageOptions, program: &Path) -> Result<Files> {
     let flat = kernel::flat(&map(program)?);
     // It was checked to be one.
-    let flat = flat.map_err(|what| Error::new(program.display(), what, "build it again"))?;
+    let flat = flat.map_err(|what| Error::new(program.shown(), what, "build it again"))?;
     let packed = kernel::packed(&flat).map_err(|e| Error::write(&options.out, &e))?;
     let context = options.card.context.map(|n| format!("oarlock.context={n}")).unwrap_or_default();
     let text = |text: &str| Content::Bytes(text.as_bytes().to_vec());
@@ -123,7 +123,7 @@ fn firmware_files(folder: &Path) -> Result<Files> {
     let wrong = |what: &str| {
         let todo = "give the folder boot of github.com/raspberrypi/firmware, \
              see docs/guide/raspberry-pi.md";
-        Error::new(folder.display(), what, todo)
+        Error::new(folder.shown(), what, todo)
     };
     let mut files = Files::new();
     for entry in fs::read_dir(folder).map_err(|e| Error::read(folder, &e))? {

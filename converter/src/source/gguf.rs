@@ -7,12 +7,11 @@
 mod value;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::dtype::Dtype;
 use super::tensor::{Raw, Tensors, insert};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shown};
 use value::GgufReader;
 pub use value::GgufValue;
 
@@ -45,44 +44,18 @@ pub struct Gguf<'m> {
     pub tensors: Tensors<'m>,
 }
 
-/// The parts of a GGUF that was cut up (`NAME-00002-of-00003.gguf`), of which any may be given; of
-/// one that was not, itself.
-pub fn parts(path: &Path) -> Result<Vec<PathBuf>> {
-    let Some((stem, count)) = path.file_name().and_then(OsStr::to_str).and_then(part_of) else {
-        return Ok(vec![path.to_path_buf()]);
-    };
-    let name = |i: u32| path.with_file_name(format!("{stem}-{i:05}-of-{count:05}.gguf"));
-    let parts: Vec<_> = (1..=count).map(name).collect();
-    match parts.iter().find(|part| !part.exists()) {
-        Some(missing) => {
-            let what = format!("no such file, and {} is one of {count} parts", path.display());
-            Err(Error::new(missing.display(), what, "get all of them into one folder"))
-        }
-        None => Ok(parts),
-    }
-}
-
-/// The name without the number of the part, and how many there are.
-fn part_of(name: &str) -> Option<(&str, u32)> {
-    let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
-    let (stem, part) = rest.rsplit_once('-')?;
-    let number = |digits: &str| digits.parse().ok().filter(|_| digits.len() == 5);
-    let (part, count): (u32, u32) = (number(part)?, number(count)?);
-    (1..=count).contains(&part).then_some((stem, count))
-}
-
 /// Reads the file whose bytes are `file`; `path` is for messages.
 pub fn read<'m>(path: &Path, file: &'m [u8]) -> Result<Gguf<'m>> {
-    let bad = |what: &str| Error::new(path.display(), what, "get the file again");
+    let bad = |what: &str| Error::new(path.shown(), what, "get the file again");
     let mut r = GgufReader::new(file);
     if r.take(4) != Some(MAGIC) {
         let todo = "give a model directory or a .gguf file";
-        return Err(Error::new(path.display(), "not a GGUF file", todo));
+        return Err(Error::new(path.shown(), "not a GGUF file", todo));
     }
     let version = r.u32().ok_or_else(|| bad("truncated"))?;
     if !(2..=3).contains(&version) {
         let what = format!("GGUF version {version}");
-        return Err(Error::new(path.display(), what, "only versions 2 and 3 are read"));
+        return Err(Error::new(path.shown(), what, "only versions 2 and 3 are read"));
     }
     let (n_tensors, n_entries) =
         r.u64().zip(r.u64()).ok_or_else(|| bad("truncated in its header"))?;
@@ -157,16 +130,12 @@ fn place<'m>(
     let mut ranges = Vec::new();
     for info in infos {
         let bad = |what: String| {
-            Error::new(
-                format_args!("{}: {}", path.display(), info.name),
-                what,
-                "get the file again",
-            )
+            Error::new(format_args!("{}: {}", path.shown(), info.name), what, "get the file again")
         };
         let dtype = Dtype::from_gguf(info.kind).ok_or_else(|| {
             let what = format!("tensor type {} is not known", type_name(info.kind));
             let todo = format!("known: {}", Dtype::names().collect::<Vec<_>>().join(", "));
-            Error::new(format_args!("{}: {}", path.display(), info.name), what, todo)
+            Error::new(format_args!("{}: {}", path.shown(), info.name), what, todo)
         })?;
         let len = Raw::bytes_needed(dtype, &info.shape)
             .ok_or_else(|| bad(format!("a shape of {:?} cannot be", info.shape)))?;
@@ -182,7 +151,7 @@ fn place<'m>(
     for pair in ranges.windows(2) {
         if pair[1].0.start < pair[0].0.end {
             let what = format!("tensors {} and {} overlap", pair[0].1, pair[1].1);
-            return Err(Error::new(path.display(), what, "get the file again"));
+            return Err(Error::new(path.shown(), what, "get the file again"));
         }
     }
     Ok(tensors)

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::dtype::Dtype;
 use super::tensor::{Raw, Tensors, insert};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shown};
 use crate::replacement::read_regular;
 
 /// The longest header, as in the reference implementation.
@@ -36,10 +36,10 @@ pub fn find(dir: &Path) -> Result<Shards> {
     }
     if !index.exists() {
         let what = format!("neither {SINGLE} nor {INDEX} is there");
-        return Err(Error::new(dir.display(), what, "get the model's files in safetensors format"));
+        return Err(Error::new(dir.shown(), what, "get the model's files in safetensors format"));
     }
     let text = read_regular(&index).map_err(|e| Error::read(&index, &e))?;
-    let bad = |what: &str| Error::new(index.display(), what, "get the file again");
+    let bad = |what: &str| Error::new(index.shown(), what, "get the file again");
     let json: Value = serde_json::from_slice(&text).map_err(|e| bad(&e.to_string()))?;
     let map = json.get("weight_map").and_then(Value::as_object);
     let map = map.ok_or_else(|| bad("it has no weight_map"))?;
@@ -56,8 +56,9 @@ pub fn find(dir: &Path) -> Result<Shards> {
 }
 
 impl Shards {
-    /// Reads the tensors of all shards, whose bytes are `maps`.
-    pub fn read<'m>(&self, maps: &[&'m [u8]]) -> Result<Tensors<'m>> {
+    /// Reads the tensors of all shards, whose bytes are `maps`; `spare` are those that an index may
+    /// name although they are not there.
+    pub fn read<'m>(&self, maps: &[&'m [u8]], spare: &dyn Fn(&str) -> bool) -> Result<Tensors<'m>> {
         let mut all = Tensors::new();
         for (path, bytes) in self.files.iter().zip(maps) {
             for (name, raw) in read(path, bytes)? {
@@ -65,13 +66,13 @@ impl Shards {
             }
         }
         let Some((path, names)) = &self.index else { return Ok(all) };
-        if let Some(name) = names.iter().find(|name| !all.contains_key(*name)) {
+        if let Some(name) = names.iter().find(|name| !all.contains_key(*name) && !spare(name)) {
             let what = format!("tensor {name} is in none of the files that it names");
-            return Err(Error::new(path.display(), what, "get the model again"));
+            return Err(Error::new(path.shown(), what, "get the model again"));
         }
         if let Some(name) = all.keys().find(|name| !names.contains(*name)) {
             let what = format!("it does not list tensor {name}, which its files have");
-            return Err(Error::new(path.display(), what, "get the model again"));
+            return Err(Error::new(path.shown(), what, "get the model again"));
         }
         Ok(all)
     }
@@ -79,7 +80,7 @@ impl Shards {
 
 /// Reads the tensors of the file whose bytes are `file`; `path` is for messages.
 pub fn read<'m>(path: &Path, file: &'m [u8]) -> Result<Tensors<'m>> {
-    let bad = |what: String| Error::new(path.display(), what, "get the file again");
+    let bad = |what: String| Error::new(path.shown(), what, "get the file again");
     let len = file.get(..8).map(LittleEndian::read_u64);
     let len = len.ok_or_else(|| bad("truncated: no safetensors header".into()))?;
     if len > MAX_HEADER {
@@ -96,7 +97,7 @@ pub fn read<'m>(path: &Path, file: &'m [u8]) -> Result<Tensors<'m>> {
     let mut ranges = Vec::new();
     for (name, info) in json.iter().filter(|(name, _)| *name != "__metadata__") {
         let (raw, start) = tensor(info, data).map_err(|what| {
-            Error::new(format_args!("{}: {name}", path.display()), what, GET_FLOATS)
+            Error::new(format_args!("{}: {name}", path.shown()), what, GET_FLOATS)
         })?;
         ranges.push((start, start + raw.data.len(), name));
         insert(&mut tensors, name, raw)?;

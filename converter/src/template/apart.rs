@@ -25,6 +25,7 @@ use super::derive::{derive, derive_without_thread, try_derive};
 use super::error::Underivable;
 use super::{bounds, limits};
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// The argument that asks a program for this.
 const ASKED: &str = "--derive-chat-program";
@@ -182,7 +183,11 @@ fn read(
         (Some((Some(0), _)), Some((&UNDERIVABLE, why))) => {
             Ok(Err(Underivable(String::from_utf8_lossy(why).into_owned())))
         }
-        (Some((Some(limits::NO_MEMORY), _)), _) => needs(&format!("memory than {MEMORY_MIB} MiB")),
+        // What this process itself may not have says nothing of the template.
+        (Some((Some(memory::EXIT_CODE), _)), _) if !limits::allow(MEMORY_MIB << 20) => {
+            Err(no_room("its process has too little memory"))
+        }
+        (Some((Some(memory::EXIT_CODE), _)), _) => needs(&format!("memory than {MEMORY_MIB} MiB")),
         (Some((_, Some(libc::SIGXCPU))), _) => Ok(Err(too_long())),
         (Some((_, Some(libc::SIGSEGV | libc::SIGBUS))), _) => needs("depth than a stack has"),
         (Some((_, Some(_))), _) => needs(&format!("memory than {MEMORY_MIB} MiB, or depth")),

@@ -6,8 +6,8 @@ use std::process::exit;
 use std::thread;
 use std::time::Duration;
 
-/// The exit code of a process that took more memory than it may have.
-pub const NO_MEMORY: i32 = 3;
+use crate::memory;
+
 /// The time between two looks at this process.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -18,13 +18,21 @@ pub fn watch(memory: u64) -> bool {
     let look = move || {
         while parent_id() == parent {
             if peak_memory() > memory {
-                exit(NO_MEMORY);
+                exit(memory::EXIT_CODE);
             }
             thread::sleep(LOOK);
         }
         exit(1);
     };
     thread::Builder::new().stack_size(64 << 10).spawn(look).is_ok()
+}
+
+/// Whether a process that this one starts may have as much memory (bytes).
+pub fn allow(memory: u64) -> bool {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is valid for the call.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
+    !known || limit.rlim_cur >= memory
 }
 
 /// The most memory that this process has held, in bytes.

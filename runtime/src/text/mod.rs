@@ -5,3 +5,4 @@ pub mod conversation;
 pub mod generator;
 pub mod tokenizer;
 mod turns;
+pub mod visible;

@@ -1,12 +1,14 @@
 //! Files of the user: whose they are, what is replaced, what is never touched.
 
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+use std::io::Write;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
+use std::time::Duration;
 
 use oarlock_tests::{Finished, bin, fixture, run, run_with_input};
 
-use crate::common::{Tiny, fails, start};
+use crate::common::{Tiny, code, fails, interrupt, oarlock, read_some, start};
 
 const TALK: [&str; 6] = ["--temp", "0", "-n", "2", "--context", "64"];
 
@@ -96,60 +98,6 @@ fn files_of_killed_processes_go_and_those_of_living_ones_stay() {
     assert!(!tiny.join(dead).exists() && tiny.join(living).exists());
 }
 
-/// A shell's limits, and the program in it.
-fn limited(tiny: &Tiny, limit: &str, command: &str) -> Finished {
-    let mut shell = Command::new("sh");
-    shell.current_dir(tiny.join("."));
-    let script = format!("ulimit {limit}; {command}");
-    let path = format!("{}:/usr/bin:/bin", bin("oarlock").parent().unwrap().display());
-    run(shell.arg("-c").arg(script).env("PATH", path), 120)
-}
-
-#[test]
-fn a_limit_of_file_size_is_an_error_like_any_other() {
-    let tiny = Tiny::new();
-    let done = limited(&tiny, "-f 8", "echo hi | oarlock chat -m tiny.oar -n 2 --session s");
-    assert_eq!(done.code(), 2);
-    assert!(done.stderr.contains("error: s: file too large"), "{}", done.stderr);
-    let left: Vec<_> =
-        fs::read_dir(tiny.join(".")).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with('.')), "{left:?}");
-}
-
-#[test]
-fn texts_and_lines_without_end_are_refused() {
-    let tiny = Tiny::new();
-    let endless = "tr '\\0' x </dev/zero |";
-    let done = limited(&tiny, "-c 0", &format!("{endless} oarlock chat -m tiny.oar -n 2"));
-    fails(&done, 2, "standard input: a line is longer than 16 MiB");
-    for command in ["tokenize -f -", "generate -f -"] {
-        let done = limited(&tiny, "-c 0", &format!("{endless} oarlock {command} -m tiny.oar"));
-        fails(&done, 2, "standard input: longer than 64 MiB");
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_text_for_which_there_is_no_memory_is_refused() {
-    let tiny = Tiny::new();
-    fs::write(tiny.join("long.txt"), "word and ".repeat(1 << 20)).unwrap();
-    for command in ["tokenize", "perplexity", "generate -n 1"] {
-        let command = format!("oarlock {command} -f long.txt -m tiny.oar");
-        let done = limited(&tiny, "-v 200000", &command);
-        fails(&done, 2, "too long for the memory");
-    }
-}
-
-#[test]
-fn absurd_numbers_of_tokens_are_refused() {
-    let tiny = Tiny::new();
-    for (option, number) in
-        [("--prompt-tokens", "18446744073709551615"), ("--depth", "100000000000")]
-    {
-        fails(&tiny.run("bench", &[option, number]), 2, &format!("{option}: {number} is too much"));
-    }
-}
-
 #[test]
 fn a_model_that_is_cut_short_while_it_runs_ends_in_a_line() {
     let tiny = Tiny::new();
@@ -164,4 +112,96 @@ fn a_model_that_is_cut_short_while_it_runs_ends_in_a_line() {
     let stderr = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("error: model: another process cut the file short"), "{stderr}");
+}
+
+/// By a copy onto it, as a download that is repeated does.
+#[test]
+fn a_model_that_is_written_over_while_it_runs_ends_in_a_line_and_is_not_saved_with() {
+    let tiny = Tiny::new();
+    let mut chat = start(&mut tiny.command("chat", &[&TALK[..], &["--session", "a"]].concat()));
+    let (mut stdin, mut stdout) = (chat.stdin.take().unwrap(), chat.stdout.take().unwrap());
+    stdin.write_all(b"hi\n").unwrap();
+    read_some(&mut stdout, 1);
+    wait_until(|| fs::metadata(tiny.join("a")).is_ok_and(|meta| meta.len() > 2000));
+    let before = fs::read(tiny.join("a")).unwrap();
+    let bytes = fs::read(tiny.model()).unwrap();
+    fs::File::options().write(true).open(tiny.model()).unwrap().write_all(&bytes).unwrap();
+    stdin.write_all(b"and again\n").unwrap();
+    drop(stdin);
+    let done = chat.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{stderr}");
+    assert!(
+        stderr.contains("tiny.oar: another process wrote to the file while it ran"),
+        "{stderr}"
+    );
+    assert!(fs::read(tiny.join("a")).unwrap() == before);
+}
+
+/// A renamed new file is another file: the old one runs on.
+#[test]
+fn a_model_that_is_replaced_while_it_runs_runs_on() {
+    let tiny = Tiny::new();
+    let mut chat = start(&mut tiny.command("chat", &TALK));
+    let (mut stdin, mut stdout) = (chat.stdin.take().unwrap(), chat.stdout.take().unwrap());
+    stdin.write_all(b"hi\n").unwrap();
+    read_some(&mut stdout, 1);
+    fs::write(tiny.join("new"), "another").and(fs::rename(tiny.join("new"), tiny.model())).unwrap();
+    stdin.write_all(b"and again\n").unwrap();
+    drop((stdin, stdout));
+    let done = chat.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+fn wait_until(is_so: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("half a minute has gone by");
+}
+
+/// The administrator who goes on with a conversation does not take it from its owner.
+#[test]
+fn a_conversation_stays_its_owner_s() {
+    let tiny = Tiny::new();
+    talk(&tiny, &["--session", "a"], "hi\n").ok();
+    if std::os::unix::fs::chown(tiny.join("a"), Some(65534), Some(65534)).is_err() {
+        return; // Only the administrator may.
+    }
+    talk(&tiny, &["--session", "a"], "again\n").ok();
+    let meta = fs::metadata(tiny.join("a")).unwrap();
+    assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o777), (65534, 65534, 0o600));
+}
+
+#[test]
+fn links_in_a_row_and_in_a_circle_are_followed_or_refused() {
+    let tiny = Tiny::new();
+    for (to, link) in
+        [("second", "first"), ("third", "second"), ("round", "about"), ("about", "round")]
+    {
+        symlink(to, tiny.join(link)).unwrap();
+    }
+    talk(&tiny, &["--session", "first"], "hi\n").ok();
+    assert!(fs::symlink_metadata(tiny.join("second")).unwrap().is_symlink());
+    assert!(fs::symlink_metadata(tiny.join("third")).unwrap().is_file());
+    assert_eq!(talk(&tiny, &["--session", "round"], "hi\n").code(), 2);
+    assert!(fs::symlink_metadata(tiny.join("round")).unwrap().is_symlink());
+}
+
+#[test]
+fn a_lock_that_another_process_holds_is_said() {
+    let tiny = Tiny::new();
+    let home = tiny.join("home");
+    fs::create_dir(&home).unwrap();
+    let held = fs::File::open(&home).unwrap();
+    held.lock().unwrap();
+    let mut first = start(oarlock(&home).args(["-p", "hi"]));
+    let line = b"Another process holds the cache folder";
+    let said = read_some(first.stderr.as_mut().unwrap(), line.len());
+    assert_eq!(said, line);
+    interrupt(&first);
+    assert_eq!(code(first), 130);
 }

@@ -7,6 +7,7 @@ mod endless;
 mod fetch;
 mod files;
 mod harmony;
+mod limits;
 mod lookup;
 mod memory;
 mod pipes;

@@ -17,3 +17,4 @@ mod real_files;
 mod refused;
 mod source;
 mod values;
+mod visible;

@@ -1,6 +1,7 @@
 //! Files as people publish them: cut up, with keys that nobody reads, with ends that nobody names.
 
 use std::fs;
+use std::path::Path;
 
 use oarlock::Model;
 use oarlock::chat::Chat;
@@ -23,7 +24,9 @@ fn a_gguf_in_parts_is_read_whole_whichever_is_given() {
         let tensors = whole.tensors.iter().skip(i).step_by(3).cloned().collect();
         let metadata = if i == 0 { whole.metadata.clone() } else { Vec::new() };
         let mut part = Builder { metadata, tensors };
+        part.u32("split.no", i as u32);
         part.u32("split.count", 3);
+        part.u32("split.tensors.count", whole.tensors.len() as u32);
         part.write(path);
     }
     let plain = converted(&folder.join("whole.gguf"), &ConvertOptions::default()).unwrap();
@@ -40,13 +43,61 @@ fn a_gguf_in_parts_is_read_whole_whichever_is_given() {
     assert!(line.contains("m-00002-of-00003.gguf: no such file") && line.contains("3 parts"));
 }
 
+/// Parts that were named anew, or are of two models, or are no files of their own.
+#[test]
+fn parts_that_do_not_go_together_are_told_apart() {
+    let (folder, source) = (TempDir::new(), Source::of("gqa"));
+    let whole = from_directory(&source);
+    let write = |name: &str, no: Option<u32>, tensors: &[usize], all: usize| {
+        let tensors = tensors.iter().map(|&i| whole.tensors[i].clone()).collect();
+        let mut part = Builder { metadata: whole.metadata.clone(), tensors };
+        if let Some(no) = no {
+            part.u32("split.no", no);
+            part.u32("split.count", 2);
+            part.u32("split.tensors.count", all as u32);
+        }
+        part.write(&folder.join(name));
+        folder.join(name)
+    };
+    let all: Vec<usize> = (0..whole.tensors.len()).collect();
+    let (first, second) = all.split_at(3);
+    let refused = |path: &Path| refusal(path, &ConvertOptions::default());
+    // One that was named as if it were the whole.
+    let alone = write("renamed.gguf", Some(1), second, all.len());
+    let line = refused(&alone);
+    assert!(line.contains("part 2 of 2") && line.contains("NAME-00002-of-00002.gguf"), "{line}");
+    // Two that changed places.
+    let one = write("m-00001-of-00002.gguf", Some(1), second, all.len());
+    write("m-00002-of-00002.gguf", Some(0), first, all.len());
+    assert!(refused(&one).contains("part 2 of 2, not 1 of 2"), "{}", refused(&one));
+    // Two of which one has fewer tensors than the first part says.
+    let one = write("m-00001-of-00002.gguf", Some(0), first, all.len());
+    write("m-00002-of-00002.gguf", Some(1), &second[1..], all.len());
+    let line = refused(&one);
+    assert!(line.contains(&format!("{} tensors, {}", all.len(), all.len() - 1)), "{line}");
+    // Cut at any byte, as was done before there was a way.
+    let piece = write("m.gguf-split-a", None, &all, 0);
+    assert!(refused(&piece).contains("cat m.gguf?* > m.gguf"), "{}", refused(&piece));
+    // All of that in one file that says it is the only one.
+    let only = write("m-00001-of-00001.gguf", None, &all, 0);
+    converted(&only, &ConvertOptions::default()).unwrap();
+}
+
 #[test]
 fn keys_that_change_nothing_are_no_trouble_and_others_are() {
     let keys = [
         ("_attn_implementation", json!("sdpa"), json!("sdpa")),
+        ("use_flash_attn", json!(true), json!(true)),
+        ("tokenizer_padding_side", json!("right"), json!("right")),
+        ("pad_token_id", json!(-1), json!(-1)),
         ("use_mrope", json!(false), json!(true)),
+        ("use_qk_norm", json!(false), json!(true)),
         ("full_attn_mod", json!(1), json!(2)),
         ("interpolate_factor", json!(1), json!(4)),
+        ("residual_multiplier", json!(1.0), json!(0.5)),
+        ("num_nextn_predict_layers", json!(0), json!(1)),
+        ("is_causal", json!(true), json!(false)),
+        ("quantization", json!(null), json!({"group_size": 64, "bits": 4})),
     ];
     for (key, harmless, other) in keys {
         let source = Source::of("gqa");
@@ -164,4 +215,152 @@ fn tokenizers_of_gguf_go_by_their_expression() {
         assert_eq!(prefix(alias), prefix(known), "{alias}");
     }
     assert_eq!((prefix("llama-bpe").0, prefix("smaug-bpe").0), (1, 0));
+}
+
+/// Python writes NaN, and some programs -1 for none.
+#[test]
+fn numbers_that_are_none_are_no_trouble() {
+    let source = Source::of("gqa");
+    let plain = source.convert(&ConvertOptions::default()).unwrap();
+    let sampling = |file: &[u8]| Model::open(file).unwrap().sampling();
+    for (name, key, value) in [
+        ("config.json", "attention_dropout", "NaN"),
+        ("config.json", "router_aux_loss_coef", "-Infinity"),
+        ("generation_config.json", "temperature", "NaN"),
+        ("generation_config.json", "top_k", "-1"),
+        ("generation_config.json", "top_p", "-1"),
+    ] {
+        let source = Source::of("gqa");
+        source.edit_json(name, |json| {
+            json.insert("note".into(), Value::Null);
+            json.insert(key.into(), json!("(NaN) \\\" NaN"));
+        });
+        source.edit_bytes(name, |bytes| {
+            let text = String::from_utf8(bytes.clone()).unwrap();
+            let quoted = json!("(NaN) \\\" NaN").to_string();
+            assert!(text.contains(&quoted));
+            *bytes = text.replace(&quoted, value).into_bytes();
+        });
+        let file = source.convert(&ConvertOptions::default()).unwrap();
+        assert_eq!(sampling(&file), sampling(&plain), "{key}");
+    }
+}
+
+/// Tensors of types that hold no weights, as long as nobody needs them.
+#[test]
+fn masks_and_positions_of_old_files_are_left_out() {
+    let source = Source::of("gpt2");
+    source.edit_tensors(|tensors| {
+        for (name, dtype, bytes) in [
+            ("attn.bias", "BOOL", 4),
+            ("attn.masked_bias", "F64", 8),
+            ("attn.masked_bias", "I64", 8),
+        ] {
+            let layer = usize::from(dtype == "I64");
+            let shape = if dtype == "BOOL" { vec![1, 1, 2, 2] } else { vec![] };
+            let name = format!("transformer.h.{layer}.{name}");
+            tensors.retain(|(known, _)| *known != name);
+            tensors.push((name, (dtype.into(), shape, vec![1; bytes])));
+        }
+    });
+    source.convert(&ConvertOptions::default()).unwrap();
+}
+
+/// An index may name the output matrix of a model that has none of its own.
+#[test]
+fn an_index_may_list_a_tied_head() {
+    let source = Source::of("gqa");
+    fs::rename(source.join("model.safetensors"), source.join("model-1.safetensors")).unwrap();
+    let names = Source::of("gqa").tensors().into_iter().map(|(name, _)| name);
+    let map: serde_json::Map<String, Value> = names
+        .chain(["lm_head.weight".into()])
+        .map(|name| (name, json!("model-1.safetensors")))
+        .collect();
+    let index = json!({"metadata": {}, "weight_map": map});
+    fs::write(source.join("model.safetensors.index.json"), index.to_string()).unwrap();
+    source.convert(&ConvertOptions::default()).unwrap();
+}
+
+/// Directories of another kind say what to give instead, or how to make what is missing.
+#[test]
+fn directories_of_another_kind_say_what_to_do() {
+    let source = Source::of("gqa");
+    fs::remove_file(source.join("tokenizer.json")).unwrap();
+    assert!(source.refusal().contains("get the whole model"));
+    for older in ["vocab.json", "tokenizer.model"] {
+        fs::write(source.join(older), "").unwrap();
+        let line = source.refusal();
+        assert!(line.contains(&format!("make it of {older}")), "{line}");
+        assert!(line.contains("save_pretrained('") && line.contains("pip install"), "{line}");
+    }
+    let folder = TempDir::new();
+    fs::write(folder.join("m-q4.gguf"), "").unwrap();
+    let line = refusal(folder.path(), &ConvertOptions::default());
+    assert!(line.contains("config.json: no such file") && line.contains("m-q4.gguf"), "{line}");
+}
+
+/// The post-processor says what stands before a text, but for classes that read two keys.
+#[test]
+fn bos_goes_by_the_class_of_the_tokenizer() {
+    let prefix = |class: &str, add: bool, template: bool| {
+        let source = Source::of("gqa");
+        source.edit_json("tokenizer_config.json", |json| {
+            json.insert("tokenizer_class".into(), json!(class));
+            json.insert("add_bos_token".into(), json!(add));
+            json.insert("bos_token".into(), json!("<|im_start|>"));
+        });
+        if template {
+            let token = json!({"id": "<|im_start|>", "ids": [296], "tokens": ["<|im_start|>"]});
+            source.edit_json("tokenizer.json", |json| {
+                json["post_processor"] = json!({
+                    "type": "TemplateProcessing",
+                    "single": [
+                        {"SpecialToken": {"id": "<|im_start|>", "type_id": 0}},
+                        {"Sequence": {"id": "A", "type_id": 0}}
+                    ],
+                    "pair": [],
+                    "special_tokens": {"<|im_start|>": token}
+                });
+            });
+        }
+        let file = source.convert(&ConvertOptions::default()).unwrap();
+        let model = Model::open(&file).unwrap();
+        Tokenizer::new(model.tokenizer_section()).unwrap().prefix().count()
+    };
+    for class in ["PreTrainedTokenizerFast", "Qwen2Tokenizer", "GPT2TokenizerFast"] {
+        assert_eq!([prefix(class, true, false), prefix(class, false, true)], [0, 1], "{class}");
+    }
+    for class in ["LlamaTokenizerFast", "GemmaTokenizer", "GPTNeoXTokenizerFast"] {
+        assert_eq!([prefix(class, true, false), prefix(class, false, true)], [1, 0], "{class}");
+    }
+}
+
+/// Ends of turns are what they are called, whatever type a file gives them.
+#[test]
+fn ends_of_turns_are_control_tokens_whatever_their_type() {
+    let folder = TempDir::new();
+    let path = folder.join("m.gguf");
+    let flags = |text: &str, kind: i32| {
+        let mut builder = from_directory(&Source::of("gqa"));
+        let plain: Vec<String> = (0..301).map(|i| format!("t{i}")).collect();
+        let tokens = plain.iter().enumerate().map(|(i, t)| if i == 297 { text } else { t });
+        builder.strings("tokenizer.ggml.tokens", tokens);
+        builder.strings("tokenizer.ggml.merges", std::iter::empty());
+        let types: Vec<i32> = (0..301).map(|i| if i == 297 { kind } else { 1 }).collect();
+        builder.i32s("tokenizer.ggml.token_type", &types);
+        builder.u32("tokenizer.ggml.eos_token_id", 300);
+        builder.write(&path);
+        let file = converted(&path, &ConvertOptions::default()).unwrap();
+        let model = Model::open(&file).unwrap();
+        let tokenizer = Tokenizer::new(model.tokenizer_section()).unwrap();
+        (tokenizer.is_end(297), tokenizer.is_special(297))
+    };
+    for text in ["<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<｜end▁of▁sentence｜>"]
+    {
+        for kind in [1, 3, 4] {
+            assert_eq!(flags(text, kind), (true, true), "{text}, {kind}");
+        }
+    }
+    // What may be a tag or a word counts as one unless the file says otherwise.
+    assert_eq!([flags("</s>", 1).0, flags("</s>", 3).0, flags("hello", 1).0], [false, true, false]);
 }

@@ -38,6 +38,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("boards/raspi/src/scratch.rs", "free memory as one slice"),
     ("boards/raspi/src/timer.rs", "reads the counter"),
     ("converter/src/map.rs", "maps weights"),
+    ("converter/src/memory.rs", "the allocator, and a handler for lost pages"),
     ("converter/src/signals.rs", "catches interrupts"),
     ("converter/src/template/limits.rs", "limits its own process"),
     ("runtime/src/base/arena.rs", "carves one slice into typed ones"),

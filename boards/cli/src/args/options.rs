@@ -173,6 +173,9 @@ pub struct Detokenize {
     /// Token ids, separated by spaces or commas; `-` reads them from stdin
     #[arg(required = true)]
     pub ids: Vec<String>,
+    /// Write the bytes as they are to a terminal too, controls included
+    #[arg(long)]
+    pub raw: bool,
     #[command(flatten)]
     pub model: Model,
 }

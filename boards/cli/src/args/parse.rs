@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Command, CommandFactory, FromArgMatches};
 
+use oarlock::visible::Visible;
+
 use super::options::Cli;
 use crate::terminal::console;
 use crate::terminal::errors::{Outcome, Stop, fault};
@@ -17,9 +19,9 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Outcome<Option<Cli>> {
     match read.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => Ok(Some(cli)),
         Err(error) if !error.use_stderr() => {
-            console::put(error.render().to_string().as_bytes()).map(|()| None)
+            console::put_line(error.render().to_string().trim_end()).map(|()| None)
         }
-        Err(error) => Err(usage(&args, &error)),
+        Err(error) => Err(usage(&args, &spelled_out(&args, error))),
     }
 }
 
@@ -77,6 +79,14 @@ fn is_tokenize_option(arg: &OsStr) -> bool {
         || (name.len() < arg.len()
             && name.starts_with(b"--")
             && TOKENIZE_VALUES.iter().any(|option| name == option.as_bytes()))
+}
+
+/// The same complaint about words in which controls are spelled out: of what it repeats, clap
+/// leaves the escape sequences out, which hides what was given.
+fn spelled_out(args: &[OsString], error: clap::Error) -> clap::Error {
+    let visible = args.iter().map(|arg| Visible::line(arg.as_bytes()).to_string());
+    let again = command().try_get_matches_from(visible);
+    again.err().filter(|again| again.kind() == error.kind()).unwrap_or(error)
 }
 
 /// clap's complaint as one line of our form.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use oarlock::Options;
 use oarlock::conversation::Rewound;
+use oarlock::visible::Visible;
+use oarlock_convert::Shown;
 
 use super::dialogue::{ChatConfig, Dialogue};
 use super::saved::fingerprint;
@@ -48,7 +50,7 @@ pub fn run(args: &args::Chat) -> Outcome {
     let limit = args.limit.unwrap_or(if interactive { u64::MAX } else { args::DEFAULT_LIMIT });
     let (fingerprint, chosen) = (fingerprint(file, &model), &args.sampling);
     let (pin, goes_on) = (args.pin, message.is_none() || args.session.is_some());
-    let config = ChatConfig { limit, pin, sampling: chosen, model: fingerprint, goes_on };
+    let config = ChatConfig { limit, pin, sampling: chosen, file, model: fingerprint, goes_on };
     let sampling = sampling::merge(chosen, model.sampling());
     let mut dialogue = Dialogue::new(config, (chat, encoder), (session, machine), sampling, stops);
     let kept = args.session.as_deref();
@@ -59,7 +61,9 @@ pub fn run(args: &args::Chat) -> Outcome {
     }
     if interactive {
         let (isa, threads) = (machine.isa.name(), machine.exec.threads());
-        note!("{}, context {}, {threads} threads, {isa}", file.name(), options.context);
+        let name = file.name();
+        let name = Visible::line(&name);
+        note!("{name}, context {}, {threads} threads, {isa}", options.context);
         note!("Type a message. /help lists the commands, Ctrl-D leaves.");
     }
     let lines = Lines::new(interactive);
@@ -79,19 +83,26 @@ fn begin(dialogue: &mut Dialogue<'_>, kept: Option<&Path>, system: Option<String
         return dialogue.save(path);
     }
     if system.as_deref().is_some_and(|system| dialogue.system() != Some(system)) {
-        let what = format!("{} has another system prompt", path.display());
+        let what = format!("{} has another system prompt", path.shown());
         return Err(fault("--system", what, "leave --system out, or name another file"));
     }
-    note!("{} messages so far in {}.", dialogue.turns(), path.display());
+    note!("{} messages so far in {}.", dialogue.turns(), path.shown());
     Ok(())
 }
 
 /// `-p`: an interrupted answer is then an interrupted program.
 fn answer_once(dialogue: &mut Dialogue<'_>, message: &str) -> Outcome {
-    let answer = dialogue.say(message, &|| false)?;
-    console::put(b"\n")?;
+    let answer = dialogue.say(message, &|| false);
+    end_line(&answer)?;
+    dialogue.check_model()?;
+    let answer = answer?;
     note!("{answer}");
     Ok(())
+}
+
+/// Ends the line of an answer that has come.
+fn end_line(answer: &Outcome<Answer>) -> Outcome {
+    if answer.is_ok() { console::put(b"\n") } else { Ok(()) }
 }
 
 /// A conversation and where it comes from and goes to.
@@ -163,7 +174,7 @@ impl<'a> ChatLoop<'a> {
     fn save(&mut self, name: &str) -> Outcome {
         let named = Some(PathBuf::from(name)).filter(|_| !name.is_empty());
         let done = match named.as_ref().or(self.session.as_ref()) {
-            Some(path) => self.dialogue.save(path).map(|()| note!("Kept in {}.", path.display())),
+            Some(path) => self.dialogue.save(path).map(|()| note!("Kept in {}.", path.shown())),
             None => Err(fault("/save", "there is no --session to save", "name a file")),
         };
         self.survive(done).map(drop)
@@ -176,7 +187,7 @@ impl<'a> ChatLoop<'a> {
         if !self.dialogue.load(Path::new(name))? {
             return Err(fault(name, "no such file or directory", "check the path"));
         }
-        note!("{} messages so far in {name}.", self.dialogue.turns());
+        note!("{} messages so far in {}.", self.dialogue.turns(), Visible::line(name));
         Ok(())
     }
 
@@ -186,9 +197,12 @@ impl<'a> ChatLoop<'a> {
         act: impl FnOnce(&mut Dialogue<'a>, &dyn Fn() -> bool) -> Outcome<Answer>,
     ) -> Outcome {
         let answering = Answering::start();
-        let answer = act(&mut self.dialogue, &|| answering.stopped())?;
+        let answer = act(&mut self.dialogue, &|| answering.stopped());
         drop(answering);
-        console::put(b"\n")?;
+        end_line(&answer)?;
+        // Asked first: another file is why the words of an error may make no sense.
+        self.dialogue.check_model()?;
+        let answer = answer?;
         note!("{answer}");
         self.keep()
     }

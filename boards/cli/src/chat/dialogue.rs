@@ -6,14 +6,16 @@ use oarlock::chat::Chat;
 use oarlock::conversation::{Conversation, Pin, Rewound, TurnError};
 use oarlock::generator::Generator;
 use oarlock::{Machine, Sampler, Sampling, Session};
-use oarlock_hosted::{Snapshot, TextEncoder, Transcript};
+use oarlock_convert::Shown;
+use oarlock_convert::memory::fallible;
+use oarlock_hosted::{ModelFile, Snapshot, TextEncoder, Transcript};
 
 use super::bar::bar;
 use super::faults::turn_fault;
 use super::saved::{self, Saved, SavedChat};
 use crate::args;
 use crate::generate::{Answer, Answerer, Limits, sampling};
-use crate::model::TellingEncoder;
+use crate::model::{self, TellingEncoder};
 use crate::terminal::console::note;
 use crate::terminal::errors::{Outcome, Stop, fault};
 
@@ -25,7 +27,9 @@ pub struct ChatConfig<'a> {
     pub pin: Pin,
     /// Options of sampling, as far as they were given.
     pub sampling: &'a args::Sampling,
-    /// The model's fingerprint, in the files of its conversations.
+    /// The model's file.
+    pub file: &'a ModelFile,
+    /// Its fingerprint, in the files of its conversations.
     pub model: [u8; 32],
     /// Whether anything can follow the first answer.
     pub goes_on: bool,
@@ -120,6 +124,11 @@ impl<'a> Dialogue<'a> {
         Ok(())
     }
 
+    /// Refuses to go on with a model that was written to meanwhile.
+    pub fn check_model(&self) -> Outcome {
+        model::unchanged(self.config.file)
+    }
+
     /// Keeps the conversation in a file.
     pub fn save(&mut self, path: &Path) -> Outcome {
         let sampler = &self.answerer.sampler;
@@ -159,14 +168,14 @@ impl<'a> Dialogue<'a> {
     fn check(&mut self, path: &Path, chat: &SavedChat) -> Outcome {
         if chat.model != self.config.model {
             let what = "it is a conversation with another model";
-            return Err(fault(path.display(), what, "give -m with that model"));
+            return Err(fault(path.shown(), what, "give -m with that model"));
         }
         let ours = self.conversation.pinned(chat.system.as_deref());
         let (ours, pinned) = (ours.map_err(|error| self.fault(error))?, chat.pinned);
         if pinned != ours && !chat.transcript.turns.is_empty() {
             let what = format!("it keeps {pinned} tokens for ever, with these options {ours}");
             let remedy = format!("give --sinks {pinned} --pin 0");
-            return Err(fault(path.display(), what, remedy));
+            return Err(fault(path.shown(), what, remedy));
         }
         Ok(())
     }
@@ -239,7 +248,7 @@ impl<'a> Dialogue<'a> {
 /// Keeps the session as it is, if that is wanted. Where the memory does not suffice it is
 /// wanted no more: it will not later either, when more is filled.
 fn remember(before: &mut Option<Snapshot>, session: &mut Session<'_>) {
-    if let Some(Err(error)) = before.as_mut().map(|before| before.take(session)) {
+    if let Some(Err(error)) = fallible(|| before.as_mut().map(|before| before.take(session))) {
         note!("({error} to keep thoughts out of the stream: they stay in it)");
         *before = None;
     }

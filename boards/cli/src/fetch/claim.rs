@@ -2,17 +2,22 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::terminal::console::aside;
+use oarlock_convert::Shown;
+
+use crate::terminal::console::note;
 use crate::terminal::errors::{Outcome, Stop, fault, reason};
 use crate::terminal::signals::Leftover;
 
 /// Staging folders are called this, and a process number.
 const STAGING: &str = ".staging-";
+
+/// The time to wait for another process without a word.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// The right to fetch, held by one process at a time.
 ///
@@ -50,13 +55,14 @@ impl<'a> Claim<'a> {
     pub fn staging(&self) -> Outcome<Leftover> {
         let path = self.folder.join(format!("{STAGING}{}", std::process::id()));
         let staging = Leftover::folder(path);
-        fs::create_dir(staging.path()).map_err(|error| unusable(self.folder, &error))?;
+        let made = fs::DirBuilder::new().mode(0o700).create(staging.path());
+        made.map_err(|error| unusable(self.folder, &error))?;
         Ok(staging)
     }
 }
 
 fn unusable(folder: &Path, error: &io::Error) -> Stop {
-    let thing = format!("cache folder {}", folder.display());
+    let thing = format!("cache folder {}", folder.shown());
     fault(thing, reason(error), "set OARLOCK_HOME to a folder that you can write to")
 }
 
@@ -69,19 +75,20 @@ fn make_folders(folder: &Path) -> io::Result<Vec<Leftover>> {
     Ok(made)
 }
 
-/// Waits for the lock; false if this file system has none, where two processes would both
-/// do the work, in two staging folders, to the same end.
+/// Waits for the lock, and says so; false if this file system has none, where two processes would
+/// both do the work, in two staging folders, to the same end.
 fn wait_for_lock(file: &File) -> bool {
+    let start = Instant::now();
     let mut said = false;
     loop {
         match file.try_lock() {
             Ok(()) => return true,
             Err(TryLockError::Error(_)) => return false,
-            Err(TryLockError::WouldBlock) if !said => {
-                aside!("Another oarlock is fetching the model: waiting for it");
-                said = true;
-            }
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),
+        }
+        if !said && start.elapsed() > SILENCE {
+            note!("Another process holds the cache folder, to fetch the model: waiting for it");
+            said = true;
         }
     }
 }

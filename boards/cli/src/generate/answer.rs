@@ -24,7 +24,7 @@ pub struct Answerer<'a> {
     pub stops: Vec<String>,
     /// The mark before the text of an answer, if the model thinks before it answers.
     pub mark: Option<&'a str>,
-    /// Whether a terminal gets answers as they are.
+    /// Whether a terminal gets the text as it is.
     pub raw: bool,
 }
 

@@ -24,7 +24,7 @@ pub fn run(args: &args::Generate) -> Outcome {
         mark = chat.mark();
         template::turn_ids(&encoder, chat.first_turn(None, &prompt))?
     } else {
-        model::told(encoder.encode_prompt(&prompt))?
+        model::told(|| encoder.encode_prompt(&prompt))?
     };
     if ids.is_empty() {
         return Err(fault("prompt", "has no tokens", "give a text to continue"));
@@ -46,6 +46,7 @@ pub fn run(args: &args::Generate) -> Outcome {
     };
     let answer = answerer.answer(&mut generator, &limits, &mut |_| ())?;
     console::put(b"\n")?;
+    model::unchanged(engine.file())?;
     note!("{answer}");
     Ok(())
 }

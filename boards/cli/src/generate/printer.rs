@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use oarlock::chat::{AnswerFilter, AnswerPart};
 use oarlock::tokenizer::{Tokenizer, Utf8Stream};
-use oarlock_convert::visible;
+use oarlock::visible::VisibleStream;
 use oarlock_hosted::TextStream;
 
 use crate::terminal::console;
@@ -16,17 +16,18 @@ pub struct AnswerPrinter<'a> {
     filter: AnswerFilter<'a>,
     thoughts: Thoughts,
     text: TextStream<'a>,
+    out: ModelText,
     /// Whether anything of the answer has come.
     answers: bool,
-    /// Whether a terminal gets the text as it is.
-    raw: bool,
 }
 
 impl<'a> AnswerPrinter<'a> {
-    /// An answer behind this mark, which ends before the first of `stops`.
+    /// An answer behind this mark, which ends before the first of `stops`; `raw` if terminals get
+    /// it as it is.
     pub fn new(mark: Option<&'a str>, stops: &'a [String], raw: bool) -> Self {
         let (filter, text) = (AnswerFilter::new(mark), TextStream::new(stops));
-        Self { filter, thoughts: Thoughts::new(), text, answers: mark.is_none(), raw }
+        let (thoughts, out) = (Thoughts::new(raw), ModelText::new(raw));
+        Self { filter, thoughts, text, out, answers: mark.is_none() }
     }
 
     /// Shows a token, or keeps it to itself; `begins_text` if it begins a text of its own.
@@ -37,7 +38,7 @@ impl<'a> AnswerPrinter<'a> {
                 self.thoughts.end();
                 self.answers = true;
                 let bytes = if begins_text { tokenizer.first_bytes(id) } else { bytes };
-                self.show(bytes)
+                self.out.put(&self.text.push(bytes))
             }
             AnswerPart::Thought => {
                 self.thoughts.push(bytes);
@@ -63,16 +64,46 @@ impl<'a> AnswerPrinter<'a> {
     /// Shows what was held back, since nothing more comes.
     pub fn finish(&mut self) -> Outcome {
         self.thoughts.end();
-        show(&self.text.finish(), self.raw)
-    }
-
-    fn show(&mut self, bytes: &[u8]) -> Outcome {
-        show(&self.text.push(bytes), self.raw)
+        self.out.put(&self.text.finish())?;
+        self.out.finish()
     }
 }
 
-fn show(text: &str, raw: bool) -> Outcome {
-    if text.is_empty() { Ok(()) } else { console::put_model_text(text, raw) }
+/// Text of the model on its way to stdout: a pipe gets it as it is, a terminal so that it obeys
+/// none of it.
+struct ModelText(Option<VisibleStream>);
+
+impl ModelText {
+    fn new(raw: bool) -> Self {
+        Self((console::is_terminal() && !raw).then(VisibleStream::new))
+    }
+
+    fn put(&mut self, text: &str) -> Outcome {
+        match &mut self.0 {
+            Some(stream) => show(&pushed(stream, text)),
+            None => show(text),
+        }
+    }
+
+    fn finish(&mut self) -> Outcome {
+        self.0.as_mut().map_or(Ok(()), |stream| show(&finished(stream)))
+    }
+}
+
+fn show(text: &str) -> Outcome {
+    if text.is_empty() { Ok(()) } else { console::put(text.as_bytes()) }
+}
+
+fn pushed(stream: &mut VisibleStream, text: &str) -> String {
+    let mut shown = String::new();
+    stream.push(text, &mut |part| shown.push_str(part));
+    shown
+}
+
+fn finished(stream: &mut VisibleStream) -> String {
+    let mut shown = String::new();
+    stream.finish(&mut |part| shown.push_str(part));
+    shown
 }
 
 /// Thoughts on their way to whoever watches.
@@ -82,8 +113,10 @@ struct Thoughts {
 }
 
 impl Thoughts {
-    fn new() -> Self {
-        Self { watched: io::stderr().is_terminal(), dimmed: Dimmed::default() }
+    fn new(raw: bool) -> Self {
+        let visible = (!raw).then(VisibleStream::new);
+        let dimmed = Dimmed { visible, ..Dimmed::default() };
+        Self { watched: io::stderr().is_terminal(), dimmed }
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -109,6 +142,7 @@ fn tell(text: &str) {
 #[derive(Default)]
 struct Dimmed {
     utf8: Utf8Stream,
+    visible: Option<VisibleStream>,
     /// Whether something stands on the line.
     begun: bool,
 }
@@ -118,13 +152,17 @@ impl Dimmed {
     fn push(&mut self, bytes: &[u8]) -> String {
         let mut text = String::new();
         self.utf8.push(bytes, &mut |part| text.push_str(part));
-        self.dim(&text)
+        let visible = self.visible.as_mut().map(|stream| pushed(stream, &text));
+        self.dim(&visible.unwrap_or(text))
     }
 
     /// Ends the line, if there is one, with what waits.
     fn end(&mut self) -> String {
         let mut text = String::new();
         self.utf8.finish(&mut |part| text.push_str(part));
+        if let Some(stream) = &mut self.visible {
+            text = pushed(stream, &text) + &finished(stream);
+        }
         let mut last = self.dim(&text);
         if std::mem::take(&mut self.begun) {
             last.push('\n');
@@ -137,13 +175,13 @@ impl Dimmed {
             return String::new();
         }
         self.begun = true;
-        format!("\x1b[2m{}\x1b[0m", visible::lines(text))
+        format!("\x1b[2m{text}\x1b[0m")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Dimmed;
+    use super::{Dimmed, VisibleStream};
 
     #[test]
     fn each_thought_is_a_line_of_whole_characters() {
@@ -155,5 +193,14 @@ mod tests {
         assert_eq!(dimmed.push(&[0xC3]), "");
         assert_eq!(dimmed.push(&[0xA9]), "\x1b[2m\u{E9}\x1b[0m");
         assert_eq!([dimmed.end(), dimmed.end()], ["\n", ""]);
+    }
+
+    #[test]
+    fn thoughts_that_a_terminal_would_obey_are_shown() {
+        let mut dimmed = Dimmed { visible: Some(VisibleStream::new()), ..Dimmed::default() };
+        assert_eq!(dimmed.push(b"a\x1b[0mb"), "\x1b[2ma\\u{1b}[0mb\x1b[0m");
+        assert_eq!(dimmed.push(b"\xC2"), "", "half of a control waits");
+        assert_eq!(dimmed.push(b"\x9B2J\r"), "\x1b[2m\\u{9b}2J\x1b[0m");
+        assert_eq!(dimmed.end(), "\x1b[2m\\u{d}\x1b[0m\n");
     }
 }

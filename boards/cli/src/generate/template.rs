@@ -2,6 +2,7 @@
 
 use oarlock::Model;
 use oarlock::chat::{Chat, ChatUnavailable, NoSuchTurn, Pieces};
+use oarlock_convert::Shown;
 use oarlock_hosted::{ModelFile, TextEncoder};
 
 use crate::args;
@@ -26,7 +27,7 @@ pub fn program<'m>(
     let chat = Chat::new(model.chat_section()).map(|chat| chat.dated(date));
     chat.map_err(|why| match why {
         ChatUnavailable::Reason(reason) => fault(
-            file.path().display(),
+            file.path().shown(),
             format!("this model cannot chat: {reason}"),
             "use oarlock generate",
         ),
@@ -42,7 +43,7 @@ pub fn turn_ids(
     turn: Result<Pieces<'_>, NoSuchTurn>,
 ) -> Outcome<Vec<u32>> {
     let pieces = turn.map_err(no_such_turn)?;
-    told(encoder.encode_pieces(&pieces))
+    told(|| encoder.encode_pieces(&pieces))
 }
 
 /// The order of messages is one that the template refuses.

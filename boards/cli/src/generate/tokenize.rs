@@ -27,12 +27,13 @@ pub fn run(args: &args::Tokenize) -> Outcome {
         let messages = messages.iter().map(|message| (message.role, message.content.as_str()));
         chat.conversation(messages, last, &mut |piece| pieces.push(piece))
             .map_err(template::no_such_turn)?;
-        model::told(encoder.encode_pieces(&pieces))?
+        model::told(|| encoder.encode_pieces(&pieces))?
     } else {
         let special = if args.plain { Special::None } else { Special::All };
-        let ids = model::told(encoder.encode(&text, special))?;
+        let ids = model::told(|| encoder.encode(&text, special))?;
         if args.no_special { ids } else { encoder.with_ends(ids) }
     };
+    model::unchanged(&file)?;
     console::put_line(&format!("{ids:?}"))
 }
 

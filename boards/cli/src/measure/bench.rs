@@ -35,6 +35,7 @@ pub fn run(args: &args::Bench) -> Outcome {
         read.push(bandwidth::read(machine.exec, engine.file().bytes()) / 1e9);
         console::progress(|| format!("run {} of {}", run + 1, args.repetitions));
     }
+    model::unchanged(engine.file())?;
     let weight_gb = weight_bytes(&model) as f64 / 1e9;
     let report = Report {
         isa: machine.isa.name(),
@@ -47,7 +48,7 @@ pub fn run(args: &args::Bench) -> Outcome {
         weight_gb_s: Spread::new(decoded.iter().map(|run| run.passes_s * weight_gb).collect()),
         read_gb_s: Spread::new(read),
     };
-    console::put_line(&if args.json { report.json().to_string() } else { report.text() })
+    if args.json { console::put_json(&report.json()) } else { console::put_line(&report.text()) }
 }
 
 /// The most tokens of one run: ids of all of them are made at once.

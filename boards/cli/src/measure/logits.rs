@@ -22,7 +22,7 @@ pub fn run(args: &args::Logits) -> Outcome {
         (None, Some(text)) => {
             let encoder = model::encoder(engine.file(), &model)?;
             let text = input::argument("prompt", text)?;
-            encoder.with_ends(model::told(encoder.encode(text, Special::All))?)
+            encoder.with_ends(model::told(|| encoder.encode(text, Special::All))?)
         }
         (None, None) => Vec::new(),
     };
@@ -44,6 +44,7 @@ pub fn run(args: &args::Logits) -> Outcome {
     );
     let mut npy = Npy::create(&args.output, &[ids.len(), vocab_size])?;
     feed_each(&mut session, &machine, &ids, &mut |_, logits| npy.row(logits))?;
+    model::unchanged(engine.file())?;
     npy.finish()
 }
 

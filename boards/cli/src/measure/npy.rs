@@ -4,8 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use oarlock_convert::replacement::Replacement;
+
 use crate::terminal::errors::{Outcome, file_fault};
-use crate::terminal::replace::{PUBLIC, Unfinished};
+use crate::terminal::replace::PUBLIC;
 
 /// An array that is being written row by row; the file has its name once it is complete.
 pub struct Npy {
@@ -15,7 +17,7 @@ pub struct Npy {
 
 /// The place that takes the bytes.
 enum Target {
-    File(Unfinished),
+    File(Replacement),
     /// A device, which takes no renaming.
     Device(File),
 }
@@ -23,7 +25,7 @@ enum Target {
 impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::File(unfinished) => unfinished.file().write(bytes),
+            Self::File(replacement) => replacement.file().write(bytes),
             Self::Device(file) => file.write(bytes),
         }
     }
@@ -40,7 +42,7 @@ impl Npy {
         let target = if device {
             File::create(path).map(Target::Device)
         } else {
-            Unfinished::begin(path, PUBLIC).map(Target::File)
+            Replacement::begin(path, PUBLIC).map(Target::File)
         };
         let target = target.map_err(|error| file_fault(path, &error))?;
         let mut npy = Self { path: path.into(), out: BufWriter::new(target) };
@@ -61,7 +63,7 @@ impl Npy {
         let Self { path, out } = self;
         let target = out.into_inner().map_err(io::IntoInnerError::into_error);
         let done = target.and_then(|target| match target {
-            Target::File(unfinished) => unfinished.commit(),
+            Target::File(replacement) => replacement.commit(),
             Target::Device(_) => Ok(()),
         });
         done.map_err(|error| file_fault(&path, &error))

@@ -36,6 +36,7 @@ pub fn run(args: &args::Perplexity) -> Outcome {
             format!("window {} of {}: perplexity {:.4}", i + 1, windows.len(), scorer.nll().exp())
         });
     }
+    model::unchanged(engine.file())?;
     npy.map_or(Ok(()), Npy::finish)?;
     report(&scorer, windows.len(), args.json)
 }
@@ -60,7 +61,7 @@ fn windows(
     most: Option<u64>,
 ) -> Outcome<Vec<Vec<u32>>> {
     let prefix: Vec<u32> = encoder.tokenizer().prefix().take(context - 1).collect();
-    let ids = model::told(encoder.encode(text, Special::All))?;
+    let ids = model::told(|| encoder.encode(text, Special::All))?;
     let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
     let whole = ids.chunks_exact(context - prefix.len()).take(most);
     let windows: Vec<_> = whole.map(|ids| [&prefix, ids].concat()).collect();

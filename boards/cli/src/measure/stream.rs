@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::time::Instant;
 
 use oarlock::{Machine, Options, Session};
+use oarlock_convert::Shown;
+use oarlock_hosted::ModelFile;
 use serde_json::{Value, json};
 
 use super::logits::{ROWS_AT_ONCE, feed_each};
@@ -24,10 +26,10 @@ pub fn run(args: &args::Stream) -> Outcome {
     let engine = model::engine(&args.run)?;
     let model = engine.model();
     let encoder = model::encoder(engine.file(), &model)?;
-    let ids = model::told(encoder.encode_prompt(&text))?;
+    let ids = model::told(|| encoder.encode_prompt(&text))?;
     if ids.len() < 2 {
         let what = format!("its {} tokens leave none to predict", ids.len());
-        return Err(fault(args.file.display(), what, "give a longer text"));
+        return Err(fault(args.file.shown(), what, "give a longer text"));
     }
     if args.per_token.is_some() && args.run.sinks.len() > 1 {
         let what = "it takes the scores of one stream";
@@ -50,7 +52,7 @@ pub fn run(args: &args::Stream) -> Outcome {
         if all.len() > 1 && !args.json {
             console::put_line(&format!("sinks {sinks}"))?;
         }
-        let steps = reader.stream(args, sinks)?;
+        let steps = reader.stream(args, sinks, engine.file())?;
         streams.push(Stream { sinks, steps });
     }
     if let Some(path) = &args.plot {
@@ -68,7 +70,12 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Feeds the whole text with this many sinks.
-    fn stream(&mut self, args: &args::Stream, sinks: usize) -> Outcome<Vec<Interval>> {
+    fn stream(
+        &mut self,
+        args: &args::Stream,
+        sinks: usize,
+        file: &ModelFile,
+    ) -> Outcome<Vec<Interval>> {
         self.session.reset(sinks).map_err(|error| fault("--sinks", error, "give fewer"))?;
         let scored = self.ids.len() - 1;
         let mut npy = match &args.per_token {
@@ -84,6 +91,7 @@ impl Reader<'_> {
             }
             console::progress(|| format!("{} of {scored} tokens", step.end));
         }
+        model::unchanged(file)?;
         npy.map_or(Ok(()), Npy::finish)?;
         Ok(steps)
     }

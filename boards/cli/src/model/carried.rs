@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use oarlock_convert::Shown;
 use oarlock_convert::image::mark::{self, MARK_BYTES};
 use oarlock_hosted::ModelFile;
 
@@ -31,7 +32,7 @@ pub fn model() -> Outcome<Option<ModelFile>> {
         (Ok(Some(_)), Err(error)) => Err(file_fault("this program".as_ref(), &error)),
         (Err(mark::Damaged), program) => {
             let program = program.unwrap_or_else(|_| "this program".into());
-            Err(fault(program.display(), "it is damaged", "copy it again, or make it anew"))
+            Err(fault(program.shown(), "it is damaged", "copy it again, or make it anew"))
         }
     }
 }

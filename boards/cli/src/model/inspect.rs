@@ -3,6 +3,7 @@
 use oarlock::internal::format::TensorType;
 use oarlock::internal::format::kv::HEAD_ALIGN;
 use oarlock::internal::model::{Layer, Tensor};
+use oarlock::visible::Visible;
 use oarlock::{KvType, Model, Options};
 use serde_json::{Value, json};
 
@@ -71,7 +72,9 @@ fn tensor_json(tensor: &Tensor<'_>) -> Value {
 
 fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usize) -> String {
     let mut text = String::new();
-    let mut line = |key: &str, value: String| text.push_str(&format!("{key:<20} {value}\n"));
+    let mut line = |key: &str, value: String| {
+        text.push_str(&format!("{key:<20} {}\n", Visible::line(&value)));
+    };
     line("model", name.to_owned());
     shape_lines(model, &mut line);
     extra_lines(model, &mut line);
@@ -87,7 +90,8 @@ fn as_text(name: &str, model: &Model<'_>, options: &Options, session_bytes: usiz
     for tensor in model.tensors() {
         let experts = tensor.experts.map_or(String::new(), |n| format!("{n} × "));
         let shape = format!("{experts}{} × {}", tensor.rows, tensor.cols);
-        let (name, kind, bytes) = (tensor.name, tensor.kind.name(), tensor.extent.len);
+        let name = Visible::line(tensor.name).to_string();
+        let (kind, bytes) = (tensor.kind.name(), tensor.extent.len);
         text.push_str(&format!("{name:<44} {kind:<6} {shape:>16} {bytes:>12} bytes\n"));
     }
     text.trim_end().to_owned()

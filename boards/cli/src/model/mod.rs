@@ -10,5 +10,5 @@ pub mod inspect;
 pub mod verify;
 
 pub use encoded::{TellingEncoder, told};
-pub use open::{encoder, model, model_fault, open};
+pub use open::{encoder, model, model_fault, open, unchanged};
 pub use setup::{bytes_needed, engine, memory, options, session};

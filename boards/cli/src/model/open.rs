@@ -5,6 +5,7 @@ use std::path::Path;
 
 use oarlock::Model;
 use oarlock::OpenError;
+use oarlock_convert::Shown;
 use oarlock_hosted::{Error, ModelError, ModelFile, OpenModel, TextEncoder};
 
 use super::carried;
@@ -34,10 +35,20 @@ pub fn check(file: ModelFile) -> Outcome<OpenModel> {
     file.check().map_err(|error| match error {
         Error::Model { error, .. } => {
             let magic = matches!(error, ModelError::Open(OpenError::Magic));
-            fault(path.display(), error, remedy(&path, part, magic))
+            fault(path.shown(), error, remedy(&path, part, magic))
         }
         other => other.into(),
     })
+}
+
+/// Refuses what came of a file that was written to meanwhile.
+pub fn unchanged(file: &ModelFile) -> Outcome {
+    if file.is_unchanged() {
+        return Ok(());
+    }
+    let what = "another process wrote to the file while it ran";
+    let remedy = "run again, and replace a model by renaming a new file over it";
+    Err(fault(file.path().shown(), what, remedy))
 }
 
 /// Reads the model's tokenizer.
@@ -48,7 +59,7 @@ pub fn encoder<'m>(file: &ModelFile, model: &Model<'m>) -> Outcome<TextEncoder<'
 /// Says what is wrong with a model file, and what to do about it.
 pub fn model_fault(file: &ModelFile, what: impl Display) -> Stop {
     let magic = matches!(Model::open(file.bytes()), Err(OpenError::Magic));
-    fault(file.path().display(), what, remedy(file.path(), file.part().is_some(), magic))
+    fault(file.path().shown(), what, remedy(file.path(), file.part().is_some(), magic))
 }
 
 fn wrong(file: &ModelFile, error: Error) -> Stop {

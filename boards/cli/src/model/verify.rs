@@ -5,6 +5,8 @@ use std::fmt::Display;
 use oarlock::Model;
 use oarlock::chat::{Chat, ChatUnavailable};
 use oarlock::tokenizer::Tokenizer;
+use oarlock::visible::Visible;
+use oarlock_convert::Shown;
 use oarlock_hosted::{Error, ModelFile};
 
 use super::open;
@@ -24,8 +26,11 @@ pub fn run(args: &args::Verify) -> Outcome {
         let found = model.verify_tensor(i);
         found.map_err(|what| damaged(&file, format!("tensor {}: {what}", tensor.name)))?;
     }
+    open::unchanged(&file)?;
     let (tensors, bytes) = (model.n_tensors(), model.file_len());
-    console::put_line(&format!("{}: {tensors} tensors, {bytes} bytes, all in order", file.name()))
+    let name = file.name();
+    let name = Visible::line(&name);
+    console::put_line(&format!("{name}: {tensors} tensors, {bytes} bytes, all in order"))
 }
 
 /// The sections whose readers are not asked when the file is opened.
@@ -40,5 +45,5 @@ fn check_sections(model: &Model<'_>) -> Result<(), &'static str> {
 }
 
 fn damaged(file: &ModelFile, what: impl Display) -> Stop {
-    refused(file.path().display(), what, "copy or convert the model again")
+    refused(file.path().shown(), what, "copy or convert the model again")
 }

@@ -2,15 +2,18 @@
 //!
 //! `println!` panics when the reader has gone or the disk is full; here the first is
 //! a quiet end and the second an error. stderr is for people: if nobody is there to
-//! read it, the work goes on.
+//! read it, the work goes on. No line of either holds what a terminal would obey; [`put`] alone
+//! writes bytes as they are.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
-use oarlock_convert::visible;
+use oarlock::visible::Visible;
+use oarlock_convert::LONGEST_LINE;
 use serde_json::Value;
 
 use super::errors::{Outcome, Stop, fault, reason, remedy};
+use super::visible::json;
 
 /// Writes a line to stderr, like `eprintln!`, but cannot fail.
 macro_rules! note {
@@ -25,13 +28,26 @@ macro_rules! aside {
 }
 pub(crate) use aside;
 
+/// An aside on one line, however long its parts are and whatever they hold.
+macro_rules! warning {
+    ($($arg:tt)*) => {
+        $crate::terminal::console::stderr_warning(&format!("warning: {}", format_args!($($arg)*)))
+    };
+}
+pub(crate) use warning;
+
 /// Asides that are waiting.
 static WAITING: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Writes a line to stderr: [`note!`].
 pub fn stderr_line(text: &str) {
     // One write, so that lines of several threads or processes do not mix.
-    let _ = io::stderr().write_all(format!("{}\n", visible::lines(text)).as_bytes());
+    let _ = io::stderr().write_all(format!("{}\n", Visible::lines(text)).as_bytes());
+}
+
+/// As [`stderr_aside`], on one line: [`warning!`].
+pub fn stderr_warning(text: &str) {
+    stderr_aside(Visible::line(text).at_most(LONGEST_LINE).to_string());
 }
 
 /// Writes a line to stderr, or lets it wait: [`aside!`].
@@ -64,22 +80,20 @@ pub fn put(bytes: &[u8]) -> Outcome {
     Ok(())
 }
 
-/// Writes `text` and a newline to stdout; what is in it of files does nothing to a terminal.
+/// Writes `text` and a newline to stdout. Names that files gave to things are in it: a pipe gets
+/// them spelled out too, since it mostly ends at a terminal.
 pub fn put_line(text: &str) -> Outcome {
-    put(format!("{}\n", visible::lines(text)).as_bytes())
+    put(format!("{}\n", Visible::lines(text)).as_bytes())
 }
 
-/// Writes JSON and a newline to stdout, with no character in its strings that would act on a terminal.
-pub fn put_json(json: &Value) -> Outcome {
-    put(format!("{}\n", visible::json(&json.to_string())).as_bytes())
+/// Writes a line of JSON to stdout.
+pub fn put_json(value: &Value) -> Outcome {
+    put_line(&json(value))
 }
 
-/// Writes what a model says to stdout: as it is where no terminal is, or where that is asked for.
-pub fn put_model_text(text: &str, raw: bool) -> Outcome {
-    if raw || !io::stdout().is_terminal() {
-        return put(text.as_bytes());
-    }
-    put(visible::lines(text).as_bytes())
+/// Whether what is written to stdout is for a terminal.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 fn stdout_failed(error: &io::Error) -> Stop {

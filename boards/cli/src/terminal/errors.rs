@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 use std::io;
 use std::path::Path;
 
-use oarlock_convert::visible;
+use oarlock_convert::{Fault, Shown};
 
 /// The reason why a command stopped early.
 #[derive(Debug)]
@@ -37,19 +37,20 @@ impl std::error::Error for Stop {}
 /// The result of a command.
 pub type Outcome<T = ()> = Result<T, Stop>;
 
-/// A failure that the user can mend, in the one form that all of them have.
+/// A failure that the user can mend, in the one form that all of them have: a line, not too long,
+/// in which no control of a name or a message is left.
 pub fn fault(thing: impl Display, what: impl Display, remedy: impl Display) -> Stop {
-    Stop::Fault(visible::message(&format!("{thing}: {what} ({remedy})")))
+    Stop::Fault(Fault::new(thing, what, remedy).to_string())
 }
 
 /// The same form, for a check that said no.
 pub fn refused(thing: impl Display, what: impl Display, remedy: impl Display) -> Stop {
-    Stop::Refused(visible::message(&format!("{thing}: {what} ({remedy})")))
+    Stop::Refused(Fault::new(thing, what, remedy).to_string())
 }
 
 /// A failure of the system with a file, with the remedy that suits it.
 pub fn file_fault(path: &Path, error: &io::Error) -> Stop {
-    fault(path.display(), reason(error), remedy(error))
+    fault(path.shown(), reason(error), remedy(error))
 }
 
 /// Takes the number from what the system says, which helps nobody who has the words.

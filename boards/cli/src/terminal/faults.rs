@@ -1,6 +1,7 @@
 //! Failures of the libraries in the form that this program gives to all of them.
 
 use oarlock::FeedError;
+use oarlock_convert::Shown;
 use oarlock_hosted::Error;
 
 use super::errors::{Stop, fault, file_fault, reason};
@@ -21,13 +22,13 @@ impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         match error {
             Error::File { path, error } => file_fault(&path, &error),
-            Error::NotAFile(path) => fault(path.display(), "is not a file", "name an .oar file"),
-            Error::Empty(path) => fault(path.display(), "is empty", CONVERT),
+            Error::NotAFile(path) => fault(path.shown(), "is not a file", "name an .oar file"),
+            Error::Empty(path) => fault(path.shown(), "is empty", CONVERT),
             Error::CutShort { ref path, bytes, wanted } => {
                 let what = format!("its end is missing: {bytes} of {wanted} bytes are here");
-                fault(path.display(), what, "copy it again, all of it")
+                fault(path.shown(), what, "copy it again, all of it")
             }
-            Error::Model { path, error } => fault(path.display(), error, CONVERT),
+            Error::Model { path, error } => fault(path.shown(), error, CONVERT),
             Error::Threads { threads, error } => {
                 fault(format!("-t {threads}"), reason(&error), "use fewer")
             }
@@ -39,7 +40,7 @@ impl From<Error> for Stop {
             Error::Feed(error) => error.into(),
             Error::NoChat { path, reason } => {
                 let what = format!("this model cannot chat: {reason}");
-                fault(path.display(), what, "use oarlock generate")
+                fault(path.shown(), what, "use oarlock generate")
             }
             Error::Turn(error) => fault("message", error, "say it in other words"),
             Error::NoTokens => fault("prompt", "has no tokens", "give a text to continue"),

@@ -6,6 +6,9 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use oarlock_convert::Shown;
+use oarlock_convert::memory::fallible;
+
 use super::errors::{Outcome, fault, file_fault, reason, remedy};
 
 /// The text of an argument.
@@ -19,7 +22,7 @@ pub fn file(path: &Path) -> Outcome<String> {
         return stdin();
     }
     let bytes = File::open(path).and_then(read).map_err(|error| file_fault(path, &error))?;
-    text(&path.display().to_string(), bytes)
+    text(&path.shown().to_string(), bytes)
 }
 
 /// All of standard input.
@@ -42,7 +45,7 @@ fn read(from: impl Read) -> io::Result<Vec<u8>> {
         match from.read(&mut part) {
             Ok(0) => return Ok(bytes),
             Ok(n) => {
-                bytes.try_reserve(n)?;
+                fallible(|| bytes.try_reserve(n))?;
                 bytes.extend_from_slice(&part[..n]);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

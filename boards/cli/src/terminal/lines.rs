@@ -10,7 +10,8 @@ use rustyline::history::FileHistory;
 
 use super::console::note;
 use super::errors::{Outcome, fault, reason, remedy};
-use super::{home, input, os};
+use super::pasted::Pasted;
+use super::{history, home, input, os};
 
 /// In the cache folder.
 const HISTORY: &str = "history.txt";
@@ -25,8 +26,9 @@ pub enum Lines {
 
 /// A line editor with its history.
 pub struct Terminal {
-    editor: Editor<(), FileHistory>,
-    history: Option<PathBuf>,
+    editor: Editor<Pasted, FileHistory>,
+    /// The file of the history.
+    kept: Option<PathBuf>,
 }
 
 impl Lines {
@@ -79,11 +81,12 @@ impl Terminal {
         // Answers alone go to stdout, which may be a file; what is typed is seen on the terminal.
         let config = Config::builder().behavior(Behavior::PreferTerm).auto_add_history(true);
         let mut editor = Editor::with_config(config.build())?;
-        let history = home::folder().ok().map(|folder| folder.join(HISTORY));
-        if let Some(history) = &history {
-            let _ = editor.load_history(history);
+        editor.set_helper(Some(Pasted));
+        let kept = home::folder().ok().map(|folder| folder.join(HISTORY));
+        if let Some(path) = &kept {
+            history::load(path, editor.history_mut());
         }
-        Ok(Self { editor, history })
+        Ok(Self { editor, kept })
     }
 
     fn next(&mut self) -> Outcome<Option<String>> {
@@ -109,9 +112,8 @@ impl Terminal {
     /// After every line, since a terminal may be closed at any time. Without a cache folder
     /// that can be written there is no history, which is no reason not to talk.
     fn save(&mut self) {
-        if let Some(history) = &self.history {
-            let _ = history.parent().map(std::fs::create_dir_all);
-            let _ = self.editor.save_history(history);
+        if let Some(path) = &self.kept {
+            let _ = history::save(path, self.editor.history());
         }
     }
 }

@@ -33,22 +33,12 @@ pub fn block_signals(signals: &[i32]) -> SignalSet {
     }
 }
 
-/// Words of a process whose model was truncated by another: its pages are gone.
-const CUT_SHORT: &[u8] = b"error: model: another process cut the file short while it ran \
-    (replace a model by renaming a new file over it)\n";
-
-extern "C" fn say_cut_short(_: libc::c_int) {
-    // SAFETY: write and _exit may be called in a handler; the bytes are there.
-    unsafe {
-        libc::write(libc::STDERR_FILENO, CUT_SHORT.as_ptr().cast(), CUT_SHORT.len());
-        libc::_exit(2);
-    }
-}
-
-/// Ends the process with a line if a mapped file loses its pages.
-pub fn end_on_lost_pages() {
-    // SAFETY: the handler calls nothing but what may be called in one.
-    unsafe { libc::signal(libc::SIGBUS, say_cut_short as *const () as libc::sighandler_t) };
+/// Bytes that the stack of the first thread may grow to.
+pub fn stack_bytes() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call fills `limit`.
+    unsafe { libc::getrlimit(libc::RLIMIT_STACK, &raw mut limit) };
+    limit.rlim_cur
 }
 
 /// Ignores a signal.

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use oarlock_convert::{memory, replacement};
+
 use super::os;
 
 /// No answer is running: a signal ends the program.
@@ -23,6 +25,9 @@ const ANSWERING: u8 = 1;
 /// An answer was told to stop; if it does not, the next SIGINT ends the program.
 const STOPPED: u8 = 2;
 
+/// Bytes of the stack of a thread that does little, whatever the user's environment says.
+pub const STACK: usize = 256 << 10;
+
 static ANSWER: AtomicU8 = AtomicU8::new(IDLE);
 static LEFTOVERS: Mutex<Vec<(u64, What)>> = Mutex::new(Vec::new());
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -31,10 +36,16 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 pub fn install() {
     // A file over the user's limit is then an error like any other.
     os::ignore(libc::SIGXFSZ);
-    os::end_on_lost_pages();
+    memory::end_on_lost_pages();
+    memory::at_end(|| replacement::remove_unfinished(false));
     let signals = os::block_signals(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP]);
     // Without the thread (no memory for one) the signals stay blocked until they are let go.
-    if thread::Builder::new().name("signals".into()).spawn(move || watch(&signals)).is_err() {
+    if thread::Builder::new()
+        .name("signals".into())
+        .stack_size(STACK)
+        .spawn(move || watch(&signals))
+        .is_err()
+    {
         os::unblock_signals();
     }
 }
@@ -56,6 +67,7 @@ fn watch(signals: &os::SignalSet) {
 fn leave(signal: i32) -> ! {
     // Held until the end, so that nobody starts anything that would then be left.
     let mut leftovers = registry();
+    replacement::remove_unfinished(true);
     for (_, what) in leftovers.drain(..).rev() {
         what.remove();
     }
@@ -94,18 +106,12 @@ pub struct Leftover {
 
 #[derive(Debug)]
 enum What {
-    File(PathBuf),
     Folder(PathBuf),
     EmptyFolder(PathBuf),
     Process(Child),
 }
 
 impl Leftover {
-    /// A file that is not complete yet.
-    pub fn file(path: PathBuf) -> Self {
-        Self::new(path.clone(), What::File(path))
-    }
-
     /// A folder that goes with everything in it.
     pub fn folder(path: PathBuf) -> Self {
         Self::new(path.clone(), What::Folder(path))
@@ -126,20 +132,11 @@ impl Leftover {
     pub fn path(&self) -> &Path {
         &self.path
     }
-
-    /// Lets it stay.
-    pub fn keep(self) {
-        self.take();
-    }
-
-    fn take(&self) -> Option<What> {
-        take(self.id)
-    }
 }
 
 impl Drop for Leftover {
     fn drop(&mut self) {
-        if let Some(what) = self.take() {
+        if let Some(what) = take(self.id) {
             what.remove();
         }
     }
@@ -196,7 +193,6 @@ fn take(id: u64) -> Option<What> {
 impl What {
     fn remove(self) {
         match self {
-            Self::File(path) => drop(fs::remove_file(path)),
             Self::Folder(path) => remove_folder(&path),
             Self::EmptyFolder(path) => drop(fs::remove_dir(path)),
             Self::Process(child) => kill(child),

@@ -21,8 +21,9 @@ pub(super) fn generate(
     let keys = Keys::new(GENERATION, generation)?;
     let ends = ids(&keys)?.or(ids(config)?);
     let field = |key: &str, range, default| match keys.float(key)? {
+        // Some programs say so that there is none.
+        Some(-1.0) | None => Ok(default),
         Some(v) => in_range(GENERATION, key, v, range),
-        None => Ok(default),
     };
     let d = Sampling::default();
     let mut sampling = Sampling {
@@ -46,6 +47,7 @@ fn ids(keys: &Keys<'_>) -> Result<Option<Vec<u32>>> {
     let id = |v: &Value| v.as_u64().and_then(|id| u32::try_from(id).ok());
     let ids = match keys.get("eos_token_id") {
         None => return Ok(None),
+        Some(none) if *none == -1 => return Ok(None),
         Some(Value::Array(list)) => list.iter().map(id).collect(),
         Some(one) => id(one).map(|id| vec![id]),
     };

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::config::checks::UNKNOWN_KEY;
 use crate::error::{Error, Result};
@@ -98,25 +98,81 @@ impl<'v> Keys<'v> {
         }
     }
 
+    /// Those of these keys that are there, have a value and were not asked for: now they were.
+    pub fn take_unread(&self, keys: &[&'static str]) -> Vec<&'static str> {
+        let unread = |key: &&&'static str| !self.seen.borrow().contains(**key);
+        let unread: Vec<_> = keys.iter().filter(unread).copied().collect();
+        unread.into_iter().filter(|key| self.get(key).is_some()).collect()
+    }
+
     /// Refuses keys that were not asked for, are not harmless and have a value.
     pub fn refuse_the_rest(&self, harmless: &[&str]) -> Result<()> {
         let seen = self.seen.borrow();
         let unknown = self.map.iter().find(|(key, v)| {
-            let changes_nothing =
-                UNCHANGED.iter().any(|(name, at)| name == key && at == &v.to_string());
-            let known = changes_nothing || harmless.contains(&key.as_str());
+            let known = changes_nothing(key, v) || harmless.contains(&key.as_str());
             !v.is_null() && !seen.contains(*key) && !known
         });
         unknown.map_or(Ok(()), |(key, _)| {
-            Err(Error::new(&self.thing, format!("unknown key {key}"), UNKNOWN_KEY))
+            let todo = format!("{UNKNOWN_KEY}; if nothing reads it, take it out of the file");
+            Err(Error::new(&self.thing, format!("unknown key {key}"), todo))
         })
     }
 }
 
-/// Keys that published configs have, that no class of transformers reads, and whose value says that
-/// nothing is changed.
-const UNCHANGED: &[(&str, &str)] =
-    &[("full_attn_mod", "1"), ("interpolate_factor", "1"), ("use_mrope", "false")];
+/// Whether a key that no class of transformers reads has the value that says that nothing is changed.
+fn changes_nothing(key: &str, value: &Value) -> bool {
+    let is = |wanted: &Value| {
+        value == wanted || value.as_f64().is_some_and(|v| wanted.as_f64() == Some(v))
+    };
+    let of = |names: &[&str], wanted: Value| names.contains(&key) && is(&wanted);
+    of(OFF, json!(false)) || of(ON, json!(true)) || of(ZERO, json!(0)) || of(ONE, json!(1))
+}
+
+/// Keys that published configs have, and change nothing where they are false.
+const OFF: &[&str] = &[
+    "bias",
+    "log_scale",
+    "mm_use_im_patch_token",
+    "mm_use_im_start_end",
+    "moe",
+    "qk_layernorm",
+    "qk_norm",
+    "quantize",
+    "scale_embeddings",
+    "use_alibi",
+    "use_cla",
+    "use_dynamic_ntk",
+    "use_logn_attn",
+    "use_moe",
+    "use_mrope",
+    "use_post_norm",
+    "use_qk_norm",
+    "use_sliding_window",
+];
+
+/// The same, where they are true.
+const ON: &[&str] = &["causal", "is_causal", "use_causal_mask", "use_rope", "use_rms_norm"];
+
+/// The same, where they are zero.
+const ZERO: &[&str] = &[
+    "num_experts",
+    "num_experts_per_tok",
+    "num_local_experts",
+    "num_nextn_predict_layers",
+    "num_mtp_layers",
+];
+
+/// The same, where they are one.
+const ONE: &[&str] = &[
+    "embedding_multiplier",
+    "full_attn_mod",
+    "interpolate_factor",
+    "logit_scale",
+    "logits_scaling",
+    "mup_multiplier",
+    "residual_multiplier",
+    "rope_ratio",
+];
 
 /// Keys that change nothing in the mathematics of a forward pass.
 pub(super) const HARMLESS: &[&str] = &[
@@ -211,4 +267,100 @@ pub(super) const HARMLESS: &[&str] = &[
     "use_bfloat16",
     "use_cache",
     "use_flash_attention_2",
+    // Of training, of files, of how a program ran it: what authors wrote down besides.
+    "_commit_hash",
+    "_experts_implementation",
+    "_from_model_config",
+    "_num_labels",
+    "_output_attentions",
+    "_use_flash_attention_2",
+    "attention_dropout_prob",
+    "attention_probs_dropout_prob",
+    "attn_dropout",
+    "attn_implementation",
+    "aux_loss_alpha",
+    "aux_loss_coef",
+    "base_model",
+    "base_model_name_or_path",
+    "bf16",
+    "boi_token_id",
+    "boi_token_index",
+    "emb_dropout",
+    "embedding_dropout_prob",
+    "eoi_token_id",
+    "eoi_token_index",
+    "eos_token",
+    "ffn_dropout",
+    "flash_attention",
+    "flash_attn",
+    "float16",
+    "fp16",
+    "fp32",
+    "freeze_mm_mlp_adapter",
+    "fused_bias_fc",
+    "fused_dropout_add_ln",
+    "fused_mlp",
+    "gradient_checkpointing_kwargs",
+    "hidden_dropout_prob",
+    "ignore_index",
+    "image_token_id",
+    "image_token_index",
+    "init_method_std",
+    "is_training",
+    "keys_to_ignore_at_inference",
+    "label_smoothing",
+    "language",
+    "license",
+    "lora_alpha",
+    "lora_r",
+    "loss_type",
+    "low_cpu_mem_usage",
+    "max_sequence_length",
+    "memory_efficient_attention",
+    "mlp_dropout",
+    "model_name",
+    "name_or_path",
+    "neftune_noise_alpha",
+    "num_labels",
+    "onnx",
+    "optimizer",
+    "pad_token",
+    "padding_side",
+    "params_dtype",
+    "peft_version",
+    "recompute",
+    "seed",
+    "seq_aux",
+    "sequence_parallel",
+    "sequence_parallel_enabled",
+    "tensor_parallel",
+    "tensor_parallel_size",
+    "tokenizer_file",
+    "tokenizer_model_max_length",
+    "tokenizer_name",
+    "tokenizer_padding_side",
+    "train_batch_size",
+    "training",
+    "trl_version",
+    "tune_mm_mlp_adapter",
+    "unsloth",
+    "use_flash_attention",
+    "use_flash_attn",
+    "use_flashattn",
+    "use_fused_cross_entropy",
+    "use_fused_mlp",
+    "use_fused_rms_norm",
+    "use_fused_rope",
+    "use_fused_swiglu",
+    "use_liger_kernel",
+    "use_memory_efficient_attention",
+    "use_sdpa",
+    "use_triton",
+    "use_xformers",
+    "version",
+    "vllm_config",
+    "vocab_size_multiple",
+    "z_loss",
+    "z_loss_coefficient",
+    "z_loss_weight",
 ];

@@ -38,7 +38,12 @@ pub const LLAMA_HF: Names = Names {
         (Role::Output, "lm_head.weight"),
     ],
     // Old checkpoints carry the rotary frequencies, which the config gives as well.
-    harmless: &["model.layers.{}.self_attn.rotary_emb.inv_freq", "model.rotary_emb.inv_freq"],
+    harmless: &[
+        "model.layers.{}.self_attn.rotary_emb.inv_freq",
+        "model.layers.{}.self_attn.rotary_emb.cos_cached",
+        "model.layers.{}.self_attn.rotary_emb.sin_cached",
+        "model.rotary_emb.inv_freq",
+    ],
     ..Names::NONE
 };
 

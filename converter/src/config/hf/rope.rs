@@ -51,6 +51,7 @@ pub(super) fn ropes(
     let local = reader.rope(&name, local.unwrap_or(&empty), Some(outer))?;
     let mut ropes = Ropes::new(whole);
     ropes.local = true;
+    ropes.warnings.extend(local.warnings);
     ropes.tables.insert(
         1,
         Rotary {
@@ -119,7 +120,7 @@ fn parameters<'v>(keys: &Keys<'v>) -> Result<(&'static str, Option<&'v Value>)> 
 
 impl Ropes {
     fn new(rope: Rope) -> Self {
-        let Rope { theta, rot_dim, scaling, attention_factor, long, warning } = rope;
+        let Rope { theta, rot_dim, scaling, attention_factor, long, warnings } = rope;
         let table = |scaling| Rotary { theta, scaling, attention_factor };
         let long_context = long.as_ref().map_or(0, |(context, _)| *context);
         let long = long.map(|(_, scaling)| table(scaling));
@@ -128,7 +129,7 @@ impl Ropes {
             tables: [table(scaling)].into_iter().chain(long).collect(),
             local: false,
             long_context,
-            warnings: warning.into_iter().collect(),
+            warnings,
         }
     }
 }

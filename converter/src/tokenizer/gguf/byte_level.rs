@@ -4,24 +4,39 @@ use std::collections::HashMap;
 
 use oarlock::tokenizer::Splitter;
 
-use super::metadata::{ENDS, GgufTokenizer, NORMAL, UNUSED, added, thought_end, types};
+use super::metadata::{GgufTokenizer, NORMAL, UNUSED, added, is_end, thought_end, types};
 use crate::tokenizer::alphabet::Alphabet;
 use crate::tokenizer::description::{Merge, Token, TokenizerDescription, merges, spaced_pair};
 use crate::tokenizer::error::{TokenizerError, malformed};
 
 /// Names of `tokenizer.ggml.pre` by their expression: most models gave theirs a name of their own
 /// (llama.cpp, `llama_vocab::impl::load`).
-const SPLITTERS: [(Splitter, &[&str]); 10] = [
+const SPLITTERS: &[(Splitter, &[&str])] = &[
     (Splitter::Gpt2, &["gpt-2", "phi-2", "olmo", "mpt", "jina-es", "jina-de", "jina-v2-es"]),
     (Splitter::Gpt2, &["jina-v2-de", "gigachat", "a.x-4.0", "mellum", "exaone4", "modern-bert"]),
     (Splitter::Gpt2, &["jais", "trillion", "granite-docling"]),
     (Splitter::Llama3, &["glm4", "glm5", "chatglm-bpe", "dbrx", "smaug-bpe"]),
     (Splitter::Llama3, LIKE_LLAMA3),
     (Splitter::Qwen2, &["qwen2", "deepseek-r1-qwen", "stablelm2", "kormo", "f2llmv2", "megrez"]),
-    (Splitter::Qwen2, &["hunyuan", "solar-open"]),
+    (Splitter::Qwen2, &["hunyuan", "solar-open", "grok-2", "bailingmoe", "bailingmoe2"]),
+    (Splitter::Qwen2, &["llada-moe"]),
     (Splitter::SmolLm, &["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone"]),
     (Splitter::SmolLm, &["minerva-7b", "mellum2"]),
     (Splitter::O200k, &["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"]),
+    (Splitter::Tekken, &["tekken"]),
+    (Splitter::Bloom, &["bloom", "poro-chat", "gpt3-finnish"]),
+    (Splitter::Falcon, &["falcon"]),
+    (Splitter::Qwen35, &["qwen35"]),
+    (Splitter::SeedCoder, &["seed-coder"]),
+    (Splitter::Ufakzeka, &["ufakzeka"]),
+    (Splitter::MiniCpm, &["minicpm5"]),
+    (Splitter::Laguna, &["laguna"]),
+    (Splitter::DeepSeekLlm, &["deepseek-llm"]),
+    (Splitter::DeepSeekCoder, &["deepseek-coder"]),
+    (Splitter::DeepSeekV3, &["deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"]),
+    (Splitter::Kimi, &["kimi-k2"]),
+    (Splitter::Viking, &["viking"]),
+    (Splitter::Unnamed, &["default", ""]),
 ];
 /// Names of those that have the rules of Llama 3 besides: BOS, and whole tokens before merges.
 const LIKE_LLAMA3: &[&str] = &[
@@ -35,30 +50,24 @@ const LIKE_LLAMA3: &[&str] = &[
     "lfm2",
     "jina-v5-nano",
 ];
+/// Names of those in which whole tokens go before merges, as in Llama 3, and there is no BOS.
+const WHOLE_FIRST: &[&str] = &["glm4", "glm5", "minicpm5"];
 
-fn splitter(source: &GgufTokenizer<'_>) -> Result<Splitter, TokenizerError> {
-    match source.pre {
-        Some("tekken") => Ok(Splitter::Tekken),
-        Some("bloom" | "poro-chat" | "gpt3-finnish") => Ok(Splitter::Bloom),
-        Some("falcon") => Ok(Splitter::Falcon),
-        other => {
-            let name = other.unwrap_or("none");
-            let known = SPLITTERS.iter().find(|(_, names)| names.contains(&name));
-            let unknown = || TokenizerError::unsupported("tokenizer.ggml.pre", name);
-            known.map(|(splitter, _)| *splitter).ok_or_else(unknown)
-        }
-    }
+fn splitter(pre: &str) -> Result<Splitter, TokenizerError> {
+    let known = SPLITTERS.iter().find(|(_, names)| names.contains(&pre));
+    let unknown = || TokenizerError::unsupported("tokenizer.ggml.pre", pre);
+    known.map(|(splitter, _)| *splitter).ok_or_else(unknown)
 }
 
 pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<TokenizerDescription, TokenizerError> {
-    let splitter = splitter(source)?;
+    let pre = source.pre.unwrap_or_default();
+    let splitter = splitter(pre)?;
     let types = types(source)?;
     let vocab: HashMap<&str, u32> = source.tokens.iter().copied().zip(0..).collect();
     if vocab.len() != source.tokens.len() {
         return Err(malformed("tokenizer.ggml.tokens: the same token twice"));
     }
     let (tokens, byte_ids) = tokens(source, &types);
-    let pre = source.pre.unwrap_or_default();
     let is_llama3 = LIKE_LLAMA3.contains(&pre);
     // Files of Llama 3 and of Tekken leave the key out and mean yes.
     let add_bos = source.add_bos.unwrap_or(is_llama3 || splitter == Splitter::Tekken);
@@ -69,7 +78,7 @@ pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<TokenizerDescriptio
         byte_ids,
         merges: merge_pairs(source, &vocab)?,
         ignore_merges: is_llama3
-            || matches!(pre, "glm4" | "glm5")
+            || WHOLE_FIRST.contains(&pre)
             || matches!(splitter, Splitter::O200k | Splitter::Tekken),
         added: added(source, &types, true),
         prefix: source.bos.filter(|_| add_bos).into_iter().collect(),
@@ -92,8 +101,7 @@ fn tokens(source: &GgufTokenizer<'_>, types: &[i32]) -> (Vec<Token>, Vec<Option<
         tokens.push(Token {
             merged: spelled.is_some() && kind == NORMAL,
             bytes: spelled.unwrap_or_else(|| text.as_bytes().to_vec()),
-            // Whatever their type: some files have ends of turns as tokens of the user.
-            end: ENDS.contains(text) && kind != UNUSED && Some(id) != thought_end,
+            end: is_end(text, kind) && Some(id) != thought_end,
             special: false, // The added tokens say.
         });
     }

@@ -48,8 +48,10 @@ pub(super) const USER_DEFINED: i32 = 4;
 pub(super) const UNUSED: i32 = 5;
 pub(super) const BYTE: i32 = 6;
 
-/// Control tokens that end an answer; the metadata names only one or two ids.
-pub(super) const ENDS: [&str; 9] = [
+/// Tokens that end an answer, whatever type a file gives them: the metadata names only one or two
+/// ids, and some files have ends of turns as text or as tokens of the user (llama.cpp makes them
+/// control tokens as well).
+const TURN_ENDS: [&str; 17] = [
     "<|im_end|>",
     "<|endoftext|>",
     "<|eot_id|>",
@@ -57,11 +59,27 @@ pub(super) const ENDS: [&str; 9] = [
     "<|end_of_text|>",
     "<|end|>",
     "<end_of_turn>",
+    "<end_of_utterance>",
+    "<turn|>",
+    "<｜end▁of▁sentence｜>",
+    "<|flush|>",
+    "<|calls|>",
+    "<|tool_response>",
+    "[e~[",
+    "_<EOT>",
     HARMONY_END,
     "<|call|>",
 ];
+/// Control tokens that end an answer: of other types they may be what a model writes, such as tags.
+const CONTROL_ENDS: [&str; 5] = ["</s>", "<eos>", "<EOT>", "[EOT]", "[EOS]"];
+
+/// Whether a token ends an answer.
+pub(super) fn is_end(text: &str, kind: i32) -> bool {
+    kind == CONTROL && (TURN_ENDS.contains(&text) || CONTROL_ENDS.contains(&text))
+}
+
 /// The end of an answer of gpt-oss.
-pub(super) const HARMONY_END: &str = "<|return|>";
+const HARMONY_END: &str = "<|return|>";
 
 /// Finds the token that ends thoughts of gpt-oss and not its answers: elsewhere the same token ends
 /// those.
@@ -70,8 +88,20 @@ pub(super) fn thought_end(source: &GgufTokenizer<'_>) -> Option<u32> {
     id(HARMONY_END).and_then(|_: u32| id("<|end|>"))
 }
 
-/// The type of each token; without any, those that the metadata names are control tokens.
+/// The type of each token. Ends of turns are control tokens.
 pub(super) fn types(source: &GgufTokenizer<'_>) -> Result<Vec<i32>, TokenizerError> {
+    let mut types = written_types(source)?;
+    for (kind, text) in types.iter_mut().zip(&source.tokens) {
+        if matches!(*kind, NORMAL | USER_DEFINED) && TURN_ENDS.contains(text) {
+            *kind = CONTROL;
+        }
+    }
+    Ok(types)
+}
+
+/// The type of each token as it is written; without any, those that the metadata names are control
+/// tokens.
+fn written_types(source: &GgufTokenizer<'_>) -> Result<Vec<i32>, TokenizerError> {
     if source.token_types.is_empty() {
         let mut types = vec![NORMAL; source.tokens.len()];
         for (_, id) in named(source) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use oarlock::tokenizer::Splitter;
 use oarlock::tokenizer::tables::{PREPEND, SPACE_MARK, STRIP, Units};
 
-use super::metadata::{BYTE, CONTROL, ENDS, GgufTokenizer, NORMAL, UNUSED, added, types};
+use super::metadata::{BYTE, GgufTokenizer, NORMAL, UNUSED, added, is_end, types};
 use crate::tokenizer::description::{Merge, Token, TokenizerDescription};
 use crate::tokenizer::error::{TokenizerError, malformed};
 use crate::tokenizer::sentencepiece::{META_SYMBOL, byte};
@@ -38,7 +38,7 @@ pub(super) fn describe(source: &GgufTokenizer<'_>) -> Result<TokenizerDescriptio
             bytes: byte
                 .map_or_else(|| text.replace(META_SYMBOL, " ").into_bytes(), |byte| vec![byte]),
             merged: kind == NORMAL && !text.contains(' '),
-            end: kind == CONTROL && ENDS.contains(text),
+            end: is_end(text, kind),
             special: false, // The added tokens say.
         });
     }

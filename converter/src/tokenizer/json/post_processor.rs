@@ -8,15 +8,27 @@ use crate::tokenizer::error::TokenizerError;
 /// Ids before and after a text.
 pub(super) type Surroundings = (Vec<u32>, Vec<u32>);
 
+/// Classes of `transformers` that read `add_bos_token` and `add_eos_token`, but for the `Fast` at
+/// their end; to all others the post-processor says everything.
+const READERS: [&str; 5] = [
+    "LlamaTokenizer",
+    "CodeLlamaTokenizer",
+    "GemmaTokenizer",
+    "CohereTokenizer",
+    "GPTNeoXTokenizer",
+];
+
 /// Reads what the post-processor puts around a text; `add_bos_token` and `add_eos_token` replace it
-/// if `tokenizer_config.json` has them, as in `transformers`.
+/// if `tokenizer_config.json` has them, and names no class that does not read them.
 pub(super) fn surroundings(
     json: &Value,
     config: &Value,
     added: &[Added],
 ) -> Result<Surroundings, TokenizerError> {
     let (bos, eos) = (config["add_bos_token"].as_bool(), config["add_eos_token"].as_bool());
-    if bos.is_none() && eos.is_none() {
+    let class = config["tokenizer_class"].as_str();
+    let reads = |class: &str| READERS.contains(&class.strip_suffix("Fast").unwrap_or(class));
+    if (bos.is_none() && eos.is_none()) || !class.is_none_or(reads) {
         return post_processor(&json["post_processor"]);
     }
     let named = |name: &str, wanted: Option<bool>| {

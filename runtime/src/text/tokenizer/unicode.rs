@@ -101,13 +101,13 @@ pub(super) fn case(c: char, class: Class) -> Option<Case> {
         Class::Letter if is_in(tables::LOWER, c) => Some(Case::Lower),
         Class::Letter if is_in(tables::UPPER, c) => Some(Case::Upper),
         Class::Letter => Some(Case::Either),
-        Class::Other if is_in(tables::MARKS, c) => Some(Case::Either),
+        Class::Other if is_mark(c) => Some(Case::Either),
         _ => None,
     }
 }
 
 /// Whether a character is in one of these ascending ranges.
-fn is_in(ranges: &[(u32, u32)], c: char) -> bool {
+pub(super) fn is_in(ranges: &[(u32, u32)], c: char) -> bool {
     let c = u32::from(c);
     let after = ranges.partition_point(|&(_, last)| last < c);
     ranges.get(after).is_some_and(|&(first, _)| first <= c)
@@ -130,14 +130,47 @@ pub(super) fn is_digit(c: char, class: Class) -> bool {
 
 /// Whether `Punctuation` takes the character for one.
 pub(super) fn is_punctuation(c: char) -> bool {
-    // Ranges are their first character, and in the lower byte how many follow.
-    let is_in = || {
-        let c = u32::from(c);
-        let after = tables::PUNCTUATION.partition_point(|range| range >> 8 <= c);
-        let range = after.checked_sub(1).and_then(|at| tables::PUNCTUATION.get(at));
-        range.is_some_and(|range| c - (range >> 8) <= range & 0xFF)
-    };
-    if c.is_ascii() { c.is_ascii_punctuation() } else { is_in() }
+    if c.is_ascii() { c.is_ascii_punctuation() } else { is_packed(tables::PUNCTUATION, c) }
+}
+
+/// Whether a character is in one of these ascending ranges: their first character, and in the lower
+/// byte how many follow.
+fn is_packed(ranges: &[u32], c: char) -> bool {
+    let c = u32::from(c);
+    let after = ranges.partition_point(|range| range >> 8 <= c);
+    let range = after.checked_sub(1).and_then(|at| ranges.get(at));
+    range.is_some_and(|range| c - (range >> 8) <= range & 0xFF)
+}
+
+/// `\p{M}`
+pub(super) fn is_mark(c: char) -> bool {
+    is_in(tables::MARKS, c)
+}
+
+/// `\p{Han}`
+pub(super) fn is_han(c: char) -> bool {
+    is_in(tables::HAN, c)
+}
+
+/// `\p{P}`
+pub(super) fn is_point(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_punctuation() && !is_ascii_symbol(c);
+    }
+    is_packed(tables::POINTS, c)
+}
+
+/// `[\p{P}\p{S}]`
+pub(super) fn is_point_or_symbol(c: char) -> bool {
+    if c.is_ascii() {
+        c.is_ascii_punctuation()
+    } else {
+        is_point(c) || is_packed(tables::SYMBOLS, c)
+    }
+}
+
+const fn is_ascii_symbol(c: char) -> bool {
+    matches!(c, '$' | '+' | '<' | '=' | '>' | '^' | '`' | '|' | '~')
 }
 
 #[cfg(test)]

@@ -46,8 +46,8 @@ def table(name, doc, found):
 
 def packed(name, doc, found):
     """Half the size of a table: for what few tokenizers ask."""
-    numbers = [f"0x{a << 8 | b - a:X}" for a, b in ranges(found)]
-    assert max(b - a for a, b in ranges(found)) < 256
+    parts = [(c, min(c + 255, b)) for a, b in ranges(found) for c in range(a, b + 1, 256)]
+    numbers = [f"0x{a << 8 | b - a:X}" for a, b in parts]
     print(f"\n/// {doc}\npub(super) const {name}: &[u32] = &[")
     for at in range(0, len(numbers), 8):
         print("    " + ", ".join(numbers[at : at + 8]) + ",")
@@ -76,6 +76,9 @@ digits = members(pre_tokenizers.Digits(individual_digits=True))
 punctuation = members(pre_tokenizers.Punctuation("isolated"))
 ascii = {c for c in punctuation if c < 0x80}
 assert ascii == set(map(ord, string.punctuation)) and not punctuation & (letters | digits | spaces)
+points, symbols = regex(r"\p{P}"), regex(r"\p{S}")
+assert {c for c in points | symbols if c < 0x80} == ascii
+assert not (points | symbols) & (letters | numbers | spaces)
 assert numbers <= digits and not digits & letters and not digits & spaces
 
 print(f"//! Character classes of Hugging Face `tokenizers` {tokenizers.__version__}, as first and last")
@@ -89,3 +92,6 @@ table("MARKS", r"`\p{M}`", regex(r"\p{M}"))
 table("WORDS", r"`\w`, of another regular expression: beside it, an added token is not a single word.", words())
 table("DIGITS_ONLY", r"Characters that `Digits` cuts out beyond `\p{N}`: it knows a later Unicode.", digits - numbers)
 packed("PUNCTUATION", "`Punctuation` beyond ASCII: the first of a range in the upper 24 bits, how many follow in the lower 8.", punctuation - ascii)
+packed("POINTS", r"`\p{P}` beyond ASCII, which knows a later Unicode than `Punctuation`.", {c for c in points if c > 0x7F})
+packed("SYMBOLS", r"`\p{S}` beyond ASCII.", {c for c in symbols if c > 0x7F})
+table("HAN", r"`\p{Han}`", regex(r"\p{Han}"))

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use oarlock::conversation::Turn;
 use oarlock::internal::crc::Crc32;
 use oarlock::{RestoreError, Sampling, Session};
+use oarlock_convert::Shown;
 use oarlock_convert::replacement::check_regular;
 use oarlock_hosted::Transcript;
 
@@ -43,7 +44,7 @@ impl Saved {
         session.restore(&mut |place| self.file.read_exact(place)).map_err(|error| match error {
             RestoreError::Source(error) => file_fault(&self.path, &error),
             RestoreError::Damaged => damaged(&self.path, "its session does not fit together"),
-            other => fault(self.path.display(), &other, remedy(&other)),
+            other => fault(self.path.shown(), &other, remedy(&other)),
         })?;
         if session.len() > self.chat.transcript.ids.len() as u64 {
             let _ = session.reset(session.options().sinks);
@@ -64,7 +65,7 @@ fn remedy(error: &RestoreError<io::Error>) -> String {
 }
 
 fn damaged(path: &Path, what: &str) -> Stop {
-    fault(path.display(), format!("it is damaged: {what}"), "name another file, or move this away")
+    fault(path.shown(), format!("it is damaged: {what}"), "name another file, or move this away")
 }
 
 /// Whether the file is one of ours, whole and undamaged; leaves it behind its head.
@@ -74,7 +75,7 @@ fn check(path: &Path, file: &mut BufReader<File>, len: u64) -> Outcome {
     file.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
     if head.get(..MAGIC.len()) != Some(&MAGIC) {
         let what = "is not a conversation of Oarlock";
-        return Err(fault(path.display(), what, "name another file"));
+        return Err(fault(path.shown(), what, "name another file"));
     }
     let number = |at: usize, n: usize| {
         let bytes = head.get(at..at + n).unwrap_or_default();
@@ -83,11 +84,11 @@ fn check(path: &Path, file: &mut BufReader<File>, len: u64) -> Outcome {
     let (version, whole) = (number(8, 4), number(16, 8));
     if version != u64::from(VERSION) {
         let what = format!("is of version {version}, this program reads version {VERSION}");
-        return Err(fault(path.display(), what, "go on with the program that wrote it"));
+        return Err(fault(path.shown(), what, "go on with the program that wrote it"));
     }
     if head.len() < HEAD || len < whole {
         let what = format!("is cut off: {len} of {whole} bytes are there");
-        return Err(fault(path.display(), what, "name another file, or move this away"));
+        return Err(fault(path.shown(), what, "name another file, or move this away"));
     }
     let (crc, found) = checksums(file, &head, len).map_err(failed)?;
     if len > whole || crc != found {

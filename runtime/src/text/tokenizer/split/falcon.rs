@@ -8,7 +8,7 @@
 //! All of that is one walk from the beginning of a word: looking for the end of GPT-2's first
 //! would take the square of a long one's length, of which each third byte may end a word here.
 
-use super::scan::Scan;
+use super::scan::{PLAIN, Scan};
 use crate::text::tokenizer::unicode::{Class, is_punctuation};
 
 /// Kinds of characters that stay together until digits are looked for.
@@ -20,7 +20,7 @@ enum Kind {
 
 /// End of the word at `at`, where a character may have been cut.
 pub(super) fn word_end(text: &str, at: usize) -> usize {
-    let scan = Scan::<false> { text };
+    let scan = Scan::<PLAIN> { text };
     let mut starts = (at.saturating_sub(3)..=at).rev();
     let start = starts.find(|&start| text.is_char_boundary(start));
     let kind_here = start.and_then(|start| kind_at(scan, start));
@@ -49,7 +49,7 @@ pub(super) fn word_end(text: &str, at: usize) -> usize {
 }
 
 /// The kind of the character at `at`, and where it ends; `None` at the end.
-fn kind_at(scan: Scan<'_, false>, at: usize) -> Option<(Kind, usize)> {
+fn kind_at(scan: Scan<'_, PLAIN>, at: usize) -> Option<(Kind, usize)> {
     let (class, next) = scan.class(at)?;
     let c = scan.text.get(at..next)?.chars().next()?;
     Some((if is_punctuation(c) { Kind::Punctuation } else { Kind::Class(class) }, next))
@@ -57,7 +57,7 @@ fn kind_at(scan: Scan<'_, false>, at: usize) -> Option<(Kind, usize)> {
 
 /// End of the word that spaces from `at` to `end` make: before punctuation all, as at the end of a
 /// text.
-fn spaces(scan: Scan<'_, false>, at: usize, end: usize) -> usize {
+fn spaces(scan: Scan<'_, PLAIN>, at: usize, end: usize) -> usize {
     match kind_at(scan, end) {
         Some((Kind::Class(_), _)) => scan.spaces(at, end),
         Some((Kind::Punctuation, _)) | None => end,

@@ -2,18 +2,38 @@
 
 use crate::text::tokenizer::unicode::{self, Class};
 
-/// A text to scan; with `DIGITS_END`, a digit counts as the end of it.
+/// Whether llama.cpp's own expression cuts this character out first: `[\p{P}$+<=>^~|]`.
+pub(super) fn is_cut(c: char) -> bool {
+    unicode::is_point(c) || matches!(c, '$' | '+' | '<' | '=' | '>' | '^' | '~' | '|')
+}
+
+/// Mode of a scan: a text is what it is.
+pub(super) const PLAIN: u8 = 0;
+/// Mode of a scan: a digit counts as the end, as after `Digits`.
+pub(super) const DIGITS_END: u8 = 1;
+/// Mode of a scan: `\p{N}` counts as the end.
+pub(super) const NUMBERS_END: u8 = 2;
+/// Mode of a scan: a line feed counts as the end.
+pub(super) const LINES_END: u8 = 3;
+/// Mode of a scan: what llama.cpp's own expression cuts out first counts as the end.
+pub(super) const POINTS_END: u8 = 4;
+/// Mode of a scan: marks are letters.
+pub(super) const MARKS_JOIN: u8 = 5;
+
+/// A text to scan. What an earlier expression cut out ends it, as the mode says.
 #[derive(Clone, Copy)]
-pub(super) struct Scan<'a, const DIGITS_END: bool> {
+pub(super) struct Scan<'a, const MODE: u8> {
     pub text: &'a str,
 }
 
-impl<const DIGITS_END: bool> Scan<'_, DIGITS_END> {
+impl<const MODE: u8> Scan<'_, MODE> {
     /// The class of the character at `at` and where it ends; `None` at the end.
     #[inline(always)]
     pub fn class(self, at: usize) -> Option<(Class, usize)> {
-        match unicode::ascii(self.byte(at)?) {
-            Some(Class::Number) if DIGITS_END => None,
+        let byte = self.byte(at)?;
+        match unicode::ascii(byte) {
+            Some(Class::Number) if MODE == DIGITS_END || MODE == NUMBERS_END => None,
+            Some(Class::Other) if MODE == POINTS_END && is_cut(char::from(byte)) => None,
             Some(class) => Some((class, at + 1)),
             None => self.wide_class(at),
         }
@@ -23,13 +43,21 @@ impl<const DIGITS_END: bool> Scan<'_, DIGITS_END> {
     fn wide_class(self, at: usize) -> Option<(Class, usize)> {
         let c = self.text.get(at..)?.chars().next()?;
         let class = unicode::class(c);
-        let ends = DIGITS_END && unicode::is_digit(c, class);
+        let ends = match MODE {
+            DIGITS_END => unicode::is_digit(c, class),
+            NUMBERS_END => class == Class::Number,
+            POINTS_END => class == Class::Other && is_cut(c),
+            _ => false,
+        };
+        let joins = MODE == MARKS_JOIN && class == Class::Other && unicode::is_mark(c);
+        let class = if joins { Class::Letter } else { class };
         (!ends).then_some((class, at + c.len_utf8()))
     }
 
     /// The byte at `at`; `None` at the end.
     pub fn byte(self, at: usize) -> Option<u8> {
-        self.text.as_bytes().get(at).copied()
+        let byte = self.text.as_bytes().get(at).copied();
+        if MODE == LINES_END { byte.filter(|&byte| byte != b'\n') } else { byte }
     }
 
     /// End of `class*` from `at`.
