@@ -150,7 +150,8 @@ fn family(keys: &Keys<'_>) -> Result<&'static Family> {
 
 /// Keys that exist in the family's config class and must have the value that changes nothing.
 fn neutral(keys: &Keys<'_>, family: &Family) -> Result<()> {
-    let method = keys.get("quantization_config").map(|v| v.get("quant_method").and_then(Value::as_str));
+    let method =
+        keys.get("quantization_config").map(|v| v.get("quant_method").and_then(Value::as_str));
     // Other methods have tensors of any family (see [`quantization`]); this one has names of its own.
     let own = method.is_some_and(|method| method == Some("mxfp4") || family.quantization.is_some());
     if own && method.flatten() != family.quantization {

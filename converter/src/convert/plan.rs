@@ -120,7 +120,8 @@ fn refuse_the_rest(planner: &Planner<'_, '_, '_>, planned: &[Planned<'_, '_>]) -
 
 /// Whether this is a bias of nothing but zeros, which quantizers give to every matrix.
 fn is_empty_bias(tensors: &Tensors<'_>, name: &str) -> bool {
-    let matrix = name.strip_suffix(".bias").and_then(|module| tensors.get(&format!("{module}.weight")));
+    let matrix =
+        name.strip_suffix(".bias").and_then(|module| tensors.get(&format!("{module}.weight")));
     matrix.is_some_and(|matrix| matrix.quantized.is_some())
         && tensors.get(name).is_some_and(|bias| bias.data.iter().all(|byte| *byte == 0))
 }

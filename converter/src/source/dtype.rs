@@ -37,13 +37,13 @@ pub enum Dtype {
     Iq4Xs,
     /// 32 numbers of 4 bits (E2M1) and a power of two.
     Mxfp4,
-    /// Of safetensors: 32 nibbles less 8 and an f32 scale.
+    /// Safetensors: 32 nibbles less 8 and an f32 scale.
     Scaled4,
-    /// Of safetensors: 32 nibbles, an f32 scale and an f32 minimum.
+    /// Safetensors: 32 nibbles, an f32 scale and an f32 minimum.
     Affine4,
-    /// Of safetensors: 32 int8 and an f32 scale.
+    /// Safetensors: 32 int8 and an f32 scale.
     Scaled8,
-    /// Of safetensors: any other quantized numbers, as f32.
+    /// Safetensors: any other quantized numbers, as f32.
     Widened,
     /// Safetensors: bytes, of which something else is made.
     U8,
@@ -89,7 +89,9 @@ impl Dtype {
             Self::Affine4 => "4 bits with zero points",
             Self::Scaled8 => "8 bits with scales beyond f16",
             Self::Widened => "numbers quantized so",
-            _ => GGUF_TYPES.iter().find(|(.., dtype)| *dtype == self).map_or("", |(_, name, _)| name),
+            _ => {
+                GGUF_TYPES.iter().find(|(.., dtype)| *dtype == self).map_or("", |(_, name, _)| name)
+            }
         }
     }
 

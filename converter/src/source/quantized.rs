@@ -35,18 +35,12 @@ pub fn assemble(tensors: &mut Tensors<'_>, scheme: Option<&Scheme>) -> Result<Ve
         Scheme::Floats(settings) => floats::assemble(&mut parts, settings)?,
         Scheme::BitsAndBytes => bitsandbytes::assemble(&mut parts)?,
     }
-    Ok(parts.warnings())
+    parts.finish()
 }
 
 /// Endings of tensors that nothing but a quantized matrix has.
-const TELLING: &[&str] = &[
-    ".qweight",
-    ".weight_packed",
-    ".weight_scale",
-    ".weight_scale_inv",
-    ".weight.absmax",
-    ".SCB",
-];
+const TELLING: &[&str] =
+    &[".qweight", ".weight_packed", ".weight_scale", ".weight_scale_inv", ".weight.absmax", ".SCB"];
 
 /// Refuses quantized matrices of which the config says nothing.
 fn unannounced(tensors: &Tensors<'_>) -> Result<()> {

@@ -17,7 +17,7 @@ pub struct Raw<'m> {
     pub shape: Vec<usize>,
     /// Its bytes; of what is put together of several, those of the codes.
     pub data: &'m [u8],
-    /// What is put together of several tensors.
+    /// The matrix that several tensors make together.
     pub quantized: Option<Arc<Matrix<'m>>>,
 }
 
@@ -30,7 +30,8 @@ impl<'m> Raw<'m> {
     /// A tensor that is put together of several.
     pub fn quantized(matrix: Matrix<'m>) -> Self {
         let matrix = matrix.simplified();
-        let (dtype, shape, data) = (matrix.dtype(), vec![matrix.rows, matrix.cols], matrix.codes.data);
+        let (dtype, shape, data) =
+            (matrix.dtype(), vec![matrix.rows, matrix.cols], matrix.codes.data);
         Self { dtype, shape, data, quantized: Some(Arc::new(matrix)) }
     }
 

@@ -124,11 +124,13 @@ impl Settings<'_> {
 
     fn gptq(&self) -> Result<Scheme> {
         self.must_not_be(&["adapter", "rotation", "is_marlin_format"])?;
-        let format = if self.get("checkpoint_format").is_some() { "checkpoint_format" } else { "format" };
+        let format =
+            if self.get("checkpoint_format").is_some() { "checkpoint_format" } else { "format" };
         self.must_be(format, &["gptq", "gptq_v2"])?;
         self.must_be("pack_dtype", &["int32"])?;
         let common = Grouped { bits: self.size(&["bits"])?, group: self.group(&["group_size"])? };
-        let varies = self.get("dynamic").is_some_and(|v| v.as_object().is_some_and(|v| !v.is_empty()));
+        let varies =
+            self.get("dynamic").is_some_and(|v| v.as_object().is_some_and(|v| !v.is_empty()));
         let less_one = self.text(format) != Some("gptq_v2");
         Ok(Scheme::Gptq(Gptq { common, varies, less_one }))
     }
@@ -192,7 +194,8 @@ impl Settings<'_> {
         self.must_be("format", FORMATS)?;
         self.must_not_be(&["transform_config"])?;
         if let Some(sparsity) = self.get("sparsity_config") {
-            let inner = Settings { thing: format!("{}: sparsity_config", self.thing), json: sparsity };
+            let inner =
+                Settings { thing: format!("{}: sparsity_config", self.thing), json: sparsity };
             inner.must_be("format", &["dense"])?;
         }
         let mut settings = CompressedTensors::default();

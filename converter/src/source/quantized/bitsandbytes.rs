@@ -48,7 +48,7 @@ fn bytes<'m>(parts: &mut Parts<'_, 'm>, module: &str) -> Result<Matrix<'m>> {
     })
 }
 
-/// What a tensor of JSON says of a matrix of 4 bits.
+/// Settings of a matrix of 4 bits, which a tensor has as JSON.
 struct State {
     rows: usize,
     cols: usize,

@@ -80,7 +80,29 @@ impl Codes<'_> {
 
     /// The codes of a line.
     pub fn line(&self, line: usize, out: &mut [u8]) {
-        out.iter_mut().enumerate().for_each(|(i, out)| *out = self.get(line, i));
+        let sign = if self.signed { 1 << (self.bits - 1) } else { 0 };
+        match (self.order, self.bits) {
+            (Order::Lines(bytes), 8) => {
+                let from = &self.data[line * bytes..][..out.len()];
+                out.iter_mut().zip(from).for_each(|(out, byte)| *out = byte ^ sign);
+            }
+            (Order::Lines(bytes), 4) => {
+                let from = &self.data[line * bytes..][..out.len().div_ceil(2)];
+                for (out, byte) in out.chunks_mut(2).zip(from) {
+                    out.iter_mut().zip([byte & 15, byte >> 4]).for_each(|(out, v)| *out = v ^ sign);
+                }
+            }
+            // A code never lies in two words.
+            (Order::Columns(lines), 2 | 4 | 8) => {
+                for (i, out) in out.chunks_mut(32 / self.bits).enumerate() {
+                    let word = LittleEndian::read_u32(&self.data[4 * (i * lines + line)..]);
+                    for (i, out) in out.iter_mut().enumerate() {
+                        *out = self.mask(word >> (i * self.bits)) ^ sign;
+                    }
+                }
+            }
+            _ => out.iter_mut().enumerate().for_each(|(i, out)| *out = self.get(line, i)),
+        }
     }
 
     /// The bits from `bit` on of the bytes from `start` on.
@@ -118,6 +140,11 @@ mod tests {
         let awq = codes(4, Order::Awq(16));
         // The second word of a column: 04 05 06 07.
         assert_eq!([8, 9, 10, 12, 14].map(|line| awq.get(line, 0)), [4, 6, 0, 5, 0]);
+        for codes in [&lines, &six, &columns, &three, &awq] {
+            let mut out = [0; 5];
+            codes.line(1, &mut out);
+            assert_eq!(out, std::array::from_fn(|i| codes.get(1, i)));
+        }
         let high = codes(4, Order::HighFirst(6));
         assert_eq!([high.get(0, 0), high.get(0, 3), high.get(1, 1)], [0, 1, 3]);
         // 0C 0D 0E 0F; one less of F and 0 is written as 10 − 1 = 0F.

@@ -97,11 +97,7 @@ fn packed<'m>(
 }
 
 /// Integers in bytes.
-fn bytes<'m>(
-    parts: &mut Parts<'_, 'm>,
-    module: &str,
-    sharing: Sharing<'_>,
-) -> Result<Matrix<'m>> {
+fn bytes<'m>(parts: &mut Parts<'_, 'm>, module: &str, sharing: Sharing<'_>) -> Result<Matrix<'m>> {
     let (codes, [rows, cols]) = parts.take_matrix(module, "weight", &["I8"])?;
     let raw = parts.take(module, "weight_scale", FLOATS)?;
     let (scales, groups) = scales(module, "weight_scale", &raw, [rows, cols], sharing)?;

@@ -35,7 +35,12 @@ fn matrix<'m>(parts: &mut Parts<'_, 'm>, module: &str, settings: &Gptq) -> Resul
             let sizes: Vec<_> = settings.common.group.into_iter().collect();
             let size = group_size(cols, groups, &sizes);
             Groups::Even(size.ok_or_else(|| {
-                wrong_shape(module, "scales", &scales.shape, format_args!("groups of {cols} columns"))
+                wrong_shape(
+                    module,
+                    "scales",
+                    &scales.shape,
+                    format_args!("groups of {cols} columns"),
+                )
             })?)
         }
     };

@@ -84,7 +84,9 @@ impl Matrix<'_> {
     }
 
     fn common_zero(&self) -> Option<u8> {
-        let (Levels::Zeros(zeros), Groups::Even(_)) = (&self.levels, &self.groups) else { return None };
+        let (Levels::Zeros(zeros), Groups::Even(_)) = (&self.levels, &self.groups) else {
+            return None;
+        };
         let first = zeros.at(0, 0);
         self.all_groups().all(|(row, group)| zeros.at(row, group) == first).then_some(first)
     }
@@ -112,10 +114,18 @@ impl Matrix<'_> {
                 if self.has_half_scales() { Dtype::Q4_0 } else { Dtype::Scaled4 }
             }
             (Levels::Zero(128), 8) => {
-                if self.has_half_scales() { Dtype::Q8_0 } else { Dtype::Scaled8 }
+                if self.has_half_scales() {
+                    Dtype::Q8_0
+                } else {
+                    Dtype::Scaled8
+                }
             }
             (Levels::Zero(_) | Levels::Zeros(_) | Levels::Minima(_), 1..=4) => {
-                if self.has_half_scales() && self.has_half_minima() { Dtype::Q4_1 } else { Dtype::Affine4 }
+                if self.has_half_scales() && self.has_half_minima() {
+                    Dtype::Q4_1
+                } else {
+                    Dtype::Affine4
+                }
             }
             _ => Dtype::Widened,
         }

@@ -35,7 +35,8 @@ fn matrix<'m>(parts: &mut Parts<'_, 'm>, module: &str, own: MlxModule) -> Result
     })?;
     let numbers = |raw: &Raw<'m>| {
         let numbers = Numbers::new(raw.dtype, raw.data);
-        let numbers = numbers.ok_or_else(|| Error::new(module, "its scales are no floats", AGAIN))?;
+        let numbers =
+            numbers.ok_or_else(|| Error::new(module, "its scales are no floats", AGAIN))?;
         Ok(Scales::by_rows(numbers, groups))
     };
     let (scales, levels) = match mode {
@@ -95,7 +96,12 @@ fn unstack(parts: &mut Parts<'_, '_>, module: &str, own: MlxModule) -> Result<()
                 return Err(wrong_shape(&module, part, &raw.shape, "three dimensions"));
             };
             if n != count {
-                return Err(wrong_shape(&module, part, &raw.shape, format_args!("{count} experts")));
+                return Err(wrong_shape(
+                    &module,
+                    part,
+                    &raw.shape,
+                    format_args!("{count} experts"),
+                ));
             }
             let bytes = raw.data.len() / n;
             let data = &raw.data[expert * bytes..][..bytes];

@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn small_floats_are_what_their_bits_say() {
-        let known = [(0x00, 0.0), (0x01, 1.0 / 512.0), (0x08, 1.0 / 64.0), (0x38, 1.0), (0xBA, -1.25)];
+        let known =
+            [(0x00, 0.0), (0x01, 1.0 / 512.0), (0x08, 1.0 / 64.0), (0x38, 1.0), (0xBA, -1.25)];
         for (byte, value) in known.into_iter().chain([(0x7E, 448.0), (0xFE, -448.0)]) {
             assert_eq!(e4m3(byte), value, "{byte:#x}");
         }

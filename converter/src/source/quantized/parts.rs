@@ -16,13 +16,16 @@ pub const FLOATS: &[&str] = &["F32", "F16", "BF16"];
 #[derive(Debug)]
 pub struct Parts<'t, 'm> {
     tensors: &'t mut Tensors<'m>,
+    /// Matrices that were put together.
+    count: usize,
+    /// Those of them whose groups are no neighbours.
     reordered: usize,
 }
 
 impl<'t, 'm> Parts<'t, 'm> {
     /// All tensors.
     pub const fn new(tensors: &'t mut Tensors<'m>) -> Self {
-        Self { tensors, reordered: 0 }
+        Self { tensors, count: 0, reordered: 0 }
     }
 
     /// The modules that have a tensor of this name.
@@ -98,12 +101,14 @@ impl<'t, 'm> Parts<'t, 'm> {
 
     /// Leaves parts of all modules out, which say nothing of weights.
     pub fn leave_out(&mut self, parts: &[&str]) {
-        let is_left = |name: &str| name.rsplit('.').next().is_some_and(|last| parts.contains(&last));
+        let is_left =
+            |name: &str| name.rsplit('.').next().is_some_and(|last| parts.contains(&last));
         self.tensors.retain(|name, _| !is_left(name));
     }
 
     /// Puts the matrix of a module where its floats would be.
     pub fn put(&mut self, module: &str, matrix: Matrix<'m>) -> Result<()> {
+        self.count += 1;
         self.reordered += usize::from(matches!(matrix.groups, Groups::Listed(_)));
         insert(self.tensors, &format!("{module}.weight"), Raw::quantized(matrix))
     }
@@ -113,15 +118,23 @@ impl<'t, 'm> Parts<'t, 'm> {
         insert(self.tensors, &format!("{module}.{part}"), raw)
     }
 
-    /// Lines that the user should read.
-    pub fn warnings(self) -> Vec<String> {
+    /// Lines that the user should read; that nothing was quantized is an error.
+    pub fn finish(self) -> Result<Vec<String>> {
+        if self.count == 0 {
+            let what = "a quantization of other weights: no matrix here is quantized so";
+            return Err(Error::new(
+                "config.json",
+                what,
+                "get weights and config of the same model",
+            ));
+        }
         let line = |n| {
             format!(
                 "{n} matrices share scales between columns that are not side by side (desc_act): they are \
                  made floats and quantized anew"
             )
         };
-        (self.reordered > 0).then(|| line(self.reordered)).into_iter().collect()
+        Ok((self.reordered > 0).then(|| line(self.reordered)).into_iter().collect())
     }
 }
 
