@@ -173,9 +173,15 @@ impl Settings<'_> {
     fn block(&self, of: Option<&Value>) -> Result<Option<[usize; 2]>> {
         let Some(value) = of else { return Ok(None) };
         let size = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
-        let sizes = value.as_array().map(|list| list.iter().map(size).collect::<Option<Vec<_>>>());
-        match sizes.flatten().as_deref() {
-            Some(&[rows, cols]) => Ok(Some([rows, cols])),
+        let sizes = match value {
+            // Old files of compressed-tensors have 128x128.
+            Value::String(text) => text.split('x').map(|n| n.parse().ok()).collect(),
+            _ => {
+                value.as_array().and_then(|list| list.iter().map(size).collect::<Option<Vec<_>>>())
+            }
+        };
+        match sizes.as_deref() {
+            Some(&[rows, cols]) if rows > 0 && cols > 0 => Ok(Some([rows, cols])),
             _ => self.refuse(format!("a block of {value}"), AGAIN),
         }
     }
