@@ -85,7 +85,7 @@ pub fn convert(
     if let Some(heads) = options.kv_heads {
         heads::pool(&mut loaded.model, heads)?;
     }
-    let is_quantized = loaded.is_gguf && loaded.tensors.values().any(|raw| raw.dtype.block() > 1);
+    let is_quantized = loaded.tensors.values().any(|raw| raw.dtype.is_quantized());
     let storage = options.storage(loaded.is_gguf, is_quantized)?;
     let planned = plan(&loaded.model, &loaded.tensors, storage)?;
     go_on(progress)?;
@@ -93,6 +93,9 @@ pub fn convert(
     let model = &loaded.model;
     for warning in model.warnings.iter().chain(&text.warnings) {
         progress.warn(warning);
+    }
+    if let Some(line) = rounded_scales(&planned) {
+        progress.warn(&line);
     }
     let provenance = provenance(&files, &maps, storage, model.pooled_heads, progress)?;
     let metadata = metadata(model, &planned, text, provenance);
@@ -138,12 +141,28 @@ fn table(rope: &Rotary, rot_dim: usize) -> RopeTable {
     RopeTable { phases, attention_factor: rope.attention_factor }
 }
 
+/// A line about codes of safetensors that are taken over, where f16 does not hold their scales.
+fn rounded_scales(planned: &[Planned<'_, '_>]) -> Option<String> {
+    let rounds = |tensor: &&Planned<'_, '_>| match tensor.spec.kind {
+        TensorType::Matrix(kind) => tensor.rounds_scales(kind),
+        TensorType::Vector => false,
+    };
+    let n = planned.iter().filter(rounds).map(|tensor| tensor.experts).sum::<usize>();
+    let line = || {
+        format!(
+            "{n} matrices keep their integers, but f16 does not hold all of their scales: they are rounded \
+             (--weights f32 keeps them)"
+        )
+    };
+    (n > 0).then(line)
+}
+
 /// See [`Report::types`].
 fn types(planned: &[Planned<'_, '_>]) -> Vec<(&'static str, WeightType, usize)> {
     let mut types: Vec<(&'static str, WeightType, usize)> = Vec::new();
     for tensor in planned {
         let TensorType::Matrix(kind) = tensor.spec.kind else { continue };
-        let from = tensor.dtype().name();
+        let from = tensor.type_name();
         match types.iter_mut().find(|(name, to, _)| (*name, *to) == (from, kind)) {
             Some((.., count)) => *count += tensor.experts,
             None => types.push((from, kind, tensor.experts)),

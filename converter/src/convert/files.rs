@@ -11,11 +11,13 @@ use serde_json::Value;
 use crate::config::description::ModelDescription;
 use crate::config::gguf::from_gguf;
 use crate::config::hf::from_hf;
+use crate::config::hf::quantization::{BESIDE, scheme};
 use crate::config::hf::wrapped::{text_model, text_tensors};
 use crate::error::{Error, Result, Shown};
 use crate::replacement::read_regular;
+use crate::source::quantized::scheme::Scheme;
 use crate::source::tensor::Tensors;
-use crate::source::{gguf, gguf_parts, safetensors};
+use crate::source::{gguf, gguf_parts, quantized, safetensors};
 
 /// A source, read and described.
 pub(crate) struct Loaded<'m> {
@@ -110,6 +112,7 @@ impl Files {
                 Err(e) => return Err(Error::read(&path, &e)),
             }
         }
+        small.extend(said_beside(source, &small)?);
         let shards = safetensors::find(source)?;
         let weights = shards.files.clone();
         Ok(Self { weights, shards: Some(shards), small })
@@ -149,6 +152,7 @@ impl Files {
         // An index may list the head of a tied model, which is no tensor of its own.
         let is_head = |name: &str| model.config.tied && name.ends_with(LM_HEAD);
         let mut tensors = shards.read(maps, &is_head)?;
+        model.warnings.extend(quantized::assemble(&mut tensors, self.scheme(&config)?.as_ref())?);
         if text.is_some() {
             let (count, parts) = text_tensors(&mut tensors);
             model.warnings.push(format!(
@@ -161,6 +165,16 @@ impl Files {
         Ok(Loaded { is_gguf: false, model, tensors, metadata, texts })
     }
 
+    /// The method by which the directory is quantized.
+    fn scheme(&self, config: &Value) -> Result<Option<Scheme>> {
+        for (name, _) in BESIDE {
+            if let Some(json) = self.json(name)? {
+                return scheme(config, Some((name, &json)));
+            }
+        }
+        scheme(config, None)
+    }
+
     fn load_gguf<'m>(&self, maps: &[&'m [u8]]) -> Result<Loaded<'m>> {
         let file = gguf_parts::read_parts(&self.weights, maps)?;
         let model = from_gguf(&file)?;
@@ -168,6 +182,27 @@ impl Files {
         Ok(Loaded { is_gguf: true, model, tensors, metadata, texts: Texts::default() })
     }
 }
+
+/// The file that says how a directory is quantized, where `config.json` says nothing of it.
+fn said_beside(source: &Path, small: &[(PathBuf, Vec<u8>)]) -> Result<Option<(PathBuf, Vec<u8>)>> {
+    let says = |(_, bytes): &(PathBuf, Vec<u8>)| {
+        bytes.windows(QUANTIZATION.len()).any(|part| part == QUANTIZATION)
+    };
+    if small.first().is_some_and(says) {
+        return Ok(None);
+    }
+    for (name, _) in BESIDE {
+        let path = source.join(name);
+        match read_regular(&path) {
+            Ok(bytes) => return Ok(Some((path, bytes))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::read(&path, &e)),
+        }
+    }
+    Ok(None)
+}
+
+const QUANTIZATION: &[u8] = b"\"quantization";
 
 /// A JSON text in which Python's words for numbers that are none (NaN, Infinity) are null.
 fn without_nan(text: &[u8]) -> Vec<u8> {
@@ -220,7 +255,7 @@ fn untie(model: &mut ModelDescription, tensors: &Tensors<'_>) {
     let tensor = |role| tensors.get(&model.names.tensor(role, None)?);
     let (embedding, head) = (tensor(Role::Embedding), tensor(Role::Output));
     let (true, Some(embedding), Some(head)) = (model.config.tied, embedding, head) else { return };
-    if (embedding.dtype, embedding.data) != (head.dtype, head.data) {
+    if embedding.dtype != head.dtype || !embedding.is_same(head) {
         model.config.tied = false;
         model.warnings.push(format!(
             "tie_word_embeddings is true, but there is another {LM_HEAD}: it is used, as transformers does"

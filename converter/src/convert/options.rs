@@ -99,8 +99,8 @@ impl ConvertOptions {
             (None, weights) => weights,
         };
         for (option, choice) in [("--weights", weights), ("--head", output_matrix)] {
-            if choice == Weights::Keep && !is_gguf {
-                let todo = "safetensors are not quantized: give auto, int4, int4n, int4a, int5, int8 or f32";
+            if choice == Weights::Keep && !is_gguf && !is_quantized {
+                let todo = "these safetensors are not quantized: give auto, int4, int4n, int4a, int5, int8 or f32";
                 let thing = format_args!("{option} keep");
                 return Err(Error::new(thing, "the source is no GGUF", todo));
             }

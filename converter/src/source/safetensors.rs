@@ -178,5 +178,5 @@ fn tensor<'m>(info: &Value, data: &'m [u8]) -> std::result::Result<(Raw<'m>, usi
     if needed != Some(bytes.len()) {
         return Err(format!("{} bytes for a shape of {shape:?} in {name}", bytes.len()));
     }
-    Ok((Raw { dtype, shape, data: bytes }, start))
+    Ok((Raw::new(dtype, shape, bytes), start))
 }

@@ -12,6 +12,7 @@ mod kept;
 mod outliers;
 mod pooled;
 mod published;
+mod quantized;
 mod real_files;
 mod refused;
 mod source;
