@@ -33,8 +33,8 @@ use heapless::Vec;
 pub use filter::AnswerFilter;
 pub(super) use filter::{AnswerStart, answer_start};
 pub use part::AnswerPart;
-pub use strip::{Strip, python_strip};
 use strip::is_python_space;
+pub use strip::{Strip, python_strip};
 pub use thinking::{Tags, Thinking};
 
 /// The role of a message, or a boundary of the conversation.
@@ -136,6 +136,10 @@ pub const TAGGED: u32 = 256;
 pub const BEGINS_THOUGHTS: u32 = 512;
 /// Flag: the template leaves thoughts in past answers.
 pub const KEEPS_THOUGHTS: u32 = 1024;
+/// Flag: the template has no place for a system message without text.
+pub const NEEDS_SYSTEM: u32 = 2048;
+/// Flag: the template has no place for an answer without text.
+pub const NEEDS_ANSWER: u32 = 4096;
 /// Words of [`VERSION_TAGS`] behind the gaps: start and length of the tag that begins thoughts and of
 /// the one that ends them, then what is stripped ([`Strip`]) off system, user and assistant messages and
 /// between thoughts and answer, from the lowest bits on; and one that is 0.
@@ -210,8 +214,8 @@ impl<'m> Chat<'m> {
             // A mark and tags exclude each other.
             VERSION_TAGS => {
                 let none = if THINKING { MARKS_ANSWERS } else { MARKS_ANSWERS | ASKS_DATE };
-                let needed = flags & TAGGED != 0 || strips != 0;
-                flags < 2 * KEEPS_THOUGHTS && flags & none == 0 && needed && reserved == 0
+                let needed = flags >= TAGGED || strips != 0;
+                flags < 2 * NEEDS_ANSWER && flags & none == 0 && needed && reserved == 0
             }
             _ => false,
         };
@@ -247,6 +251,13 @@ impl<'m> Chat<'m> {
             strip: self.strip(THOUGHTS),
         };
         flag(TAGGED).then_some(tags)
+    }
+
+    /// What is stripped off the start of answers without thoughts.
+    pub(super) fn starts_stripped(&self) -> Strip {
+        let place = Step::Assistant as u32 - Step::System as u32;
+        let trims = self.flags & TRIMS_SYSTEM << place != 0;
+        if trims { Strip::START } else { self.strip(place) }
     }
 
     /// What is stripped off the text with this place in the word for it.
@@ -335,6 +346,14 @@ impl<'m> Chat<'m> {
             let text = self.content_after(from, role, text);
             if role == Step::System && text.is_empty() && self.ignores_empty_system() {
                 continue;
+            }
+            let needs = match role {
+                Step::System => NEEDS_SYSTEM,
+                Step::Assistant => NEEDS_ANSWER,
+                _ => 0,
+            };
+            if self.flags & needs != 0 && python_strip(text).is_empty() {
+                return Err(NoSuchTurn { from, to: role });
             }
             self.write(from, self.gap(from, role)?, out);
             out(Piece { text, trusted: false });

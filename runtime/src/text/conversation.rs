@@ -74,27 +74,21 @@ impl core::error::Error for TurnError {}
 /// A source of a session's state, which fills each slice it is given with the next bytes.
 pub type StateSource<'s, X> = dyn FnMut(&mut [u8]) -> Result<(), X> + 's;
 
-/// Tokens before an answer, at most: more than the bytes of what templates write there.
+/// Tokens before a past answer, at most: more than the bytes of what templates write there.
 const MAX_BEFORE: usize = 256;
-/// Bytes at most of a token that is half of a tag and half of an answer.
+/// Bytes at most of a token that an answer begins in.
 const MAX_TAIL: usize = 64;
 
 /// Tokens before an answer.
-#[derive(Default)]
-struct AnswerForms {
-    /// Those of a new one.
-    new: Vec<u32, MAX_BEFORE>,
-    /// How many of them a past one has too.
+struct AnswerForms<'m> {
+    /// The text of a new one.
+    text: &'m str,
+    /// Those of a past one.
+    past: Vec<u32, MAX_BEFORE>,
+    /// How many of them a new one has too.
     same: usize,
-    /// Those that it has behind them.
-    more: Vec<u32, MAX_BEFORE>,
-}
-
-impl AnswerForms {
-    /// Tokens of a new one that a past one is without.
-    fn gone(&self) -> usize {
-        self.new.len().saturating_sub(self.same)
-    }
+    /// How many that has besides.
+    gone: usize,
 }
 
 /// A conversation.
@@ -235,12 +229,16 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
     /// [`TurnError::NoTurn`], or [`TurnError::Truncate`] where the ring has let go of what was before.
     pub fn take_answer_back(&mut self) -> Result<Rewound, TurnError> {
         let Turn { start, answer } = self.last_turn()?;
-        if let Some(forms) = self.forms("").filter(|forms| self.is_settled(answer, forms)) {
+        if let Some(new) = self.settled(answer) {
             let rewound = self.generator.rewind(answer, answer).map_err(TurnError::Truncate)?;
-            let rest = forms.new.get(forms.same..).unwrap_or_default();
-            for &id in rest {
-                self.generator.push(id); // In the place of tokens that were there.
-            }
+            let Self { generator, encoder, .. } = self;
+            let (piece, mut at) = ([Piece { text: new.text, trusted: true }], 0);
+            let _ = encoder.encode(&piece, &mut |id| {
+                let gone = at >= new.same;
+                at += 1;
+                // In the place of tokens that were there.
+                let _ = gone && generator.push(id);
+            });
             self.set_turn(Turn { start, answer: self.generator.len() });
             return Ok(rewound);
         }
@@ -347,61 +345,90 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
         let tokenizer = self.encoder.tokenizer();
         let said = self.said(turn).iter();
         let said = said.map(|&id| (tokenizer.bytes(id), tokenizer.is_special(id)));
-        let Some(answer) = answer_start(tags, said).filter(|it| !(it.thought && tags.kept)) else {
+        let bare = self.chat.starts_stripped();
+        let Some(answer) = answer_start(tags, bare, said).filter(|it| !(it.thought && tags.kept))
+        else {
             return Ok(());
         };
-        let Some(forms) = self.tail(turn, answer).and_then(|tail| self.forms(&tail)) else {
-            return Ok(());
-        };
-        let place = turn.answer.saturating_sub(forms.gone() as u64);
-        let there = self.said(turn).get(..answer.tokens).unwrap_or_default();
-        if (forms.gone() == 0 && there == forms.more.as_slice()) || !self.go_back(place, before)? {
+        let Some([new, past]) = self.chat.before_answers() else { return Ok(()) };
+        // Space that a past answer has before it is what the model writes itself.
+        let written = past.strip_prefix(new).is_some_and(|more| more.trim().is_empty());
+        if written && !answer.thought {
             return Ok(());
         }
-        if self.replace(place, turn.answer + answer.tokens as u64, &forms.more) {
+        let (tail, end) = self.tail(turn, answer);
+        let Some((forms, end)) = self.joined(&tail, end) else { return Ok(()) };
+        let more = forms.past.get(forms.same..).unwrap_or_default();
+        let place = turn.answer.saturating_sub(forms.gone as u64);
+        let there = self.said(turn).get(..end).unwrap_or_default();
+        if (forms.gone == 0 && there == more) || !self.go_back(place, before)? {
+            return Ok(());
+        }
+        if self.replace(place, turn.answer + end as u64, more) {
             self.set_turn(Turn { answer: place, ..turn });
         }
         Ok(())
     }
 
-    /// The beginning of the answer that is the end of a token of thoughts.
-    fn tail(&self, turn: Turn, answer: AnswerStart) -> Option<String<MAX_TAIL>> {
-        let mut tail = String::new();
-        if answer.tail > 0 {
-            let id = *self.said(turn).get(answer.tokens.checked_sub(1)?)?;
-            let bytes = self.encoder.tokenizer().bytes(id);
-            let bytes = bytes.get(bytes.len().checked_sub(answer.tail)?..)?;
-            tail.push_str(core::str::from_utf8(bytes).ok()?).ok()?;
+    /// The beginning of an answer, which is one text with what stands before it: the end of a token, or
+    /// a token, if it is whole characters; and the tokens before what is left as it is.
+    fn tail(&self, turn: Turn, answer: AnswerStart) -> (String<MAX_TAIL>, usize) {
+        let last = answer.tokens.checked_sub(1).and_then(|at| self.said(turn).get(at));
+        let bytes = last.map(|&id| self.encoder.tokenizer().bytes(id)).unwrap_or_default();
+        let text = bytes.len().checked_sub(answer.tail).and_then(|at| bytes.get(at..));
+        let text = text.and_then(|text| core::str::from_utf8(text).ok());
+        let tail = text.and_then(|text| String::try_from(text).ok());
+        let is_whole = answer.tail > 0 && answer.tail == bytes.len();
+        match tail {
+            Some(tail) => (tail, answer.tokens),
+            None => (String::new(), answer.tokens - usize::from(is_whole)),
         }
-        Some(tail)
     }
 
-    /// The tokens before answers, if they are to be replaced: those of a past one with this beginning.
-    fn forms(&mut self, tail: &str) -> Option<AnswerForms> {
-        let Thinking::Tags(_) = self.chat.thinking() else { return None };
+    /// The tokens of a past answer before the one at `end`, which is one less where the beginning of this
+    /// answer would be one token with what is before new answers too: [`settled`](Self::settled) could
+    /// not tell.
+    fn joined(&mut self, tail: &str, end: usize) -> Option<(AnswerForms<'a>, usize)> {
+        let (joined, alone) = (self.forms(tail)?, self.forms("")?);
+        let as_one = joined.same != alone.same && !tail.is_empty();
+        Some(if as_one { (alone, end.saturating_sub(1)) } else { (joined, end) })
+    }
+
+    /// The tokens before a past answer with this beginning, beside those of a new one.
+    fn forms(&mut self, tail: &str) -> Option<AnswerForms<'a>> {
         let [new, past] = self.chat.before_answers()?;
-        let (mut forms, mut fits) = (AnswerForms::default(), true);
-        let new = [Piece { text: new, trusted: true }];
-        let encoded = self.encoder.encode(&new, &mut |id| fits &= forms.new.push(id).is_ok());
-        encoded.ok()?;
+        let mut forms = AnswerForms { text: new, past: Vec::new(), same: 0, gone: 0 };
         let past = [Piece { text: past, trusted: true }, Piece { text: tail, trusted: false }];
-        let encoded = self.encoder.encode(&past, &mut |id| {
-            if forms.more.is_empty() && forms.new.get(forms.same) == Some(&id) {
+        let mut fits = true;
+        let encoded = self.encoder.encode(&past, &mut |id| fits &= forms.past.push(id).is_ok());
+        encoded.ok().filter(|_| fits)?;
+        let new = [Piece { text: new, trusted: true }];
+        let encoded = self.encoder.encode(&new, &mut |id| {
+            if forms.gone == 0 && forms.past.get(forms.same) == Some(&id) {
                 forms.same += 1;
             } else {
-                fits &= forms.more.push(id).is_ok();
+                forms.gone += 1;
             }
         });
-        encoded.ok().filter(|_| fits).map(|_| forms)
+        encoded.ok().map(|_| forms)
     }
 
-    /// Whether the turn's answer begins as a past one does: the tokens before a new one are not there.
-    fn is_settled(&self, answer: u64, forms: &AnswerForms) -> bool {
-        let tokens = self.generator.tokens();
-        let before = tokens.ids().get(..index(tokens, answer)).unwrap_or_default();
-        // The first token of a text may have another id within one.
-        let new = forms.new.get(1..).unwrap_or_default();
-        forms.gone() > 0 && !before.ends_with(new)
+    /// The tokens before a new answer, if the turn's answer is there in the form of a past one.
+    fn settled(&mut self, answer: u64) -> Option<AnswerForms<'a>> {
+        let Thinking::Tags(_) = self.chat.thinking() else { return None };
+        let forms = self.forms("").filter(|forms| forms.gone > 0)?;
+        let Self { generator, encoder, .. } = self;
+        let before = generator.tokens().ids();
+        let before = before.get(..index(generator.tokens(), answer)).unwrap_or_default();
+        let from = before.len().checked_sub(forms.same + forms.gone)?;
+        let (mut there, mut differs, mut at) = (before.get(from..)?.iter(), false, 0);
+        let new = [Piece { text: forms.text, trusted: true }];
+        let encoded = encoder.encode(&new, &mut |id| {
+            // The first token of a text may have another id within one.
+            differs |= there.next() != Some(&id) && at > 0;
+            at += 1;
+        });
+        encoded.ok().filter(|_| differs).map(|_| forms)
     }
 
     /// Ends the session before a place in the stream, whose tokens from there on then wait to be fed; false

@@ -13,4 +13,5 @@ mod memory;
 mod pipes;
 mod sessions;
 mod switches;
+mod thinking;
 mod visible;

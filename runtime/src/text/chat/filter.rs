@@ -53,7 +53,7 @@ impl<'m> AnswerFilter<'m> {
 /// The place of an answer among the tokens that were generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerStart {
-    /// Tokens before the first that is the answer's alone.
+    /// Tokens before the first that is left as it is.
     pub tokens: usize,
     /// Bytes of the answer at the end of the last of them.
     pub tail: usize,
@@ -61,33 +61,47 @@ pub struct AnswerStart {
     pub thought: bool,
 }
 
-/// Finds the answer behind thoughts; `None` if there is nothing else, or nothing at all.
+/// Finds the answer behind thoughts, or one without, off which so much is stripped; `None` if there
+/// is nothing else, or nothing at all.
 pub fn answer_start<'t>(
     tags: Tags<'_>,
-    said: impl Iterator<Item = (&'t [u8], bool)>,
+    bare: Strip,
+    said: impl Iterator<Item = (&'t [u8], bool)> + Clone,
 ) -> Option<AnswerStart> {
-    let (mut filter, mut tokens) = (TagFilter::new(tags, tags.strip), 0);
-    for (bytes, is_special) in said {
-        let mut tail = 0;
+    let (mut filter, mut tokens, mut tail) = (TagFilter::new(tags, tags.strip), 0, 0);
+    for (bytes, is_special) in said.clone() {
         filter.push(bytes, is_special, &mut |part, bytes| {
             tail += if part == AnswerPart::Answer { bytes.len() } else { 0 };
         });
-        let thought = filter.closed();
-        if filter.answers() && !thought {
-            return Some(AnswerStart { tokens: 0, tail: 0, thought });
-        }
-        if filter.answers() && (is_special || tail == bytes.len()) {
-            return Some(AnswerStart { tokens, tail: 0, thought });
-        }
-        tokens += 1;
+        // A special token is left as it is.
+        tokens += usize::from(!(filter.answers() && is_special));
         if filter.answers() {
-            return Some(AnswerStart { tokens, tail, thought });
+            break;
         }
     }
-    let whole = AnswerStart { tokens: 0, tail: 0, thought: false };
     match () {
-        () if tokens == 0 => None,
-        () if filter.closed() => Some(AnswerStart { tokens, thought: true, ..whole }),
-        () => filter.is_before().then_some(whole),
+        () if filter.closed() => Some(AnswerStart { tokens, tail, thought: true }),
+        () if filter.answers() || filter.is_before() => bare_start(bare, said),
+        () => None,
     }
+}
+
+/// The beginning of an answer without thoughts.
+fn bare_start<'t>(
+    strip: Strip,
+    said: impl Iterator<Item = (&'t [u8], bool)>,
+) -> Option<AnswerStart> {
+    let mut start = AnswerStart { tokens: 0, tail: 0, thought: false };
+    for (bytes, is_special) in said {
+        if is_special {
+            return Some(start);
+        }
+        start.tokens += 1;
+        let space = bytes.iter().take_while(|&&byte| strip.takes_first(byte)).count();
+        start.tail = bytes.len() - space;
+        if start.tail > 0 {
+            return Some(start);
+        }
+    }
+    Some(start).filter(|start| start.tokens > 0)
 }

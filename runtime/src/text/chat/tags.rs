@@ -78,7 +78,8 @@ impl<'m> TagFilter<'m> {
 
     /// Gives what was held back, since nothing more comes.
     pub fn finish(&mut self, out: &mut Parts<'_>) {
-        let part = if self.state == State::Before { AnswerPart::Answer } else { AnswerPart::Thought };
+        let part =
+            if self.state == State::Before { AnswerPart::Answer } else { AnswerPart::Thought };
         if self.come > 0 {
             out(part, self.held(self.come));
         }
@@ -202,4 +203,75 @@ impl<'m> TagFilter<'m> {
 fn border(text: &[u8]) -> usize {
     let shorter = (1..text.len()).map(|from| text.get(from..).unwrap_or_default());
     shorter.filter(|end| text.starts_with(end)).map(<[u8]>::len).next().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AnswerPart, Strip, TagFilter, Tags};
+
+    extern crate std;
+    use std::string::String;
+    use std::vec::Vec;
+
+    const QWEN: Tags<'_> = Tags {
+        open: "<think>",
+        close: "</think>",
+        begun: false,
+        kept: false,
+        strip: Strip::START_LINES,
+    };
+    const BEGUN: Tags<'_> = Tags { open: "", begun: true, ..QWEN };
+
+    /// Texts of the answer and the thoughts; special tokens begin with `<|`.
+    fn texts(tags: Tags<'_>, tokens: &[&str]) -> [String; 2] {
+        let mut filter = TagFilter::new(tags, tags.strip);
+        let mut texts = [const { String::new() }; 2];
+        let mut out = |part, bytes: &[u8]| match part {
+            AnswerPart::Answer => texts[0].push_str(core::str::from_utf8(bytes).expect("text")),
+            AnswerPart::Thought => texts[1].push_str(core::str::from_utf8(bytes).expect("text")),
+            AnswerPart::Markup => assert!(bytes.is_empty()),
+        };
+        for token in tokens {
+            filter.push(token.as_bytes(), token.starts_with("<|"), &mut out);
+        }
+        filter.finish(&mut out);
+        texts
+    }
+
+    /// However the text is cut into tokens.
+    #[test]
+    fn tags_may_lie_across_tokens() {
+        for (tags, text, expected) in [
+            (QWEN, "<think>\nHm. 1<2</think>\n\nHi!", ["Hi!", "\nHm. 1<2"]),
+            (QWEN, "\n<think></think>Hi<", ["Hi<", ""]),
+            (QWEN, "Hi, <think> is a tag", ["Hi, <think> is a tag", ""]),
+            (QWEN, "<thin ice", ["<thin ice", ""]),
+            (QWEN, "</think>\n\n x", [" x", ""]),
+            (QWEN, "<thi", ["<thi", ""]),
+            (BEGUN, "a</</thi</think></think>", ["</think>", "a</</thi"]),
+            (BEGUN, "only this </thin", ["", "only this </thin"]),
+            (Tags { close: "aab", ..BEGUN }, "aaaabaab", ["aab", "aa"]),
+            (Tags { close: "", begun: false, ..BEGUN }, "</think>\n", ["</think>\n", ""]),
+        ] {
+            let ends: Vec<usize> = (1..text.len()).collect();
+            for &first in &ends {
+                for &second in ends.iter().filter(|&&second| second >= first) {
+                    let tokens = [&text[..first], &text[first..second], &text[second..]];
+                    assert_eq!(texts(tags, &tokens), expected, "{tokens:?}");
+                }
+            }
+            let bytes: Vec<&str> = (0..text.len()).map(|at| &text[at..=at]).collect();
+            assert_eq!(texts(tags, &bytes), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn special_tokens_are_tags_or_nothing_that_is_read() {
+        let tags = Tags { close: "<|end_thought|>text:", ..BEGUN };
+        let tokens = ["a", "<|other|>", "b", "<|end_thought|>", "te", "xt:", "c", "<|end|>", "d"];
+        assert_eq!(texts(tags, &tokens), ["cd", "ab"]);
+        assert_eq!(texts(QWEN, &["<|tool|>", "<think>"]), ["<think>", ""]);
+        let channel = Tags { open: "<|channel>", close: "<channel|>", ..QWEN };
+        assert_eq!(texts(channel, &["<|channel>", "hm", "<channel|>", "\n", "Hi"]), ["Hi", "hm"]);
+    }
 }

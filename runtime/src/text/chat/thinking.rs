@@ -33,15 +33,6 @@ pub struct Tags<'m> {
 const WORTH_SAVING: u64 = 2;
 
 impl Thinking<'_> {
-    /// Whether all of an answer is to be read, as far as is known before it begins.
-    pub fn begins_with_answer(&self) -> bool {
-        match self {
-            Self::No => true,
-            Self::Mark(_) => false,
-            Self::Tags(tags) => !tags.begun,
-        }
-    }
-
     /// Whether the state of a session of this length and context, to which a turn has just been fed, should
     /// be saved for
     /// [`Conversation::forget_thoughts`](crate::text::conversation::Conversation::forget_thoughts).
