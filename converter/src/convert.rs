@@ -1,8 +1,10 @@
 //! The conversion itself: find, describe, plan, stream.
 
 mod files;
+mod group;
 mod heads;
 mod importance;
+mod lanes;
 mod options;
 mod outliers;
 mod pack;
@@ -11,6 +13,7 @@ mod provenance;
 mod quantize;
 mod stream;
 mod text;
+
 pub mod write;
 
 use std::path::Path;

@@ -5,6 +5,7 @@ pub mod decode;
 pub mod dtype;
 mod ggml;
 pub mod gguf;
+pub mod gguf_parts;
 pub mod levels;
 pub mod mxfp4;
 pub mod rounding;

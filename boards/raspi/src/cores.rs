@@ -22,7 +22,8 @@ pub const MAX_CORES: usize = 4;
 
 /// A core's stack: kernels keep tiles there, and regions up to 64 pieces of work.
 const STACK: usize = 256 << 10;
-const PATIENCE: u64 = 200_000;
+/// Microseconds for a core to come: it takes some dozen, but an emulated one a share of a busy machine.
+const PATIENCE: u64 = 1_000_000;
 
 /// The words at which sleeping cores look for an entry (`armstub8.S`): core n at 0xD8 + 8 n.
 const SPIN_TABLE: usize = 0xD8;

@@ -14,7 +14,7 @@ use crate::config::hf::wrapped::{text_model, text_tensors};
 use crate::error::{Error, Result, Shown};
 use crate::replacement::read_regular;
 use crate::source::tensor::Tensors;
-use crate::source::{gguf, safetensors};
+use crate::source::{gguf, gguf_parts, safetensors};
 
 /// A source, read and described.
 pub(crate) struct Loaded<'m> {
@@ -55,7 +55,7 @@ impl Files {
     pub fn find(source: &Path) -> Result<Self> {
         let meta = fs::metadata(source).map_err(|e| Error::read(source, &e))?;
         if !meta.is_dir() {
-            let weights = gguf::parts(source)?;
+            let weights = gguf_parts::parts(source)?;
             return Ok(Self { weights, shards: None, small: Vec::new() });
         }
         let mut small = Vec::new();
@@ -123,7 +123,7 @@ impl Files {
     }
 
     fn load_gguf<'m>(&self, maps: &[&'m [u8]]) -> Result<Loaded<'m>> {
-        let file = gguf::read_parts(&self.weights, maps)?;
+        let file = gguf_parts::read_parts(&self.weights, maps)?;
         let model = from_gguf(&file)?;
         let gguf::Gguf { metadata, tensors } = file;
         Ok(Loaded { is_gguf: true, model, tensors, metadata, texts: Texts::default() })

@@ -9,7 +9,8 @@ use oarlock::internal::format::layout::{
 };
 use oarlock::internal::math::f16_to_f32;
 
-use super::quantize::{Group, int4, int4a, int4n, int5, int8};
+use super::group::Group;
+use super::quantize::Quantize;
 use crate::source::block::QuantBlock;
 use crate::source::decode::decode;
 use crate::source::dtype::Dtype;
@@ -100,20 +101,17 @@ fn quantize(
     let (groups, _) = floats.as_chunks::<BLOCK_COLS>();
     for (i, (x, out)) in groups.iter().zip(out.chunks_exact_mut(kind.block_bytes())).enumerate() {
         let n = (cols - i * BLOCK_COLS).min(BLOCK_COLS);
-        let block = match kind {
-            WeightType::F32 => {
-                for (col, &v) in x.iter().enumerate() {
-                    LittleEndian::write_f32(&mut out[f32_offset(row, col)..][..4], v);
-                }
-                continue;
+        if kind == WeightType::F32 {
+            for (col, &v) in x.iter().enumerate() {
+                LittleEndian::write_f32(&mut out[f32_offset(row, col)..][..4], v);
             }
-            _ if x.iter().any(|v| v.abs() > MAX_WEIGHT) => return Err(Flaw::TooLarge),
-            WeightType::Int8 => int8(x),
-            WeightType::Int4 => int4(x, &group_of(importance, i)),
-            WeightType::Int4a => int4a(x, n),
-            WeightType::Int4n => int4n(x, &group_of(importance, i)),
-            WeightType::Int5 => int5(x, &group_of(importance, i)),
-        };
+            continue;
+        }
+        if x.iter().any(|v| v.abs() > MAX_WEIGHT) {
+            return Err(Flaw::TooLarge);
+        }
+        let importance = &group_of(importance, i);
+        let block = Quantize { kind, x, importance, n }.block();
         put(kind, &IQ4_NL, row, &block, n, out);
     }
     Ok(())

@@ -8,18 +8,14 @@
 //! Four bits without a minimum want two things more ([`int4`]): large weights count for more, and
 //! what is quantized is not shorter than what it was made of. Where columns are known to meet larger
 //! inputs than others, their errors count for more.
-//!
-//! Sums run in eight strided partials: the compiler makes registers of them, and the
-//! result is the same on every machine.
 
-use oarlock::internal::format::layout::BLOCK_COLS;
+use oarlock::internal::format::layout::{BLOCK_COLS, WeightType};
 use oarlock::internal::math::{f16_to_f32, f32_to_f16};
 
+use super::group::{Group, Wide};
+use super::lanes::{Lanes, Work, in_lanes};
 use crate::source::block::QuantBlock;
 use crate::source::levels::IQ4_NL;
-
-/// A group of weights that share a scale.
-pub type Group = [f32; BLOCK_COLS];
 
 /// Weights below this count as zero: no f16 scale could tell them apart, and their
 /// reciprocal must stay finite.
@@ -29,43 +25,82 @@ const MIN_SQUARES: f32 = 1e-30;
 /// Rounds of polishing; a round that gains nothing is the last.
 const ROUNDS: usize = 4;
 
+/// A group to be quantized.
+#[derive(Clone, Copy)]
+pub struct Quantize<'a> {
+    pub kind: WeightType,
+    pub x: &'a Group,
+    /// Importance of each column, for the types that are searched by it.
+    pub importance: &'a Group,
+    /// Weights that count; the rest is padding.
+    pub n: usize,
+}
+
+impl Quantize<'_> {
+    /// The group's block; of floats, which have none, zeros.
+    pub fn block(self) -> QuantBlock {
+        in_lanes(self)
+    }
+}
+
+impl Work for Quantize<'_> {
+    type Output = QuantBlock;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) -> QuantBlock {
+        let (x, importance) = (Wide::<L>::load(self.x), Wide::load(self.importance));
+        match self.kind {
+            WeightType::Int4 => int4(x, importance),
+            WeightType::Int5 => int5(x, importance),
+            WeightType::Int4n => int4n(x, importance),
+            WeightType::Int8 => int8(x),
+            WeightType::Int4a => int4a::<L>(self.x, self.n),
+            WeightType::F32 => ZERO,
+        }
+    }
+}
+
 /// Symmetric 4 bits: −8 … 7.
 ///
 /// The scale of least error clips the largest weights and shortens the whole by 1 to 2 %, which adds
 /// up over layers. So errors are weighed by √(x² + 4·mean x²), besides the importance of their columns,
 /// and the last scale is the one by which the block keeps its length along the weights:
 /// Σwx·sq = Σwx².
-pub fn int4(x: &Group, importance: &Group) -> QuantBlock {
-    let weights = times(&large_count_more(x), importance);
-    lengthened(x, &weights, fit(x, &weights, Symmetric::INT4))
+#[inline(always)]
+fn int4<L: Lanes>(x: Wide<L>, importance: Wide<L>) -> QuantBlock {
+    let weights = large_count_more(x) * importance;
+    lengthened(x, weights, fit(x, weights, Symmetric::INT4))
 }
 
 /// Symmetric 5 bits: −16 … 15. As [`int4`].
-pub fn int5(x: &Group, importance: &Group) -> QuantBlock {
-    let weights = times(&large_count_more(x), importance);
-    lengthened(x, &weights, fit(x, &weights, Symmetric::INT5))
+#[inline(always)]
+fn int5<L: Lanes>(x: Wide<L>, importance: Wide<L>) -> QuantBlock {
+    let weights = large_count_more(x) * importance;
+    lengthened(x, weights, fit(x, weights, Symmetric::INT5))
 }
 
 /// One of the levels of IQ4_NL each. As [`int4`].
-pub fn int4n(x: &Group, importance: &Group) -> QuantBlock {
-    let weights = times(&large_count_more(x), importance);
-    lengthened(x, &weights, fit_levels(x, &weights))
+#[inline(always)]
+fn int4n<L: Lanes>(x: Wide<L>, importance: Wide<L>) -> QuantBlock {
+    let weights = large_count_more(x) * importance;
+    lengthened(x, weights, fit_levels(x, weights))
 }
 
 /// The weights √(x² + 4·mean x²).
-fn large_count_more(x: &Group) -> Group {
-    let most = 4.0 * dot(x, x) / BLOCK_COLS as f32;
-    x.map(|v| (v * v + most).sqrt())
+#[inline(always)]
+fn large_count_more<L: Lanes>(x: Wide<L>) -> Wide<L> {
+    (x * x + Wide::splat(4.0 * x.dot(x) / BLOCK_COLS as f32)).sqrt()
 }
 
 /// The block with the scale by which it keeps its length along the weights.
-fn lengthened(x: &Group, weights: &Group, block: QuantBlock) -> QuantBlock {
-    let (levels, weighed) = (block.quants.map(f32::from), times(x, weights));
-    let along = dot(&weighed, &levels);
+#[inline(always)]
+fn lengthened<L: Lanes>(x: Wide<L>, weights: Wide<L>, block: QuantBlock) -> QuantBlock {
+    let (levels, weighed) = (Wide::load(&block.quants.map(f32::from)), x * weights);
+    let along = weighed.dot(levels);
     if along.abs() < MIN_SQUARES {
         return block;
     }
-    QuantBlock { scale: f32_to_f16(dot(&weighed, x) / along), ..block }
+    QuantBlock { scale: f32_to_f16(weighed.dot(x) / along), ..block }
 }
 
 /// A symmetric type, and the numbers of levels to the peak that are tried.
@@ -86,20 +121,20 @@ impl Symmetric {
 }
 
 /// The block of least squared error, each square times its weight.
-fn fit(x: &Group, weights: &Group, kind: Symmetric) -> QuantBlock {
-    let peak = peak(x);
+#[inline(always)]
+fn fit<L: Lanes>(x: Wide<L>, weights: Wide<L>, kind: Symmetric) -> QuantBlock {
+    let peak = x.peak();
     if peak < TINY {
         return ZERO;
     }
     let Symmetric { lo, hi, first, step, steps } = kind;
-    let grid = (0..steps).map(|i| (first + step * i as f32) / peak);
-    let weighed = times(x, weights);
+    let weighed = x * weights;
     let mut best = Best::new(weights);
     for sign in [1.0, -1.0] {
         let mut fit = (f32::MIN, 0.0);
-        for inverse in grid.clone() {
-            let q = x.map(|v| level(v, sign * inverse, lo, hi));
-            let (qx, qq) = (dot(&q, &weighed), dot(&q, &times(&q, weights)));
+        for i in 0..steps {
+            let q = x.levels(sign * ((first + step * i as f32) / peak), lo, hi);
+            let (qx, qq) = (q.dot(weighed), q.dot(q * weights));
             if qx * qx > fit.0 * qq {
                 fit = (qx * qx / qq, qx / qq);
             }
@@ -109,38 +144,48 @@ fn fit(x: &Group, weights: &Group, kind: Symmetric) -> QuantBlock {
     best.block
 }
 
+/// Levels of [`IQ4_NL`], and how well they fit.
+#[derive(Clone, Copy)]
+struct Trial<L> {
+    /// Error less than that of zeros.
+    gain: f32,
+    /// The best scale for these levels.
+    scale: f32,
+    levels: Wide<L>,
+}
+
+#[inline(always)]
+fn trial<L: Lanes>(x: Wide<L>, weights: Wide<L>, inverse: f32) -> Trial<L> {
+    let levels = (x * Wide::splat(inverse)).nearest(&IQ4_NL);
+    let qx = levels.dot(x * weights);
+    let scale = qx / levels.dot(levels * weights).max(MIN_SQUARES);
+    Trial { gain: qx * scale, scale, levels }
+}
+
 /// The block of least squared error in levels of [`IQ4_NL`], each square times its weight.
-fn fit_levels(x: &Group, weights: &Group) -> QuantBlock {
-    let peak = peak(x);
+#[inline(always)]
+fn fit_levels<L: Lanes>(x: Wide<L>, weights: Wide<L>) -> QuantBlock {
+    let peak = x.peak();
     if peak < TINY {
         return ZERO;
     }
-    let weighed = times(x, weights);
-    // What is gained over zeros, the best scale for these levels, the levels.
-    let trial = |inverse: f32| {
-        let q = x.map(|v| nearest(v * inverse));
-        let (qx, qq) = (dot(&q, &weighed), dot(&q, &times(&q, weights)));
-        let scale = qx / qq.max(MIN_SQUARES);
-        (qx * scale, scale, q)
-    };
-    let mut best = (0.0, 0.0, [0.0; BLOCK_COLS]);
+    let mut best = Trial { gain: 0.0, scale: 0.0, levels: Wide::splat(0.0) };
     for sign in [1.0, -1.0] {
         for i in 0..LEVEL_STEPS {
-            let this = trial(sign * (LEVEL_FIRST + LEVEL_STEP * i as f32) / peak);
-            if this.0 > best.0 {
+            let this = trial(x, weights, sign * (LEVEL_FIRST + LEVEL_STEP * i as f32) / peak);
+            if this.gain > best.gain {
                 best = this;
             }
         }
     }
     for _ in 0..ROUNDS {
-        let this = trial(1.0 / best.1);
-        if this.0 <= best.0 {
+        let this = trial(x, weights, 1.0 / best.scale);
+        if this.gain <= best.gain {
             break;
         }
         best = this;
     }
-    let quants = best.2.map(|q| q as i8);
-    QuantBlock { scale: f32_to_f16(best.1), minimum: 0, quants }
+    QuantBlock { scale: f32_to_f16(best.scale), minimum: 0, quants: best.levels.quants() }
 }
 
 /// Numbers of levels to the peak that are tried, of ±127 and 113.
@@ -148,24 +193,14 @@ const LEVEL_FIRST: f32 = 84.0;
 const LEVEL_STEP: f32 = 3.0;
 const LEVEL_STEPS: usize = 20;
 
-/// The nearest of the levels of [`IQ4_NL`].
-#[inline(always)]
-fn nearest(v: f32) -> f32 {
-    let mut level = f32::from(IQ4_NL[0]);
-    for pair in IQ4_NL.windows(2) {
-        let (low, high) = (f32::from(pair[0]), f32::from(pair[1]));
-        level += if v > 0.5 * (low + high) { high - low } else { 0.0 };
-    }
-    level
-}
-
 /// 8 bits: ±127, which leaves −128 unused, since the negative of a weight must fit as well.
-pub fn int8(x: &Group) -> QuantBlock {
-    let peak = peak(x);
+#[inline(always)]
+fn int8<L: Lanes>(x: Wide<L>) -> QuantBlock {
+    let peak = x.peak();
     if peak < TINY {
         return ZERO;
     }
-    let mut best = Best::new(&ONES);
+    let mut best = Best::new(Wide::splat(1.0));
     for i in 0..12 {
         polish(x, peak / (122.0 + 0.5 * i as f32), -127.0, 127.0, &mut best);
     }
@@ -175,28 +210,30 @@ pub fn int8(x: &Group) -> QuantBlock {
 /// Affine 4 bits: `scale · (0 … 15) + minimum`.
 ///
 /// Only the first `n` weights count; the rest is padding.
-pub fn int4a(x: &Group, n: usize) -> QuantBlock {
+#[inline(always)]
+fn int4a<L: Lanes>(x: &Group, n: usize) -> QuantBlock {
     // Padding takes the value of a real weight, so that it widens nothing.
     let x: Group = std::array::from_fn(|i| x[if i < n { i } else { 0 }]);
     let low = x.iter().copied().fold(x[0], |m, v| if v < m { v } else { m });
     let high = x.iter().copied().fold(x[0], |m, v| if v > m { v } else { m });
-    let range = high - low;
-    let mut best = Best::new(&ONES);
+    let (x, range) = (Wide::<L>::load(&x), high - low);
+    let mut best = Best::new(Wide::splat(1.0));
     if range < TINY {
-        best.offer(&x, 0.0, low, 0.0, 15.0);
+        best.offer(x, 0.0, low, 0.0, 15.0);
         return best.block;
     }
     let mut fit = (f32::MAX, 0.0, low);
     for cut in 0..CUTS * CUTS {
         let (from, to) = (CUT * (cut / CUTS) as f32, CUT * (cut % CUTS) as f32);
         let (from, inverse) = (low + from * range, 15.0 / (range * (1.0 - from - to)));
-        let (error, scale, minimum) = line(&x, from, inverse);
+        let (error, scale, minimum) = line(x, from, inverse);
         if error < fit.0 {
             fit = (error, scale, minimum);
         }
     }
-    polish_affine(&x, fit.1, fit.2, &mut best);
-    polish_affine(&x, range / 15.0, low, &mut best);
+    for (scale, minimum) in [(fit.1, fit.2), (range / 15.0, low)] {
+        polish_affine(x, scale, minimum, &mut best);
+    }
     best.block
 }
 
@@ -205,13 +242,15 @@ const CUTS: usize = 6;
 const CUT: f32 = 0.03;
 
 /// The straight line that fits the levels of `x` best: squared error, scale, minimum.
-fn line(x: &Group, from: f32, inverse: f32) -> (f32, f32, f32) {
+#[inline(always)]
+fn line<L: Lanes>(x: Wide<L>, from: f32, inverse: f32) -> (f32, f32, f32) {
     const N: f32 = BLOCK_COLS as f32;
+    let ones = Wide::splat(1.0);
     // Measured from `from`, so that sums of squares do not cancel.
-    let y = x.map(|v| v - from);
-    let q = y.map(|v| level(v, inverse, 0.0, 15.0));
-    let (sum_q, sum_y) = (dot(&q, &ONES), dot(&y, &ONES));
-    let (qq, qy, yy) = (dot(&q, &q), dot(&q, &y), dot(&y, &y));
+    let y = x - Wide::splat(from);
+    let q = y.levels(inverse, 0.0, 15.0);
+    let (sum_q, sum_y) = (q.dot(ones), y.dot(ones));
+    let (qq, qy, yy) = (q.dot(q), q.dot(y), y.dot(y));
     let spread = N * qq - sum_q * sum_q;
     if spread <= 0.0 {
         return (f32::MAX, 0.0, from);
@@ -222,97 +261,103 @@ fn line(x: &Group, from: f32, inverse: f32) -> (f32, f32, f32) {
 }
 
 const ZERO: QuantBlock = QuantBlock { scale: 0, minimum: 0, quants: [0; BLOCK_COLS] };
-const ONES: Group = [1.0; BLOCK_COLS];
 
 /// The best block so far.
-struct Best<'a> {
+struct Best<L> {
     block: QuantBlock,
     error: f32,
     /// Weights of the squares of errors.
-    weights: &'a Group,
+    weights: Wide<L>,
 }
 
-impl<'a> Best<'a> {
-    fn new(weights: &'a Group) -> Self {
+impl<L: Lanes> Best<L> {
+    #[inline(always)]
+    fn new(weights: Wide<L>) -> Self {
         Self { block: ZERO, error: f32::INFINITY, weights }
     }
 
     /// Takes the block with this scale and minimum, rounded to f16, if it is better; then
     /// returns its levels.
-    fn offer(&mut self, x: &Group, scale: f32, minimum: f32, lo: f32, hi: f32) -> Option<Group> {
+    #[inline(always)]
+    fn offer(&mut self, x: Wide<L>, scale: f32, minimum: f32, lo: f32, hi: f32) -> Option<Wide<L>> {
         let (scale, minimum) = (f32_to_f16(scale), f32_to_f16(minimum));
         let (s, m) = (f16_to_f32(scale), f16_to_f32(minimum));
         let inverse = if s == 0.0 { 0.0 } else { 1.0 / s };
-        let q = x.map(|v| level(v - m, inverse, lo, hi));
-        let mut rest = *x;
-        rest.iter_mut().zip(&q).for_each(|(r, q)| *r -= s * q + m);
-        let error = dot(&rest, &times(&rest, self.weights));
+        let m = Wide::splat(m);
+        let q = (x - m).levels(inverse, lo, hi);
+        let rest = x - (Wide::splat(s) * q + m);
+        let error = rest.dot(rest * self.weights);
         if error >= self.error {
             return None;
         }
         self.error = error;
-        self.block = QuantBlock { scale, minimum, quants: q.map(|q| q as i8) };
+        self.block = QuantBlock { scale, minimum, quants: q.quants() };
         Some(q)
     }
 }
 
 /// Alternates between the levels for a scale and the scale for the levels.
-fn polish(x: &Group, mut scale: f32, lo: f32, hi: f32, best: &mut Best<'_>) {
+#[inline(always)]
+fn polish<L: Lanes>(x: Wide<L>, mut scale: f32, lo: f32, hi: f32, best: &mut Best<L>) {
     for _ in 0..ROUNDS {
         let Some(q) = best.offer(x, scale, 0.0, lo, hi) else { return };
-        let weighed = times(&q, best.weights);
-        scale = dot(&weighed, x) / dot(&weighed, &q).max(MIN_SQUARES);
+        let weighed = q * best.weights;
+        scale = weighed.dot(x) / weighed.dot(q).max(MIN_SQUARES);
     }
 }
 
 /// The same with a minimum, which is rounded first: the scale then makes up for it.
-fn polish_affine(x: &Group, mut scale: f32, mut minimum: f32, best: &mut Best<'_>) {
+#[inline(always)]
+fn polish_affine<L: Lanes>(x: Wide<L>, mut scale: f32, mut minimum: f32, best: &mut Best<L>) {
     for _ in 0..ROUNDS {
         minimum = f16_to_f32(f32_to_f16(minimum));
         let Some(q) = best.offer(x, scale, minimum, 0.0, 15.0) else { return };
-        let qq = dot(&q, &q).max(1.0);
-        let y = x.map(|v| v - minimum);
-        scale = dot(&q, &y) / qq;
+        let qq = q.dot(q).max(1.0);
+        scale = q.dot(x - Wide::splat(minimum)) / qq;
         best.offer(x, scale, minimum, 0.0, 15.0);
-        let rest: Group = std::array::from_fn(|i| x[i] - scale * q[i]);
-        minimum = dot(&rest, &ONES) / BLOCK_COLS as f32;
+        let rest = x - Wide::splat(scale) * q;
+        minimum = rest.dot(Wide::splat(1.0)) / BLOCK_COLS as f32;
     }
-}
-
-/// The nearest level, ties to even (adding 1.5 · 2²³ leaves no bits for a fraction).
-#[inline(always)]
-fn level(v: f32, inverse: f32, lo: f32, hi: f32) -> f32 {
-    const MAGIC: f32 = 12_582_912.0;
-    let v = v * inverse;
-    let v = if v > lo { v } else { lo };
-    let v = if v < hi { v } else { hi };
-    (v + MAGIC) - MAGIC
-}
-
-#[inline(always)]
-fn times(a: &Group, b: &Group) -> Group {
-    std::array::from_fn(|i| a[i] * b[i])
-}
-
-fn peak(x: &Group) -> f32 {
-    x.iter().fold(0.0, |m, v| if v.abs() > m { v.abs() } else { m })
-}
-
-#[inline(always)]
-fn dot(a: &Group, b: &Group) -> f32 {
-    let mut sums = [0.0_f32; 8];
-    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-        for i in 0..8 {
-            sums[i] += a[i] * b[i];
-        }
-    }
-    let four: [f32; 4] = std::array::from_fn(|i| sums[i] + sums[i + 4]);
-    (four[0] + four[2]) + (four[1] + four[3])
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lanes::Portable;
     use super::*;
+
+    const ONES: Group = [1.0; BLOCK_COLS];
+
+    fn wide(x: &Group) -> Wide<Portable> {
+        Wide::load(x)
+    }
+
+    fn int4(x: &Group) -> QuantBlock {
+        super::int4(wide(x), wide(&ONES))
+    }
+
+    fn int5(x: &Group) -> QuantBlock {
+        super::int5(wide(x), wide(&ONES))
+    }
+
+    fn int4n(x: &Group) -> QuantBlock {
+        super::int4n(wide(x), wide(&ONES))
+    }
+
+    fn int8(x: &Group) -> QuantBlock {
+        super::int8(wide(x))
+    }
+
+    fn int4a(x: &Group, n: usize) -> QuantBlock {
+        super::int4a::<Portable>(x, n)
+    }
+
+    fn level(v: f32, inverse: f32, lo: f32, hi: f32) -> f32 {
+        (v * inverse).clamp(lo, hi).round_ties_even()
+    }
+
+    fn nearest(v: f32) -> f32 {
+        f32::from(wide(&[v; BLOCK_COLS]).nearest(&IQ4_NL).quants()[0])
+    }
 
     /// Roughly normal numbers: sums of twelve uniform ones.
     fn group(seed: u32) -> Group {
@@ -337,13 +382,24 @@ mod tests {
     }
 
     fn even(x: &Group) -> QuantBlock {
-        fit(x, &ONES, Symmetric::INT4)
+        fit(wide(x), wide(&ONES), Symmetric::INT4)
     }
 
     fn plain(x: &Group, levels: f32, lo: f32, hi: f32) -> QuantBlock {
-        let mut best = Best::new(&ONES);
-        best.offer(x, peak(x) / levels, 0.0, lo, hi);
+        let mut best = Best::new(wide(&ONES));
+        best.offer(wide(x), wide(x).peak() / levels, 0.0, lo, hi);
         best.block
+    }
+
+    #[test]
+    fn blocks_are_the_same_in_any_registers() {
+        for (seed, kind) in (1..200).flat_map(|seed| WeightType::ALL.map(|kind| (seed, kind))) {
+            let (x, importance) = (group(seed), group(seed + 500).map(f32::abs));
+            for n in [BLOCK_COLS, 7] {
+                let group = Quantize { kind, x: &x, importance: &importance, n };
+                assert_eq!(group.block(), group.run::<Portable>(), "{kind:?} {seed} {n}");
+            }
+        }
     }
 
     #[test]
@@ -353,10 +409,10 @@ mod tests {
         assert!(searched < 0.90 * total(|x| plain(x, 7.5, -8.0, 7.0)), "max / 7.5");
         let affine = total(|x| int4a(x, BLOCK_COLS));
         let textbook = total(|x| {
-            let mut best = Best::new(&ONES);
+            let mut best = Best::new(wide(&ONES));
             let low = x.iter().copied().fold(f32::MAX, f32::min);
             let high = x.iter().copied().fold(f32::MIN, f32::max);
-            best.offer(x, (high - low) / 15.0, low, 0.0, 15.0);
+            best.offer(wide(x), (high - low) / 15.0, low, 0.0, 15.0);
             best.block
         });
         assert!(affine < 0.85 * textbook, "(max - min) / 15");
@@ -373,28 +429,28 @@ mod tests {
                 let back = f16_to_f32(block.scale) * f32::from(block.quants[largest]);
                 f64::from(x[largest] - back).powi(2)
             };
-            let block = int4(&x, &ONES);
+            let block = int4(&x);
             (lost, even_lost) = (lost + rest(&block), even_lost + rest(&even(&x)));
             let kept = |block: &QuantBlock| {
                 let back = block.quants.map(|q| f16_to_f32(block.scale) * f32::from(q));
-                dot(&x, &back) / dot(&x, &x) / 499.0
+                wide(&x).dot(wide(&back)) / wide(&x).dot(wide(&x)) / 499.0
             };
             (length, even_length) = (length + kept(&block), even_length + kept(&even(&x)));
         }
         assert!((0.998..1.006).contains(&length) && even_length < 0.995, "{length} {even_length}");
         assert!(lost < 0.8 * even_lost, "{lost} {even_lost}");
-        assert!(total(|x| int4(x, &ONES)) < 1.06 * total(even));
+        assert!(total(|x| int4(x)) < 1.06 * total(even));
     }
 
     /// The best of all scales, by brute force.
     #[test]
     fn search_is_near_the_best_there_is() {
         let brute = total(|x| {
-            let mut best = Best::new(&ONES);
+            let mut best = Best::new(wide(&ONES));
             for i in 0..4000 {
-                let scale = peak(x) * (0.1 + 0.0001 * i as f32);
-                best.offer(x, scale, 0.0, -8.0, 7.0);
-                best.offer(x, -scale, 0.0, -8.0, 7.0);
+                let scale = wide(x).peak() * (0.1 + 0.0001 * i as f32);
+                best.offer(wide(x), scale, 0.0, -8.0, 7.0);
+                best.offer(wide(x), -scale, 0.0, -8.0, 7.0);
             }
             best.block
         });
@@ -409,7 +465,7 @@ mod tests {
             x[5] = -8.0;
             let x = x.map(|q| 0.03125 * q);
             assert_eq!(error(&x, &even(&x)), 0.0);
-            assert_eq!(error(&x, &int4(&x, &ONES)), 0.0);
+            assert_eq!(error(&x, &int4(&x)), 0.0);
             let mut q = group(seed).map(|v| level(v + 4.0, 2.0, 0.0, 15.0));
             (q[0], q[9]) = (0.0, 15.0);
             let x = q.map(|q| 0.03125 * q - 0.125);
@@ -423,39 +479,40 @@ mod tests {
             let mut x = group(seed).map(|v| level(v, 5.0, -15.0, 15.0));
             x[7] = -16.0;
             let x = x.map(|q| 0.03125 * q);
-            assert_eq!(error(&x, &int5(&x, &ONES)), 0.0, "{seed}");
+            assert_eq!(error(&x, &int5(&x)), 0.0, "{seed}");
             let mut x = group(seed).map(|v| nearest(40.0 * v));
             (x[3], x[4]) = (-127.0, 113.0);
             let x = x.map(|q| 0.0009765625 * q);
-            assert_eq!(error(&x, &int4n(&x, &ONES)), 0.0, "{seed}");
+            assert_eq!(error(&x, &int4n(&x)), 0.0, "{seed}");
         }
     }
 
     /// Unequal levels are nearer to roughly normal weights than equal ones, and five bits than both.
     #[test]
     fn more_levels_and_better_ones_are_nearer() {
-        let (four, unequal) = (total(|x| int4(x, &ONES)), total(|x| int4n(x, &ONES)));
-        let five = total(|x| int5(x, &ONES));
+        let (four, unequal) = (total(|x| int4(x)), total(|x| int4n(x)));
+        let five = total(|x| int5(x));
         assert!(unequal < 0.9 * four && five < 0.35 * four, "{four} {unequal} {five}");
         // The best of all scales, by brute force.
         let brute = |x: &Group| {
             let all =
                 (0..4000).flat_map(|i| [1.0, -1.0].map(|sign| sign * (60.0 + 0.025 * i as f32)));
             let errors = all.map(|levels| {
-                let scale = peak(x) / levels;
+                let scale = wide(x).peak() / levels;
                 x.iter().map(|v| f64::from(v - scale * nearest(v / scale)).powi(2)).sum::<f64>()
             });
             errors.fold(f64::INFINITY, f64::min)
         };
         let best: f64 = (1..100).map(group).map(|x| brute(&x)).sum();
-        let even: f64 = (1..100).map(group).map(|x| error(&x, &fit_levels(&x, &ONES))).sum();
+        let even: f64 =
+            (1..100).map(group).map(|x| error(&x, &fit_levels(wide(&x), wide(&ONES)))).sum();
         assert!(even < 1.02 * best, "{even} against {best}");
     }
 
     #[test]
     fn zeros_constants_and_tiny_weights_are_no_trouble() {
         for x in [[0.0; 32], [1e-30; 32], [-f32::MIN_POSITIVE; 32]] {
-            assert_eq!(int4(&x, &ONES).scale, 0);
+            assert_eq!(int4(&x).scale, 0);
             assert_eq!(int8(&x), ZERO);
             assert!(error(&x, &int4a(&x, 32)) < 1e-20);
         }

@@ -4,7 +4,6 @@
 //! the bytes that are there: no count in the file makes this allocate more than the file
 //! could hold, and arrays are walked where they lie.
 
-mod parts;
 mod value;
 
 use std::collections::BTreeMap;
@@ -13,7 +12,6 @@ use std::path::Path;
 use super::dtype::Dtype;
 use super::tensor::{Raw, Tensors, insert};
 use crate::error::{Error, Result, Shown};
-pub use parts::{parts, read_parts};
 use value::GgufReader;
 pub use value::GgufValue;
 

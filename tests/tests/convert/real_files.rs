@@ -299,7 +299,7 @@ fn directories_of_another_kind_say_what_to_do() {
     assert!(line.contains("config.json: no such file") && line.contains("m-q4.gguf"), "{line}");
 }
 
-/// What stands before a text is the post-processor's word, but for classes that read two keys.
+/// The post-processor says what stands before a text, but for classes that read two keys.
 #[test]
 fn bos_goes_by_the_class_of_the_tokenizer() {
     let prefix = |class: &str, add: bool, template: bool| {

@@ -37,6 +37,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("boards/raspi/src/registers.rs", "registers of devices and of the core"),
     ("boards/raspi/src/scratch.rs", "free memory as one slice"),
     ("boards/raspi/src/timer.rs", "reads the counter"),
+    ("converter/src/convert/lanes.rs", "registers"),
     ("converter/src/map.rs", "maps weights"),
     ("converter/src/memory.rs", "the allocator, and a handler for lost pages"),
     ("converter/src/signals.rs", "catches interrupts"),

@@ -15,7 +15,7 @@ enum Kind {
     Point,
     /// `\s`
     Space,
-    /// What no alternative begins with, unless a letter follows.
+    /// Another one, with which no alternative begins unless a letter follows.
     Other,
 }
 

@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::{Gguf, GgufMetadata, read};
+use super::gguf::{Gguf, GgufMetadata, read};
+use super::tensor::insert;
 use crate::error::{Error, Result, Shown};
-use crate::source::tensor::insert;
 
 /// The parts of a GGUF that was cut up (`NAME-00002-of-00003.gguf`), of which any may be given; of
 /// one that was not, itself.
