@@ -99,9 +99,9 @@ fn thoughts_are_left_out_of_an_endless_conversation() {
         let done = talk(&tiny, &args, &"hello there\n".repeat(20));
         let answer = golden["answer"].as_str().expect("a text");
         assert_eq!(done.text(), format!("{answer}\n").repeat(20));
-        let two = golden["cases"].as_array().expect("cases").iter();
-        let two = two.filter(|case| case["template"] == template).nth(0).expect("a case");
-        let one = ids(&two["ids"]);
+        let mut cases = golden["cases"].as_array().expect("cases").iter();
+        let one = cases.find(|case| case["template"] == template).expect("a case");
+        let one = ids(&one["ids"]);
         let all = transcript(&tiny, "long", None);
         assert_eq!(all, one.repeat(20)[..20 * one.len() - 2], "{template}");
     }
