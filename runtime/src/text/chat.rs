@@ -235,7 +235,7 @@ impl<'m> Chat<'m> {
         past.strip_prefix(new).filter(|_| self.flags & MARKS_ANSWERS != 0)
     }
 
-    /// What the model's thoughts stand between, if it thinks before it answers.
+    /// The tags or the mark that the model's thoughts stand between, if it thinks before it answers.
     pub fn thinking(&self) -> Thinking<'m> {
         self.tags().map_or_else(|| self.mark().into(), Thinking::Tags)
     }
@@ -253,14 +253,14 @@ impl<'m> Chat<'m> {
         flag(TAGGED).then_some(tags)
     }
 
-    /// What is stripped off the start of answers without thoughts.
+    /// Space that is stripped off the start of answers without thoughts.
     pub(super) fn starts_stripped(&self) -> Strip {
         let place = Step::Assistant as u32 - Step::System as u32;
         let trims = self.flags & TRIMS_SYSTEM << place != 0;
         if trims { Strip::START } else { self.strip(place) }
     }
 
-    /// What is stripped off the text with this place in the word for it.
+    /// Space that is stripped off the text with this place in the word for it.
     fn strip(&self, place: u32) -> Strip {
         Strip::from_bits(self.strips >> (place * Strip::WIDTH))
     }

@@ -85,9 +85,9 @@ struct AnswerForms<'m> {
     text: &'m str,
     /// Those of a past one.
     past: Vec<u32, MAX_BEFORE>,
-    /// How many of them a new one has too.
+    /// The number of them that a new one has too.
     same: usize,
-    /// How many that has besides.
+    /// The number that it has besides.
     gone: usize,
 }
 
@@ -229,7 +229,7 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
     /// [`TurnError::NoTurn`], or [`TurnError::Truncate`] where the ring has let go of what was before.
     pub fn take_answer_back(&mut self) -> Result<Rewound, TurnError> {
         let Turn { start, answer } = self.last_turn()?;
-        if let Some(new) = self.settled(answer) {
+        if let Some(new) = self.concluded(answer) {
             let rewound = self.generator.rewind(answer, answer).map_err(TurnError::Truncate)?;
             let Self { generator, encoder, .. } = self;
             let (piece, mut at) = ([Piece { text: new.text, trusted: true }], 0);
@@ -280,7 +280,7 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
         match self.chat.thinking() {
             Thinking::No => Ok(()),
             Thinking::Mark(mark) => self.forget_messages(turn, mark, before),
-            Thinking::Tags(tags) => self.settle(turn, tags, before),
+            Thinking::Tags(tags) => self.conclude(turn, tags, before),
         }
     }
 
@@ -336,7 +336,7 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
     }
 
     /// Gives the last answer the form that the template gives to past ones.
-    fn settle<X>(
+    fn conclude<X>(
         &mut self,
         turn: Turn,
         tags: Tags<'a>,
@@ -386,7 +386,7 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
     }
 
     /// The tokens of a past answer before the one at `end`, which is one less where the beginning of this
-    /// answer would be one token with what is before new answers too: [`settled`](Self::settled) could
+    /// answer would be one token with what is before new answers too: [`concluded`](Self::concluded) could
     /// not tell.
     fn joined(&mut self, tail: &str, end: usize) -> Option<(AnswerForms<'a>, usize)> {
         let (joined, alone) = (self.forms(tail)?, self.forms("")?);
@@ -414,7 +414,7 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
     }
 
     /// The tokens before a new answer, if the turn's answer is there in the form of a past one.
-    fn settled(&mut self, answer: u64) -> Option<AnswerForms<'a>> {
+    fn concluded(&mut self, answer: u64) -> Option<AnswerForms<'a>> {
         let Thinking::Tags(_) = self.chat.thinking() else { return None };
         let forms = self.forms("").filter(|forms| forms.gone > 0)?;
         let Self { generator, encoder, .. } = self;

@@ -23,7 +23,7 @@ pub struct Answerer<'a> {
     pub tokenizer: Tokenizer<'a>,
     /// Texts before which an answer stops.
     pub stops: Vec<String>,
-    /// What stands between thoughts and answer, if the model thinks before it answers.
+    /// Text between thoughts and answer, if the model thinks before it answers.
     pub thinking: Thinking<'a>,
     /// Whether a terminal gets the text as it is.
     pub raw: bool,

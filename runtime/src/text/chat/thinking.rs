@@ -1,8 +1,8 @@
-//! What a chat program knows of the thoughts of its model.
+//! Everything that a chat program knows of the thoughts of its model.
 
 use super::strip::Strip;
 
-/// Where an answer begins for a model that thinks before it.
+/// The place where an answer begins, for a model that thinks before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Thinking<'m> {
     /// The model does not think, or nobody takes out what it thinks.
