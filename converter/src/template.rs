@@ -13,6 +13,7 @@ mod gaps;
 mod limits;
 mod program;
 mod render;
+mod tags;
 
 use serde_json::Value;
 

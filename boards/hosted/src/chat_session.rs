@@ -50,13 +50,14 @@ impl<'e> ChatSession<'e> {
     pub fn ask(&mut self, message: &str) -> Result<ChatAnswer<'_, 'e>, Error> {
         self.conversation.turn(self.system.as_deref(), message)?;
         while !self.conversation.feed(&self.machine)? {}
-        let mark = self.conversation.chat().mark();
+        let thinking = self.conversation.chat().thinking();
         self.before.clear();
-        if mark.is_some() {
+        let session = self.conversation.generator_mut().session_mut();
+        if thinking.wants_state(session.len(), session.options().context) {
             // Without memory for it the thoughts stay in the stream, which does no harm.
-            let _ = self.before.take(self.conversation.generator_mut().session_mut());
+            let _ = self.before.take(session);
         }
-        let (filter, text) = (AnswerFilter::new(mark), TextStream::new(&[]));
+        let (filter, text) = (AnswerFilter::new(thinking), TextStream::new(&[]));
         Ok(ChatAnswer { chat: self, filter, text, begun: false, ended: false })
     }
 }
@@ -79,16 +80,26 @@ impl ChatAnswer<'_, '_> {
         let ChatSession { conversation, machine, sampler, .. } = &mut *self.chat;
         let Some(id) = conversation.next(machine, sampler, u64::MAX)? else {
             self.ended = true;
-            return Ok(self.text.finish());
+            let (filter, text) = (&mut self.filter, &mut self.text);
+            let mut last = String::new();
+            filter.finish(&mut |part, bytes| last += &shown(text, part, bytes));
+            return Ok(last + &text.finish());
         };
         let tokenizer = conversation.tokenizer();
-        if self.filter.push(tokenizer, id) != AnswerPart::Answer {
-            return Ok(String::new());
-        }
-        let first = !std::mem::replace(&mut self.begun, true);
-        let bytes = if first { tokenizer.first_bytes(id) } else { tokenizer.bytes(id) };
-        Ok(self.text.push(bytes))
+        let bytes = if self.begun { tokenizer.bytes(id) } else { tokenizer.first_bytes(id) };
+        let (filter, text, begun) = (&mut self.filter, &mut self.text, &mut self.begun);
+        let mut out = String::new();
+        filter.push(bytes, tokenizer.is_special(id), &mut |part, bytes| {
+            *begun |= part == AnswerPart::Answer;
+            out += &shown(text, part, bytes);
+        });
+        Ok(out)
     }
+}
+
+/// The text that these bytes complete, if they are to be read.
+fn shown(text: &mut TextStream<'_>, part: AnswerPart, bytes: &[u8]) -> String {
+    if part == AnswerPart::Answer { text.push(bytes) } else { String::new() }
 }
 
 impl Iterator for ChatAnswer<'_, '_> {

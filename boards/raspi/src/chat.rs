@@ -1,14 +1,16 @@
 //! A conversation at the console, as on the hosted board.
 #![allow(unsafe_code)]
 
+use core::convert::Infallible;
 use core::fmt;
 
 use heapless::String;
 use oarlock::chat::{Chat, ChatUnavailable};
-use oarlock::conversation::{Conversation, Pin, RecentTokens, TurnBuffers, TurnError};
+use oarlock::conversation::{
+    Conversation, Pin, RecentTokens, StateSource, TurnBuffers, TurnError,
+};
 use oarlock::generator::Generator;
-use oarlock::tokenizer::{Encoded, Symbol, Tokenizer, Utf8Stream};
-use oarlock::visible::VisibleStream;
+use oarlock::tokenizer::{Encoded, Symbol, Tokenizer};
 use oarlock::{FeedError, Isa, Machine, Model, Options, Sampler, Session};
 use oarlock_raspi::line::LINE;
 use oarlock_raspi::units::{Celsius, Percent, Speed};
@@ -20,6 +22,7 @@ use crate::mailbox::Mailbox;
 use crate::model::Fault;
 use crate::registers::system_register;
 use crate::scratch::Scratch;
+use crate::shown::ShownAnswer;
 use crate::{console, log, timer};
 
 /// Bytes of a turn: the longest message, a system prompt as long, and the template's text.
@@ -184,11 +187,7 @@ impl ConsoleChat {
 
     /// Samples and shows tokens; how many.
     fn speak(&mut self) -> u64 {
-        let (mut utf8, mut tokens) = (Utf8Stream::new(), 0);
-        let (mut visible, out) = (VisibleStream::new(), &mut |text: &str| {
-            console::put(text.as_bytes());
-        });
-        let mut show = |text: &str| visible.push(text, out);
+        let (mut tokens, mut shown) = (0, ShownAnswer::new(self.conversation.chat().thinking()));
         while tokens < self.limit && !console::interrupted() {
             let wanted = self.limit - tokens;
             let next = self.conversation.next(&self.machine, &mut self.sampler, wanted);
@@ -202,14 +201,14 @@ impl ConsoleChat {
             };
             tokens += 1;
             let tokenizer = self.conversation.tokenizer();
-            if !tokenizer.is_special(id) {
-                let first = tokens == 1;
-                let bytes = if first { tokenizer.first_bytes(id) } else { tokenizer.bytes(id) };
-                utf8.push(bytes, &mut show);
-            }
+            let first = tokens == 1;
+            let bytes = if first { tokenizer.first_bytes(id) } else { tokenizer.bytes(id) };
+            shown.push(bytes, tokenizer.is_special(id));
         }
-        utf8.finish(&mut show);
-        visible.finish(out);
+        shown.finish();
+        // What the ring has let go of stays: there is no room for a state to go back to.
+        let none: Option<&mut StateSource<'_, Infallible>> = None;
+        let _ = self.conversation.forget_thoughts(none);
         tokens
     }
 

@@ -40,6 +40,7 @@ mod power;
 mod prompt;
 mod registers;
 mod scratch;
+mod shown;
 mod timer;
 
 use oarlock::Executor;

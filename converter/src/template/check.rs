@@ -1,6 +1,6 @@
 //! Holding a derived program against the template.
 
-use oarlock::chat::{Step, python_strip};
+use oarlock::chat::{Step, Strip, python_strip};
 
 use super::error::Underivable;
 use super::program::{ChatProgram, MERGED};
@@ -58,6 +58,7 @@ pub(super) fn habits(template: &Template, program: &mut ChatProgram) -> Result<(
                 break;
             }
         }
+        strips(template, program, role, &others);
     }
     if roles.contains(&Step::System) && program.trims[Step::User as usize] {
         let content = |role| if role == Step::User { " \n x \n " } else { "y" };
@@ -76,10 +77,30 @@ pub(super) fn habits(template: &Template, program: &mut ChatProgram) -> Result<(
     Ok(())
 }
 
+/// Finds out what is stripped off this role's messages, if that is less than all space at both ends.
+fn strips(template: &Template, program: &mut ChatProgram, role: Step, roles: &[Step]) {
+    let fits = |program: &ChatProgram, text: &'static str| {
+        let messages = conversation(roles, |r| if r == role { text } else { "y" });
+        compare(template, program, &messages, true).is_ok()
+    };
+    if program.trims[role as usize] || fits(program, "\n \n x \n \n") {
+        return;
+    }
+    let starts = [Strip::default(), Strip::START_LINES, Strip::START];
+    let ends = [Strip::default(), Strip::END_LINES, Strip::END];
+    for strip in starts.into_iter().flat_map(|start| ends.map(|end| start.and(end))) {
+        program.set_strip(role, strip);
+        if fits(program, "\n \n x \n \n") {
+            return;
+        }
+    }
+    program.set_strip(role, Strip::default());
+}
+
 /// A message of each role, and one more of the user to be answered.
 fn conversation(roles: &[Step], content: impl Fn(Step) -> &'static str) -> Vec<Message> {
     let roles = roles.iter().copied().chain([Step::User]);
-    roles.map(|role| Message { role, content: content(role).to_owned() }).collect()
+    roles.map(|role| Message::new(role, content(role))).collect()
 }
 
 /// Whether the template fails at a system message, and not without.
@@ -94,9 +115,27 @@ const THOUGHT: &str = "</think>";
 
 /// Compares many conversations: with and without a system message, of one to five turns,
 /// ended by a message or an answer, to be continued or not.
-pub(super) fn conversations(template: &Template, program: &ChatProgram) -> Result<(), Underivable> {
-    let all = agree(template, program, true);
-    all.or_else(|why| agree(template, program, false).map_err(|_| why))
+pub(super) fn conversations(
+    template: &Template,
+    program: &mut ChatProgram,
+) -> Result<(), Underivable> {
+    let Err(why) = agree(template, program, true) else { return Ok(()) };
+    if agree(template, program, false).is_ok() {
+        return Ok(());
+    }
+    // Some write the last message of all in another way if it is an answer, which no chat needs.
+    let ended = program.clone();
+    for program_of in [ended.clone(), ended.clone().without_last_answer()] {
+        for needs in [[false, false], [false, true], [true, false], [true, true]] {
+            program.clone_from(&program_of);
+            program.needs_text = needs;
+            if agree(template, program, false).is_ok() {
+                return Ok(());
+            }
+        }
+    }
+    *program = ended;
+    Err(why)
 }
 
 fn agree(template: &Template, program: &ChatProgram, thoughts: bool) -> Result<(), Underivable> {
@@ -105,6 +144,9 @@ fn agree(template: &Template, program: &ChatProgram, thoughts: bool) -> Result<(
         let thinks = |m: &&mut Message| m.role == Step::Assistant && m.content.contains(THOUGHT);
         for message in messages.iter_mut().filter(|m| !thoughts && thinks(m)) {
             message.content = "No thoughts.".to_owned();
+        }
+        if program.lacks_text(&messages) {
+            continue;
         }
         let open = i / 60 % 3 != 0;
         let last = messages.last().map_or(Step::Start, |message| message.role);
@@ -119,11 +161,11 @@ fn agree(template: &Template, program: &ChatProgram, thoughts: bool) -> Result<(
 /// The `i`-th conversation.
 fn drawn(i: usize, system: bool) -> Vec<Message> {
     let system = SYSTEMS[i % SYSTEMS.len()].filter(|_| system);
-    let system = system.map(|content| Message { role: Step::System, content: content.to_owned() });
+    let system = system.map(|content| Message::new(Step::System, content));
     let count = 1 + i / SYSTEMS.len() % 10;
-    let turns = (0..count).map(|k| Message {
-        role: if k % 2 == 0 { Step::User } else { Step::Assistant },
-        content: CONTENTS[(i + i / 7 + 5 * k + k * k) % CONTENTS.len()].to_owned(),
+    let turns = (0..count).map(|k| {
+        let role = if k % 2 == 0 { Step::User } else { Step::Assistant };
+        Message::new(role, CONTENTS[(i + i / 7 + 5 * k + k * k) % CONTENTS.len()])
     });
     system.into_iter().chain(turns).collect()
 }
@@ -159,7 +201,7 @@ fn compare(
         return Ok(());
     }
     let rendered = match messages {
-        [Message { role: Step::System, content }, rest @ ..] if program.merges_system => {
+        [Message { role: Step::System, content, .. }, rest @ ..] if program.merges_system => {
             match merged(program, content, rest) {
                 Some(messages) => template.render(&messages, open)?,
                 None => return Ok(()),

@@ -6,6 +6,7 @@ use super::error::Underivable;
 use super::gaps::gaps;
 use super::program::ChatProgram;
 use super::render::{CLOCK, RenderOptions, THOUGHTS, Template, without_generation};
+use super::tags::tags;
 use super::{bounds, check};
 
 /// Derives and checks the chat section of `template`, in which `specials` (`bos_token`, …)
@@ -52,29 +53,35 @@ fn derive_here(template: &str, specials: &[(String, String)]) -> Result<Vec<u8>,
     } else {
         plain
     };
-    dated.or_else(|why| {
-        let given = RenderOptions { date: asks, thoughts: template.contains(THOUGHTS) };
-        if given.thoughts {
-            derive_with(template, specials, given).map_err(|_| why)
-        } else {
-            Err(why)
+    let given = RenderOptions { date: asks, thoughts: template.contains(THOUGHTS) };
+    let found = match dated {
+        Err(why) if given.thoughts => derive_with(template, specials, given).map_err(|_| why)?,
+        // With thoughts beside it, an answer may turn out to be a message of its own.
+        Ok(found) if given.thoughts && found.tags.is_some() => {
+            let marked = derive_with(template, specials, given).ok();
+            marked.filter(|marked| marked.marks_answers).unwrap_or(found)
         }
-    })
+        found => found?,
+    };
+    Ok(found.section())
 }
 
 fn derive_with(
-    template: &str,
+    source: &str,
     specials: &[(String, String)],
     given: RenderOptions,
-) -> Result<Vec<u8>, Underivable> {
-    let template = Template::new(template, specials, given)?;
+) -> Result<ChatProgram, Underivable> {
+    let template = Template::new(source, specials, given)?;
     let mut program = ChatProgram::default();
     gaps(&template, &mut program)?;
     program.find_date()?;
+    if !program.marks_answers {
+        program.tags = tags(&template, source, &program)?;
+    }
     if check::refuses_system(&template) {
         program.merge_system();
     }
     check::habits(&template, &mut program)?;
-    check::conversations(&template, &program)?;
-    Ok(program.section())
+    check::conversations(&template, &mut program)?;
+    Ok(program)
 }

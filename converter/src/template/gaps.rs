@@ -11,18 +11,9 @@ pub(super) fn gaps(template: &Template, program: &mut ChatProgram) -> Result<(),
     use Step::{Assistant, End, Generation, Start, System, User};
     learn(template, program, &[User, Assistant, User, Generation])?;
     let (past, new) = (program.gap(User, Assistant), program.gap(User, Generation));
-    // Some write a space before a past answer that a model writes itself; and one that thinks in a
-    // message of its own writes itself what its answer begins with.
+    // A model that thinks in a message of its own writes itself what its answer begins with.
     let more = past.zip(new).and_then(|(past, new)| past.strip_prefix(new));
-    let marks = more.is_some_and(is_mark);
-    if more.is_none_or(|more| !(marks || more.trim().is_empty())) {
-        return Err(Underivable(format!(
-            "the template writes {:?} before a new answer, but {:?} before a past one",
-            new.unwrap_or_default(),
-            past.unwrap_or_default()
-        )));
-    }
-    program.marks_answers = marks;
+    program.marks_answers = more.is_some_and(is_mark);
     for steps in [
         [System, User, Assistant, User].as_slice(),
         &[User, End],
@@ -58,7 +49,7 @@ fn learn(
     let sentinel = |i: usize| format!("\u{E000}{i}\u{E001}");
     let roles = steps.iter().filter(|step| !matches!(step, Step::Generation | Step::End));
     let messages: Vec<_> =
-        roles.enumerate().map(|(i, &role)| Message { role, content: sentinel(i) }).collect();
+        roles.enumerate().map(|(i, &role)| Message::new(role, sentinel(i))).collect();
     let open = steps.last() == Some(&Step::Generation);
     let text = template.render(&messages, open)?;
     let (mut rest, mut from, mut learned) = (text.as_str(), Step::Start, Vec::new());

@@ -1,8 +1,10 @@
 //! The chat program as it is derived, and its section.
 
 use oarlock::chat::{
-    ASKS_DATE, Chat, DATE, IGNORES_EMPTY_SYSTEM, MARKS_ANSWERS, NO_GAP, NoSuchTurn, PROGRAM, STEPS,
-    Step, TRIMS_END_AFTER_SYSTEM, TRIMS_SYSTEM, VERSION, VERSION_AFTER_SYSTEM, VERSION_THINKING,
+    ASKS_DATE, BEGINS_THOUGHTS, Chat, DATE, IGNORES_EMPTY_SYSTEM, KEEPS_THOUGHTS, MARKS_ANSWERS,
+    NEEDS_ANSWER, NEEDS_SYSTEM, NO_GAP, NoSuchTurn, PROGRAM, STEPS, Step, Strip, TAGGED,
+    TRIMS_END_AFTER_SYSTEM, TRIMS_SYSTEM, VERSION, VERSION_AFTER_SYSTEM, VERSION_TAGS,
+    VERSION_THINKING, python_strip,
 };
 
 use super::error::Underivable;
@@ -24,6 +26,22 @@ pub(super) struct ChatProgram {
     pub marks_answers: bool,
     /// Whether gaps at the beginning have a place for the date.
     pub asks_date: bool,
+    /// Tags around thoughts.
+    pub tags: Option<OwnedTags>,
+    /// Whether system messages and answers need text, without which the template writes something else.
+    pub needs_text: [bool; 2],
+    /// Bits of [`Strip`]: of system, user, assistant messages, and behind thoughts.
+    strips: u32,
+}
+
+/// [`Tags`](oarlock::chat::Tags) as they are derived.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct OwnedTags {
+    pub open: String,
+    pub close: String,
+    pub begun: bool,
+    pub kept: bool,
+    pub strip: Strip,
 }
 
 /// Text between a system message and the message that it is merged into.
@@ -46,6 +64,33 @@ impl ChatProgram {
 
     pub fn set_gap(&mut self, from: Step, to: Step, text: &str) {
         self.gaps[from as usize][to as usize] = Some(text.to_owned());
+    }
+
+    /// The same, which ends no conversation with an answer.
+    pub fn without_last_answer(mut self) -> Self {
+        for to in [Step::Generation, Step::End] {
+            self.gaps[Step::Assistant as usize][to as usize] = None;
+        }
+        self
+    }
+
+    /// Sets what is stripped off messages of this role.
+    pub fn set_strip(&mut self, role: Step, strip: Strip) {
+        let place = (role as u32 - Step::System as u32) * Strip::WIDTH;
+        self.strips = self.strips & !(15 << place) | strip.bits() << place;
+    }
+
+    /// Whether a message is without the text that it needs.
+    pub fn lacks_text(&self, messages: &[Message]) -> bool {
+        let [system, answer] = self.needs_text;
+        messages.iter().any(|message| {
+            let needs = match message.role {
+                Step::System => system,
+                Step::Assistant => answer,
+                _ => false,
+            };
+            needs && python_strip(&message.content).is_empty()
+        })
     }
 
     /// Finds out whether the date is asked for: once, on a line of its own, at the beginning.
@@ -83,8 +128,38 @@ impl ChatProgram {
             None => [0, NO_GAP],
         });
         let gaps: Vec<[u32; 2]> = gaps.collect();
-        let flags = PROGRAM | empty | end | marks | date;
-        section(trims.fold(flags, |flags, flag| flags | flag), &gaps, &text)
+        let flags = PROGRAM | empty | end | marks | date | self.new_flags();
+        let more = self.more(&mut text);
+        section(trims.fold(flags, |flags, flag| flags | flag), &gaps, &more, &text)
+    }
+
+    /// Flags of the newest version.
+    fn new_flags(&self) -> u32 {
+        let [system, answer] = self.needs_text;
+        let tags = self.tags.as_ref();
+        let flags = [
+            (tags.is_some(), TAGGED),
+            (tags.is_some_and(|tags| tags.begun), BEGINS_THOUGHTS),
+            (tags.is_some_and(|tags| tags.kept), KEEPS_THOUGHTS),
+            (system, NEEDS_SYSTEM),
+            (answer, NEEDS_ANSWER),
+        ];
+        flags.into_iter().filter(|(set, _)| *set).fold(0, |flags, (_, flag)| flags | flag)
+    }
+
+    /// The words behind the gaps; none if an older version has all that there is.
+    fn more(&self, text: &mut String) -> Vec<u32> {
+        if self.new_flags() == 0 && self.strips == 0 {
+            return Vec::new();
+        }
+        let tags = self.tags.clone().unwrap_or_default();
+        let mut span = |tag: &str| {
+            text.push_str(tag);
+            [(text.len() - tag.len()) as u32, tag.len() as u32]
+        };
+        let spans = [span(&tags.open), span(&tags.close)];
+        let strips = self.strips | tags.strip.bits() << (3 * Strip::WIDTH);
+        spans.into_iter().flatten().chain([strips, 0]).collect()
     }
 
     /// Writes a conversation as the runtime does, with [`DATE`] for the date.
@@ -103,16 +178,17 @@ impl ChatProgram {
 
 /// The section that holds a reason instead of a program.
 pub(super) fn unavailable(reason: &str) -> Vec<u8> {
-    section(0, &[[0, NO_GAP]; STEPS * STEPS], reason)
+    section(0, &[[0, NO_GAP]; STEPS * STEPS], &[], reason)
 }
 
-fn section(flags: u32, gaps: &[[u32; 2]], text: &str) -> Vec<u8> {
+fn section(flags: u32, gaps: &[[u32; 2]], more: &[u32], text: &str) -> Vec<u8> {
     let version = match flags {
+        _ if !more.is_empty() => VERSION_TAGS,
         _ if flags & (MARKS_ANSWERS | ASKS_DATE) != 0 => VERSION_THINKING,
         _ if flags & TRIMS_END_AFTER_SYSTEM != 0 => VERSION_AFTER_SYSTEM,
         _ => VERSION,
     };
-    let numbers = [version, flags].into_iter().chain(gaps.iter().flatten().copied());
+    let numbers = [version, flags].into_iter().chain(gaps.iter().flatten().chain(more).copied());
     let mut section: Vec<u8> = numbers.flat_map(u32::to_le_bytes).collect();
     section.extend(text.as_bytes());
     section

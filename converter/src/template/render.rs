@@ -16,9 +16,15 @@ use super::error::Underivable;
 pub(super) struct Message {
     pub role: Step,
     pub content: String,
+    /// Another field, with its name.
+    pub beside: Option<(&'static str, String)>,
 }
 
 impl Message {
+    pub fn new(role: Step, content: impl Into<String>) -> Self {
+        Self { role, content: content.into(), beside: None }
+    }
+
     /// The role's name in templates.
     pub fn name(&self) -> &'static str {
         match self.role {
@@ -100,10 +106,12 @@ impl<'t> Template<'t> {
         }
         let messages = messages.iter().map(|message| {
             let (role, content) = (message.name(), message.content.as_str());
-            match self.thoughts && message.role == Step::Assistant {
-                true => context! { role, content, thinking => "" },
-                false => context! { role, content },
-            }
+            let thoughts = self.thoughts && message.role == Step::Assistant;
+            let empty = thoughts.then_some((THOUGHTS, ""));
+            let beside = message.beside.as_ref().map(|(name, text)| (*name, text.as_str()));
+            let fields = [("role", role), ("content", content)].into_iter().chain(empty);
+            let fields = fields.chain(beside).map(|(name, text)| (name, Value::from(text)));
+            fields.collect::<BTreeMap<_, _>>()
         });
         let given = context! {
             messages => messages.collect::<Vec<_>>(),

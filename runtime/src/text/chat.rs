@@ -14,16 +14,28 @@
 //! answer is the ids that were generated. What closes an answer is the beginning of
 //! the next gap, so an answer that was cut short is closed like any other.
 //!
-//! Some models think before they answer, and write a mark themselves where they begin to: see
-//! [`AnswerFilter`]. Some templates ask for the date, which the board knows or does not.
+//! Some models think before they answer ([`Thinking`]): in a message of its own, before a mark
+//! that they write themselves where the answer begins, or between tags, of which the template may write the first
+//! behind [`Step::User`] where an answer is wanted. An [`AnswerFilter`] tells the one from
+//! the other. Some templates ask for the date, which the board knows or does not.
 
 mod filter;
+mod mark;
+mod part;
+mod strip;
+mod tags;
+mod thinking;
 
 use core::fmt;
 
 use heapless::Vec;
 
-pub use filter::{AnswerFilter, AnswerPart};
+pub use filter::AnswerFilter;
+pub(super) use filter::{AnswerStart, answer_start};
+pub use part::AnswerPart;
+use strip::is_python_space;
+pub use strip::{Strip, python_strip};
+pub use thinking::{Tags, Thinking};
 
 /// The role of a message, or a boundary of the conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +113,8 @@ pub const VERSION: u32 = 1;
 pub const VERSION_AFTER_SYSTEM: u32 = 2;
 /// Version of a section with a flag that version 2 did not know.
 pub const VERSION_THINKING: u32 = 3;
+/// Version of a section with a flag that version 3 did not know, and with [`MORE`] words.
+pub const VERSION_TAGS: u32 = 4;
 /// Flag: there is a program; without it the text is the reason why not.
 pub const PROGRAM: u32 = 1;
 /// Flag: an empty system message is to the template as none.
@@ -116,6 +130,20 @@ pub const TRIMS_END_AFTER_SYSTEM: u32 = 32;
 pub const MARKS_ANSWERS: u32 = 64;
 /// Flag: [`DATE`] stands in gaps behind [`Step::Start`], the only ones where it is looked for.
 pub const ASKS_DATE: u32 = 128;
+/// Flag: the model thinks between tags, or its past answers have another form than new ones.
+pub const TAGGED: u32 = 256;
+/// Flag: the template begins the thoughts of an answer.
+pub const BEGINS_THOUGHTS: u32 = 512;
+/// Flag: the template leaves thoughts in past answers.
+pub const KEEPS_THOUGHTS: u32 = 1024;
+/// Flag: the template has no place for a system message without text.
+pub const NEEDS_SYSTEM: u32 = 2048;
+/// Flag: the template has no place for an answer without text.
+pub const NEEDS_ANSWER: u32 = 4096;
+/// Words of [`VERSION_TAGS`] behind the gaps: start and length of the tag that begins thoughts and of
+/// the one that ends them, then what is stripped ([`Strip`]) off system, user and assistant messages and
+/// between thoughts and answer, from the lowest bits on; and one that is 0.
+pub const MORE: usize = 6;
 /// Stands for the date, of a form like 2026-01-31. Where there is none, its line is left out.
 pub const DATE: char = '\u{E002}';
 /// Steps, each of which has a row and a column in the table of gaps.
@@ -130,12 +158,15 @@ const THINKING: bool = cfg!(feature = "thinking");
 ///
 /// The section is `version u32, flags u32`, then [`STEPS`] × [`STEPS`] × `{ start u32,
 /// len u32 }` (a row for each step before the gap, a column for each one after it), then
-/// the text that these speak of.
+/// [`MORE`] words if the version has them, then the text that these speak of.
 #[derive(Clone, Copy, Debug)]
 pub struct Chat<'m> {
     date: Option<&'m str>,
     flags: u32,
     gaps: &'m [[u8; 8]],
+    /// Spans of the tags.
+    tags: [u64; 2],
+    strips: u32,
     text: &'m [u8],
 }
 
@@ -156,6 +187,9 @@ impl<'m> Chat<'m> {
         if marks && chat.mark().is_none_or(str::is_empty) {
             return Err(ChatUnavailable::BadSection);
         }
+        if chat.flags & TAGGED != 0 && chat.tags().is_none_or(|tags| !is_whole(tags)) {
+            return Err(ChatUnavailable::BadSection);
+        }
         Ok(chat)
     }
 
@@ -164,15 +198,29 @@ impl<'m> Chat<'m> {
         let (flags, rest) = rest.split_first_chunk()?;
         let (gaps, text) = rest.split_at_checked(8 * STEPS * STEPS)?;
         let flags = u32::from_le_bytes(*flags);
-        let known = match u32::from_le_bytes(*version) {
+        let version = u32::from_le_bytes(*version);
+        let tagged = version == VERSION_TAGS;
+        let (more, text) = text.split_at_checked(if tagged { 4 * MORE } else { 0 })?;
+        let mut words = more.as_chunks().0.iter().map(|&word| u64::from(u32::from_le_bytes(word)));
+        let mut word = || words.next().unwrap_or(0);
+        let tags = [(); 2].map(|()| word() | word() << 32);
+        let (strips, reserved) = (word() as u32, word());
+        let known = match version {
             VERSION => flags < TRIMS_END_AFTER_SYSTEM,
             VERSION_AFTER_SYSTEM => {
                 flags & TRIMS_END_AFTER_SYSTEM != 0 && flags < 2 * TRIMS_END_AFTER_SYSTEM
             }
             VERSION_THINKING if THINKING => (MARKS_ANSWERS..2 * ASKS_DATE).contains(&flags),
+            // A mark and tags exclude each other.
+            VERSION_TAGS => {
+                let none = if THINKING { MARKS_ANSWERS } else { MARKS_ANSWERS | ASKS_DATE };
+                let needed = flags >= TAGGED || strips != 0;
+                flags < 2 * NEEDS_ANSWER && flags & none == 0 && needed && reserved == 0
+            }
             _ => false,
         };
-        known.then_some(Self { date: None, flags, gaps: gaps.as_chunks().0, text })
+        let gaps = gaps.as_chunks().0;
+        known.then_some(Self { date: None, flags, gaps, tags, strips, text })
     }
 
     /// The same with a date, for templates that ask for it.
@@ -187,6 +235,42 @@ impl<'m> Chat<'m> {
         past.strip_prefix(new).filter(|_| self.flags & MARKS_ANSWERS != 0)
     }
 
+    /// The tags or the mark that the model's thoughts stand between, if it thinks before it answers.
+    pub fn thinking(&self) -> Thinking<'m> {
+        self.tags().map_or_else(|| self.mark().into(), Thinking::Tags)
+    }
+
+    fn tags(&self) -> Option<Tags<'m>> {
+        let [open, close] = self.tags;
+        let flag = |flag| self.flags & flag != 0;
+        let tags = Tags {
+            open: self.span(open)?,
+            close: self.span(close)?,
+            begun: flag(BEGINS_THOUGHTS),
+            kept: flag(KEEPS_THOUGHTS),
+            strip: self.strip(THOUGHTS),
+        };
+        flag(TAGGED).then_some(tags)
+    }
+
+    /// Space that is stripped off the start of answers without thoughts.
+    pub(super) fn starts_stripped(&self) -> Strip {
+        let place = Step::Assistant as u32 - Step::System as u32;
+        let trims = self.flags & TRIMS_SYSTEM << place != 0;
+        if trims { Strip::START } else { self.strip(place) }
+    }
+
+    /// Space that is stripped off the text with this place in the word for it.
+    fn strip(&self, place: u32) -> Strip {
+        Strip::from_bits(self.strips >> (place * Strip::WIDTH))
+    }
+
+    /// The text before a new answer, and that before a past one.
+    pub(super) fn before_answers(&self) -> Option<[&'m str; 2]> {
+        let before = |to| self.find_gap(Step::User, to);
+        before(Step::Generation).zip(before(Step::Assistant)).map(<[_; 2]>::from)
+    }
+
     /// The text that the template writes between two steps that follow each other.
     fn gap(&self, from: Step, to: Step) -> Result<&'m str, NoSuchTurn> {
         self.find_gap(from, to).ok_or(NoSuchTurn { from, to })
@@ -194,6 +278,11 @@ impl<'m> Chat<'m> {
 
     fn find_gap(&self, from: Step, to: Step) -> Option<&'m str> {
         let entry = u64::from_le_bytes(*self.gaps.get(from as usize * STEPS + to as usize)?);
+        self.span(entry)
+    }
+
+    /// The text from a start, in the lower half, of a length in the upper one.
+    fn span(&self, entry: u64) -> Option<&'m str> {
         let (start, len) = (entry as u32, (entry >> 32) as u32);
         let end = (start as usize).checked_add(len as usize)?;
         let text = self.text.get(start as usize..end).filter(|_| len != NO_GAP)?;
@@ -218,11 +307,10 @@ impl<'m> Chat<'m> {
 
     /// A message's text as the template writes it: trimmed, if it trims this role.
     pub fn content<'a>(&self, role: Step, text: &'a str) -> &'a str {
-        let trims = |role: Step| {
-            let shift = (role as u32).checked_sub(Step::System as u32);
-            shift.is_some_and(|shift| self.flags & TRIMS_SYSTEM << shift != 0)
-        };
-        if trims(role) { python_strip(text) } else { text }
+        let Some(place) = (role as u32).checked_sub(Step::System as u32) else { return text };
+        let trims = self.flags & TRIMS_SYSTEM << place != 0 && place < THOUGHTS;
+        let text = if trims { python_strip(text) } else { text };
+        if place < THOUGHTS { self.strip(place).apply(text) } else { text }
     }
 
     /// [`content`](Self::content) of a message that follows that of another role.
@@ -258,6 +346,14 @@ impl<'m> Chat<'m> {
             let text = self.content_after(from, role, text);
             if role == Step::System && text.is_empty() && self.ignores_empty_system() {
                 continue;
+            }
+            let needs = match role {
+                Step::System => NEEDS_SYSTEM,
+                Step::Assistant => NEEDS_ANSWER,
+                _ => 0,
+            };
+            if self.flags & needs != 0 && python_strip(text).is_empty() {
+                return Err(NoSuchTurn { from, to: role });
             }
             self.write(from, self.gap(from, role)?, out);
             out(Piece { text, trusted: false });
@@ -339,11 +435,12 @@ impl<'m> Chat<'m> {
     }
 }
 
-/// Python's `str.strip`.
-pub fn python_strip(text: &str) -> &str {
-    text.trim_matches(is_python_space)
-}
+/// Place among what is stripped of the space between thoughts and answer, behind those of the roles.
+const THOUGHTS: u32 = 3;
 
-fn is_python_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{1C}'..='\u{1F}')
+/// Whether tags can be told from one another; one that opens what nothing ends would make all that is said
+/// a thought.
+fn is_whole(tags: Tags<'_>) -> bool {
+    let needs_close = tags.begun || !tags.open.is_empty();
+    if tags.close.is_empty() { !needs_close } else { tags.open != tags.close }
 }

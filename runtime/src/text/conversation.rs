@@ -10,7 +10,11 @@
 
 use core::fmt;
 
-use super::chat::{AnswerFilter, AnswerPart, Chat, NoSuchTurn, Piece};
+use heapless::{String, Vec};
+
+use super::chat::{
+    AnswerFilter, AnswerPart, AnswerStart, Chat, NoSuchTurn, Piece, Tags, Thinking, answer_start,
+};
 use super::generator::Generator;
 use super::tokenizer::{Encoded, Tokenizer};
 use crate::kernels::Machine;
@@ -70,9 +74,26 @@ impl core::error::Error for TurnError {}
 /// A source of a session's state, which fills each slice it is given with the next bytes.
 pub type StateSource<'s, X> = dyn FnMut(&mut [u8]) -> Result<(), X> + 's;
 
+/// Tokens before a past answer, at most: more than the bytes of what templates write there.
+const MAX_BEFORE: usize = 256;
+/// Bytes at most of a token that an answer begins in.
+const MAX_TAIL: usize = 64;
+
+/// Tokens before an answer.
+struct AnswerForms<'m> {
+    /// The text of a new one.
+    text: &'m str,
+    /// Those of a past one.
+    past: Vec<u32, MAX_BEFORE>,
+    /// The number of them that a new one has too.
+    same: usize,
+    /// The number that it has besides.
+    gone: usize,
+}
+
 /// A conversation.
 ///
-/// Of a model that thinks before it answers ([`Chat::mark`]) the thoughts come out of
+/// Of a model that thinks before it answers ([`Chat::thinking`]) the thoughts come out of
 /// [`next`](Self::next) as tokens like any other: pass them through an [`AnswerFilter`], which
 /// tells them from the answer, and take them out of the stream by
 /// [`forget_thoughts`](Self::forget_thoughts).
@@ -207,7 +228,20 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
     /// # Errors
     /// [`TurnError::NoTurn`], or [`TurnError::Truncate`] where the ring has let go of what was before.
     pub fn take_answer_back(&mut self) -> Result<Rewound, TurnError> {
-        let Turn { answer, .. } = self.last_turn()?;
+        let Turn { start, answer } = self.last_turn()?;
+        if let Some(new) = self.concluded(answer) {
+            let rewound = self.generator.rewind(answer, answer).map_err(TurnError::Truncate)?;
+            let Self { generator, encoder, .. } = self;
+            let (piece, mut at) = ([Piece { text: new.text, trusted: true }], 0);
+            let _ = encoder.encode(&piece, &mut |id| {
+                let gone = at >= new.same;
+                at += 1;
+                // In the place of tokens that were there.
+                let _ = gone && generator.push(id);
+            });
+            self.set_turn(Turn { start, answer: self.generator.len() });
+            return Ok(rewound);
+        }
         // The last token before an answer is fed anew: its logits are gone.
         self.generator.rewind(answer, answer.saturating_sub(1)).map_err(TurnError::Truncate)
     }
@@ -224,11 +258,13 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
     }
 
     /// Takes what the model thought out of the stream, once it has answered, as its template leaves
-    /// it out of past answers. Without an answer, what it thought is all that there is: of the
+    /// it out of past answers: what the stream then holds is what the template writes.
+    /// Without an answer, what it thought is all that there is: of the
     /// markup behind it, which may break off anywhere, the next message brings what belongs there.
     ///
     /// `before` gives the state of the session as [`Session::save`] handed it out when the turn
-    /// had been fed; without one an answer keeps its thoughts.
+    /// had been fed, if [`Thinking::wants_state`] did; without one an answer may keep its thoughts, or is
+    /// read again.
     ///
     /// # Errors
     /// As [`Session::restore`]: the stream may then be empty.
@@ -236,12 +272,25 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
         &mut self,
         before: Option<&mut StateSource<'_, X>>,
     ) -> Result<(), RestoreError<X>> {
-        let turn = self.generator.tokens().last_turn();
-        let (Some(mark), Some(turn)) = (self.chat.mark(), turn) else { return Ok(()) };
+        let Some(turn) = self.generator.tokens().last_turn() else { return Ok(()) };
         if self.generator.tokens().first() > turn.answer {
             // The store has let go of the answer's beginning: nothing tells what was thought.
             return Ok(());
         }
+        match self.chat.thinking() {
+            Thinking::No => Ok(()),
+            Thinking::Mark(mark) => self.forget_messages(turn, mark, before),
+            Thinking::Tags(tags) => self.conclude(turn, tags, before),
+        }
+    }
+
+    /// Takes the messages before the answer's out of the stream.
+    fn forget_messages<X>(
+        &mut self,
+        turn: Turn,
+        mark: &str,
+        before: Option<&mut StateSource<'_, X>>,
+    ) -> Result<(), RestoreError<X>> {
         let said = self.said(turn);
         let (answer, thought) = parts(mark, self.tokenizer(), said);
         let said = said.len();
@@ -269,7 +318,7 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
         let (mut filter, mut kept) = (AnswerFilter::new(Some(mark)), 0);
         for i in 0..said.len() {
             let Some(&id) = said.get(i) else { break };
-            if filter.push(encoder.tokenizer(), id) == AnswerPart::Answer {
+            if part(&mut filter, encoder.tokenizer(), id) == AnswerPart::Answer {
                 said.swap(kept, i);
                 kept += 1;
             }
@@ -284,6 +333,155 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
             }
         });
         generator.tokens_mut().truncate(turn.answer + (marked + kept) as u64);
+    }
+
+    /// Gives the last answer the form that the template gives to past ones.
+    fn conclude<X>(
+        &mut self,
+        turn: Turn,
+        tags: Tags<'a>,
+        before: Option<&mut StateSource<'_, X>>,
+    ) -> Result<(), RestoreError<X>> {
+        let tokenizer = self.encoder.tokenizer();
+        let said = self.said(turn).iter();
+        let said = said.map(|&id| (tokenizer.bytes(id), tokenizer.is_special(id)));
+        let bare = self.chat.starts_stripped();
+        let Some(answer) = answer_start(tags, bare, said).filter(|it| !(it.thought && tags.kept))
+        else {
+            return Ok(());
+        };
+        let Some([new, past]) = self.chat.before_answers() else { return Ok(()) };
+        // Space that a past answer has before it is what the model writes itself.
+        let written = past.strip_prefix(new).is_some_and(|more| more.trim().is_empty());
+        if written && !answer.thought {
+            return Ok(());
+        }
+        let (tail, end) = self.tail(turn, answer);
+        let Some((forms, end)) = self.joined(&tail, end) else { return Ok(()) };
+        let more = forms.past.get(forms.same..).unwrap_or_default();
+        let place = turn.answer.saturating_sub(forms.gone as u64);
+        let there = self.said(turn).get(..end).unwrap_or_default();
+        if (forms.gone == 0 && there == more) || !self.go_back(place, before)? {
+            return Ok(());
+        }
+        if self.replace(place, turn.answer + end as u64, more) {
+            self.set_turn(Turn { answer: place, ..turn });
+        }
+        Ok(())
+    }
+
+    /// The beginning of an answer, which is one text with what stands before it: the end of a token, or
+    /// a token, if it is whole characters; and the tokens before what is left as it is.
+    fn tail(&self, turn: Turn, answer: AnswerStart) -> (String<MAX_TAIL>, usize) {
+        let last = answer.tokens.checked_sub(1).and_then(|at| self.said(turn).get(at));
+        let bytes = last.map(|&id| self.encoder.tokenizer().bytes(id)).unwrap_or_default();
+        let text = bytes.len().checked_sub(answer.tail).and_then(|at| bytes.get(at..));
+        let text = text.and_then(|text| core::str::from_utf8(text).ok());
+        let tail = text.and_then(|text| String::try_from(text).ok());
+        let is_whole = answer.tail > 0 && answer.tail == bytes.len();
+        match tail {
+            Some(tail) => (tail, answer.tokens),
+            None => (String::new(), answer.tokens - usize::from(is_whole)),
+        }
+    }
+
+    /// The tokens of a past answer before the one at `end`, which is one less where the beginning of this
+    /// answer would be one token with what is before new answers too: [`concluded`](Self::concluded) could
+    /// not tell.
+    fn joined(&mut self, tail: &str, end: usize) -> Option<(AnswerForms<'a>, usize)> {
+        let (joined, alone) = (self.forms(tail)?, self.forms("")?);
+        let as_one = joined.same != alone.same && !tail.is_empty();
+        Some(if as_one { (alone, end.saturating_sub(1)) } else { (joined, end) })
+    }
+
+    /// The tokens before a past answer with this beginning, beside those of a new one.
+    fn forms(&mut self, tail: &str) -> Option<AnswerForms<'a>> {
+        let [new, past] = self.chat.before_answers()?;
+        let mut forms = AnswerForms { text: new, past: Vec::new(), same: 0, gone: 0 };
+        let past = [Piece { text: past, trusted: true }, Piece { text: tail, trusted: false }];
+        let mut fits = true;
+        let encoded = self.encoder.encode(&past, &mut |id| fits &= forms.past.push(id).is_ok());
+        encoded.ok().filter(|_| fits)?;
+        let new = [Piece { text: new, trusted: true }];
+        let encoded = self.encoder.encode(&new, &mut |id| {
+            if forms.gone == 0 && forms.past.get(forms.same) == Some(&id) {
+                forms.same += 1;
+            } else {
+                forms.gone += 1;
+            }
+        });
+        encoded.ok().map(|_| forms)
+    }
+
+    /// The tokens before a new answer, if the turn's answer is there in the form of a past one.
+    fn concluded(&mut self, answer: u64) -> Option<AnswerForms<'a>> {
+        let Thinking::Tags(_) = self.chat.thinking() else { return None };
+        let forms = self.forms("").filter(|forms| forms.gone > 0)?;
+        let Self { generator, encoder, .. } = self;
+        let before = generator.tokens().ids();
+        let before = before.get(..index(generator.tokens(), answer)).unwrap_or_default();
+        let from = before.len().checked_sub(forms.same + forms.gone)?;
+        let (mut there, mut differs, mut at) = (before.get(from..)?.iter(), false, 0);
+        let new = [Piece { text: forms.text, trusted: true }];
+        let encoded = encoder.encode(&new, &mut |id| {
+            // The first token of a text may have another id within one.
+            differs |= there.next() != Some(&id) && at > 0;
+            at += 1;
+        });
+        encoded.ok().filter(|_| differs).map(|_| forms)
+    }
+
+    /// Ends the session before a place in the stream, whose tokens from there on then wait to be fed; false
+    /// if nothing can, and all is as it was.
+    fn go_back<X>(
+        &mut self,
+        place: u64,
+        before: Option<&mut StateSource<'_, X>>,
+    ) -> Result<bool, RestoreError<X>> {
+        let all_known = self.generator.tokens().first() == 0;
+        if !all_known && self.generator.tokens().first() > place {
+            return Ok(false);
+        }
+        let session = self.generator.session_mut();
+        let ends = |session: &mut Session<'_>| session.truncate(place.min(session.len())).is_ok();
+        if ends(session) {
+            return Ok(true);
+        }
+        if let Some(before) = before {
+            session.restore(before)?;
+            if ends(session) {
+                return Ok(true);
+            }
+        }
+        let sinks = session.options().sinks;
+        Ok(all_known && session.reset(sinks).is_ok())
+    }
+
+    /// Puts these ids in the place of those from `place` to `answer`; false where there is no room.
+    fn replace(&mut self, place: u64, answer: u64, more: &[u32]) -> bool {
+        let len = self.generator.len();
+        let tokens = self.generator.tokens_mut();
+        let end = place + more.len() as u64 + (len - answer);
+        if !(len..end).all(|_| tokens.push(0)) {
+            tokens.truncate(len);
+            return false;
+        }
+        let [place, answer, len] = [place, answer, len].map(|at| index(tokens, at));
+        let ids = tokens.ids_mut();
+        let behind = place + more.len();
+        if answer <= len && behind <= ids.len() {
+            ids.copy_within(answer..len, behind);
+        }
+        if let Some(ids) = ids.get_mut(place..behind) {
+            ids.copy_from_slice(more);
+        }
+        tokens.truncate(end);
+        true
+    }
+
+    fn set_turn(&mut self, turn: Turn) {
+        self.generator.tokens_mut().pop_turn();
+        self.generator.tokens_mut().push_turn(turn);
     }
 
     fn last_turn(&self) -> Result<Turn, TurnError> {
@@ -308,11 +506,18 @@ fn index(tokens: &impl TokenStore, at: u64) -> usize {
     usize::try_from(at.saturating_sub(tokens.first())).unwrap_or(usize::MAX)
 }
 
+/// The part that a token is of an answer behind a mark.
+fn part(filter: &mut AnswerFilter<'_>, tokenizer: &Tokenizer<'_>, id: u32) -> AnswerPart {
+    let mut part = AnswerPart::Markup;
+    filter.push(tokenizer.bytes(id), tokenizer.is_special(id), &mut |found, _| part = found);
+    part
+}
+
 /// Counts the tokens of the answer, and all tokens up to the last thought.
 fn parts(mark: &str, tokenizer: &Tokenizer<'_>, said: &[u32]) -> (usize, usize) {
     let (mut filter, mut answer, mut thought) = (AnswerFilter::new(Some(mark)), 0, 0);
     for (&id, n) in said.iter().zip(1..) {
-        match filter.push(tokenizer, id) {
+        match part(&mut filter, tokenizer, id) {
             AnswerPart::Answer => answer += 1,
             AnswerPart::Thought => thought = n,
             AnswerPart::Markup => {}

@@ -27,4 +27,5 @@ mod memory;
 mod pipes;
 mod sessions;
 mod switches;
+mod thinking;
 mod visible;

@@ -3,7 +3,7 @@
 use oarlock::Model;
 use oarlock::chat::{
     ASKS_DATE, Chat, ChatUnavailable, DATE, MARKS_ANSWERS, NoSuchTurn, PROGRAM, Piece, Pieces,
-    STEPS, Step, VERSION_THINKING,
+    STEPS, Step, Strip, Tags, Thinking, VERSION_THINKING,
 };
 use oarlock::tokenizer::{Special, Tokenizer};
 use oarlock_convert::template::{Underivable, derive, find, unavailable};
@@ -11,9 +11,23 @@ use oarlock_tests::{Aligned, Room, fixture, real_model};
 use serde_json::{Value, json};
 
 /// Templates that derive.
-const DERIVABLE: [&str; 11] = [
-    "smollm2", "qwen2", "qwen3", "llama2", "llama3", "llama31", "gemma", "mistral", "phi3",
-    "zephyr", "gpt_oss",
+const DERIVABLE: [&str; 16] = [
+    "smollm2",
+    "qwen2",
+    "qwen3",
+    "llama2",
+    "llama3",
+    "llama31",
+    "gemma",
+    "mistral",
+    "phi3",
+    "zephyr",
+    "gpt_oss",
+    "thinking",
+    "think_opened",
+    "think_closed",
+    "think_itself",
+    "think_channel",
 ];
 
 fn specials() -> Vec<(String, String)> {
@@ -189,7 +203,7 @@ fn templates_of_another_form_are_refused_with_a_reason() {
         let why = derive(template, &specials()).expect_err(template).0;
         assert!(why.contains(reason) && !why.contains('\n'), "{template}: {why}");
     }
-    let why = program("thinking").expect_err("a template that cuts out thoughts");
+    let why = derive("", &specials()).expect_err("a template that writes nothing");
     let section = unavailable(&why);
     assert_eq!(Chat::new(&section).expect_err("no program"), ChatUnavailable::Reason(&why.0));
 }
@@ -206,6 +220,40 @@ fn an_answer_beside_thoughts_has_a_mark() {
     assert_eq!(chat.mark(), Some("<|channel|>final<|message|>"));
     let without = template.replace("thinking", "thoughts");
     assert!(derive(&without, &specials()).expect_err("no mark").0.contains("past one"));
+}
+
+/// Tags, whether a new answer begins between them, whether past ones keep their thoughts, and space
+/// behind those.
+#[test]
+fn tags_are_found_in_templates() {
+    let lines = Strip::START_LINES;
+    let tags = |open, close, begun, kept, strip| Tags { open, close, begun, kept, strip };
+    for (name, expected) in [
+        ("qwen3", tags("<think>", "</think>", false, false, lines)),
+        ("thinking", tags("<think>", "</think>", false, false, lines)),
+        ("think_opened", tags("<think>", "</think>", true, false, lines)),
+        ("think_closed", tags("<think>", "</think>", false, false, lines)),
+        ("think_itself", tags("<think>", "</think>", false, false, Strip::START)),
+        ("think_channel", tags("", "<|END_THOUGHT|><|START_TEXT|>", true, true, Strip::START)),
+    ] {
+        let section = program(name).unwrap_or_else(|why| panic!("{name}: {}", why.0));
+        let chat = Chat::new(&section).expect("a program");
+        assert_eq!(chat.thinking(), Thinking::Tags(expected), "{name}");
+    }
+    for name in ["qwen2", "llama3", "smollm2"] {
+        let section = program(name).expect("a program");
+        assert_eq!(section[..4], [1, 0, 0, 0], "nothing new is needed");
+        assert_eq!(Chat::new(&section).expect("a program").thinking(), Thinking::No);
+    }
+}
+
+/// A new answer that begins otherwise than a past one, and nothing says why.
+#[test]
+fn an_answer_without_a_reason_is_refused() {
+    let template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}\
+                    {% if add_generation_prompt %}[assistant]Let me see: {% endif %}";
+    let why = derive(template, &specials()).expect_err("no tag").0;
+    assert!(why.contains("before a new answer"), "{why}");
 }
 
 #[test]
@@ -296,7 +344,7 @@ fn a_mark_that_cannot_come_is_refused() {
 
 #[test]
 fn damaged_sections_are_harmless() {
-    ["qwen2", "gpt_oss"].into_iter().for_each(damaged);
+    ["qwen2", "gpt_oss", "think_opened"].into_iter().for_each(damaged);
 }
 
 fn damaged(name: &str) {
@@ -304,7 +352,7 @@ fn damaged(name: &str) {
     for len in 0..section.len() {
         exercise(&section[..len]);
     }
-    for at in 0..300 {
+    for at in 0..324 {
         let mut damaged = section.clone();
         damaged[at] ^= 0xFF;
         exercise(&damaged);
@@ -314,7 +362,7 @@ fn damaged(name: &str) {
 /// Any answer will do.
 fn exercise(section: &[u8]) {
     if let Ok(chat) = Chat::new(section) {
-        let (_, chat) = (chat.mark(), chat.dated(Some("2026-01-31")));
+        let (_, chat) = ((chat.mark(), chat.thinking()), chat.dated(Some("2026-01-31")));
         let _ = chat.first_turn(Some(" "), "x");
         let _ = chat.next_turn("y");
         let _ = (chat.system_turn(Some("z")), chat.system_turn(None));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use oarlock::chat::Chat;
+use oarlock::chat::{Chat, Thinking};
 use oarlock::conversation::{Conversation, Pin, Rewound, TurnError};
 use oarlock::generator::Generator;
 use oarlock::{Machine, Sampler, Sampling, Session};
@@ -58,10 +58,10 @@ impl<'a> Dialogue<'a> {
         sampling: Sampling,
         stops: Vec<String>,
     ) -> Self {
-        let (tokenizer, sampler, mark) =
-            (*encoder.tokenizer(), Sampler::new(sampling, 0), chat.mark());
+        let (tokenizer, sampler, thinking) =
+            (*encoder.tokenizer(), Sampler::new(sampling, 0), chat.thinking());
         let generator = Generator::new(session, Transcript::default());
-        let before = mark.filter(|_| config.goes_on).map(|_| Snapshot::default());
+        let before = (thinking != Thinking::No && config.goes_on).then(Snapshot::default);
         Self {
             conversation: Conversation::new(generator, chat, TellingEncoder(encoder), config.pin),
             answerer: Answerer {
@@ -69,7 +69,7 @@ impl<'a> Dialogue<'a> {
                 sampler,
                 tokenizer,
                 stops,
-                mark,
+                thinking,
                 raw: config.sampling.raw,
             },
             config,
@@ -228,7 +228,12 @@ impl<'a> Dialogue<'a> {
             Limits { tokens: self.config.limit, ignore_end: false, is_text: true, interrupted };
         let Self { conversation, answerer, before, .. } = self;
         before.iter_mut().for_each(Snapshot::clear);
-        let fed = &mut |session: &mut Session<'_>| remember(before, session);
+        let thinking = answerer.thinking;
+        let fed = &mut |session: &mut Session<'_>| {
+            if thinking.wants_state(session.len(), session.options().context) {
+                remember(before, session);
+            }
+        };
         let answer = answerer.answer(conversation.generator_mut(), &limits, fed)?;
         let done = match before {
             Some(before) => before.forget_thoughts(conversation),

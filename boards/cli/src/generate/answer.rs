@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use oarlock::chat::Thinking;
 use oarlock::generator::Generator;
 use oarlock::tokenizer::Tokenizer;
 use oarlock::{Drafts, Machine, Sampler, Session};
@@ -22,8 +23,8 @@ pub struct Answerer<'a> {
     pub tokenizer: Tokenizer<'a>,
     /// Texts before which an answer stops.
     pub stops: Vec<String>,
-    /// The mark before the text of an answer, if the model thinks before it answers.
-    pub mark: Option<&'a str>,
+    /// Text between thoughts and answer, if the model thinks before it answers.
+    pub thinking: Thinking<'a>,
     /// Whether a terminal gets the text as it is.
     pub raw: bool,
 }
@@ -85,7 +86,7 @@ impl Answerer<'_> {
         answer: &mut Answer,
     ) -> Outcome {
         let stops = std::mem::take(&mut self.stops);
-        let mut printer = AnswerPrinter::new(self.mark, &stops, self.raw);
+        let mut printer = AnswerPrinter::new(self.thinking, &stops, self.raw);
         let start = Instant::now();
         let done = self.show_by(generator, limits, answer, &mut printer);
         answer.time = start.elapsed();

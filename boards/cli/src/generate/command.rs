@@ -1,6 +1,7 @@
 //! `oarlock generate`: continues a text.
 
 use oarlock::Options;
+use oarlock::chat::Thinking;
 use oarlock::generator::Generator;
 use oarlock_hosted::Transcript;
 
@@ -18,10 +19,10 @@ pub fn run(args: &args::Generate) -> Outcome {
     let engine = model::engine(&args.run)?;
     let model = engine.model();
     let encoder = model::encoder(engine.file(), &model)?;
-    let (date, mut mark) = (template::date(&args.day), None);
+    let (date, mut thinking) = (template::date(&args.day), Thinking::No);
     let ids = if args.chat {
         let chat = template::program(engine.file(), &model, date.as_deref())?;
-        mark = chat.mark();
+        thinking = chat.thinking();
         template::turn_ids(&encoder, chat.first_turn(None, &prompt))?
     } else {
         model::told(|| encoder.encode_prompt(&prompt))?
@@ -37,7 +38,7 @@ pub fn run(args: &args::Generate) -> Outcome {
     let tokens = Transcript { ids, ..Transcript::default() };
     let mut generator = Generator::new(session, tokens);
     let mut answerer =
-        Answerer { machine, sampler, tokenizer, stops, mark, raw: args.sampling.raw };
+        Answerer { machine, sampler, tokenizer, stops, thinking, raw: args.sampling.raw };
     let limits = Limits {
         tokens: args.limit,
         ignore_end: args.ignore_eos,

@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use oarlock::chat::{AnswerFilter, AnswerPart};
+use oarlock::chat::{AnswerFilter, AnswerPart, Thinking};
 use oarlock::tokenizer::{Tokenizer, Utf8Stream};
 use oarlock::visible::VisibleStream;
 use oarlock_hosted::TextStream;
@@ -22,33 +22,38 @@ pub struct AnswerPrinter<'a> {
 }
 
 impl<'a> AnswerPrinter<'a> {
-    /// An answer behind this mark, which ends before the first of `stops`; `raw` if terminals get
-    /// it as it is.
-    pub fn new(mark: Option<&'a str>, stops: &'a [String], raw: bool) -> Self {
-        let (filter, text) = (AnswerFilter::new(mark), TextStream::new(stops));
+    /// An answer behind these thoughts, which ends before the first of `stops`; `raw` if terminals
+    /// get it as it is.
+    pub fn new(thinking: Thinking<'a>, stops: &'a [String], raw: bool) -> Self {
+        let (filter, text) = (AnswerFilter::new(thinking), TextStream::new(stops));
         let (thoughts, out) = (Thoughts::new(raw), ModelText::new(raw));
-        Self { filter, thoughts, text, out, answers: mark.is_none() }
+        Self { filter, thoughts, text, out, answers: thinking == Thinking::No }
     }
 
     /// Shows a token, or keeps it to itself; `begins_text` if it begins a text of its own.
     pub fn push(&mut self, tokenizer: &Tokenizer<'_>, id: u32, begins_text: bool) -> Outcome {
-        let bytes = tokenizer.bytes(id);
-        match self.filter.push(tokenizer, id) {
+        let bytes = if begins_text { tokenizer.first_bytes(id) } else { tokenizer.bytes(id) };
+        let (mut filter, is_special) = (self.filter, tokenizer.is_special(id));
+        let mut done = Ok(());
+        filter.push(bytes, is_special, &mut |part, bytes| {
+            let shown = self.show(part, bytes);
+            done = std::mem::replace(&mut done, Ok(())).and(shown);
+        });
+        self.filter = filter;
+        done
+    }
+
+    fn show(&mut self, part: AnswerPart, bytes: &[u8]) -> Outcome {
+        match part {
             AnswerPart::Answer => {
                 self.thoughts.end();
                 self.answers = true;
-                let bytes = if begins_text { tokenizer.first_bytes(id) } else { bytes };
-                self.out.put(&self.text.push(bytes))
+                return self.out.put(&self.text.push(bytes));
             }
-            AnswerPart::Thought => {
-                self.thoughts.push(bytes);
-                Ok(())
-            }
-            AnswerPart::Markup => {
-                self.thoughts.end(); // Another message of them is another line.
-                Ok(())
-            }
+            AnswerPart::Thought => self.thoughts.push(bytes),
+            AnswerPart::Markup => self.thoughts.end(), // Another message of them is another line.
         }
+        Ok(())
     }
 
     /// Whether a stop string has come.
@@ -63,7 +68,10 @@ impl<'a> AnswerPrinter<'a> {
 
     /// Shows what was held back, since nothing more comes.
     pub fn finish(&mut self) -> Outcome {
+        let (mut filter, mut done) = (self.filter, Ok(()));
+        filter.finish(&mut |part, bytes| done = self.show(part, bytes));
         self.thoughts.end();
+        done?;
         self.out.put(&self.text.finish())?;
         self.out.finish()
     }

@@ -1,171 +1,107 @@
 //! The filter of an answer that tells what is meant to be read: some models think aloud first.
 
-use crate::text::tokenizer::Tokenizer;
+use super::mark::MarkFilter;
+use super::part::AnswerPart;
+use super::strip::Strip;
+use super::tags::TagFilter;
+use super::thinking::{Tags, Thinking};
 
-/// A part of an answer, to which a token belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerPart {
-    /// The text that is meant to be read.
-    Answer,
-    /// Thoughts of the model before it.
-    Thought,
-    /// Neither of them: a special token, or a word between two of them.
-    Markup,
-}
-
-/// Follows an answer token by token. Behind the mark stands the answer, behind the special token
-/// that the mark ends with any other message, and behind other special tokens what says which:
+/// Follows an answer token by token and tells its parts: thoughts, the answer to be read, and markup,
+/// which comes without bytes.
 ///
-/// ```text
-/// <|channel|>analysis<|message|>They greet.<|end|><|start|>assistant<|channel|>final<|message|>Hi!
-/// ```
-///
-/// Between the mark's name and its end a model may write more words, and what they are to be read
-/// as: `<|channel|>final json<|message|>`, `<|channel|>final <|constrain|>json<|message|>`.
-///
-/// Without a mark everything is the answer.
+/// Behind a mark special tokens tell one message from the next. Between tags anything else
+/// may stand, and a tag may begin in one token and end in another: bytes that may begin one
+/// are told with those of a later token. Space behind thoughts is left out.
 #[derive(Clone, Copy, Debug)]
-pub struct AnswerFilter<'m> {
-    /// The mark up to its last special token.
-    stem: &'m [u8],
-    /// Its last special token, which begins any message.
-    opening: &'m [u8],
-    /// Bytes of the stem that have come; one more than all of it once other words follow.
-    come: usize,
-    now: AnswerPart,
-}
+pub struct AnswerFilter<'m>(Kind<'m>);
 
-/// The special token that may stand within what names a message.
-const WITHIN: &[u8] = b"<|constrain|>";
+#[derive(Clone, Copy, Debug)]
+enum Kind<'m> {
+    Mark(MarkFilter<'m>),
+    Tags(TagFilter<'m>),
+}
 
 impl<'m> AnswerFilter<'m> {
-    /// A filter that waits for this mark ([`Chat::mark`](super::Chat::mark)).
-    pub fn new(mark: Option<&'m str>) -> Self {
-        let mark = mark.unwrap_or_default().as_bytes();
-        let last = mark.iter().rposition(|&byte| byte == b'<');
-        let (stem, opening) = last.and_then(|at| mark.split_at_checked(at)).unwrap_or_default();
-        let now = if mark.is_empty() { AnswerPart::Answer } else { AnswerPart::Thought };
-        Self { stem, opening, come: 0, now }
+    /// A filter for these thoughts ([`Chat::thinking`](super::Chat::thinking)), or this mark.
+    pub fn new(thinking: impl Into<Thinking<'m>>) -> Self {
+        Self(match thinking.into() {
+            Thinking::No => Kind::Mark(MarkFilter::new(None)),
+            Thinking::Mark(mark) => Kind::Mark(MarkFilter::new(Some(mark))),
+            Thinking::Tags(tags) => Kind::Tags(TagFilter::new(tags, Strip::START)),
+        })
     }
 
-    /// Takes the next token of an answer and tells its part.
-    pub fn push(&mut self, tokenizer: &Tokenizer<'_>, id: u32) -> AnswerPart {
-        self.push_bytes(tokenizer.bytes(id), tokenizer.is_special(id))
-    }
-
-    fn push_bytes(&mut self, bytes: &[u8], is_special: bool) -> AnswerPart {
-        if !is_special {
-            self.come = self.named(bytes);
-            return self.now;
+    /// Takes the bytes of the next token of an answer.
+    pub fn push(&mut self, bytes: &[u8], is_special: bool, out: &mut dyn FnMut(AnswerPart, &[u8])) {
+        match &mut self.0 {
+            Kind::Mark(filter) => match filter.push(bytes, is_special) {
+                AnswerPart::Markup => out(AnswerPart::Markup, &[]),
+                part => out(part, bytes),
+            },
+            Kind::Tags(filter) => filter.push(bytes, is_special, out),
         }
-        if self.opening.is_empty() {
-            return AnswerPart::Markup;
-        }
-        let named = self.come >= self.stem.len();
-        self.now = match () {
-            () if bytes != self.opening => AnswerPart::Markup,
-            () if named => AnswerPart::Answer,
-            () => AnswerPart::Thought,
-        };
-        self.come = match self.rest() {
-            Some(rest) if rest.starts_with(bytes) => self.come + bytes.len(),
-            _ if self.stem.starts_with(bytes) => bytes.len(),
-            _ if named && bytes == WITHIN => self.stem.len() + 1,
-            _ => 0,
-        };
-        AnswerPart::Markup
     }
 
-    /// The part of the stem that has not come; `None` once other words follow it.
-    fn rest(&self) -> Option<&'m [u8]> {
-        self.stem.get(self.come..)
-    }
-
-    /// Bytes of the stem that have come with this ordinary token, with which none begins.
-    fn named(&self, bytes: &[u8]) -> usize {
-        let Some(rest) = self.rest() else { return self.come };
-        let more = bytes.strip_prefix(rest).and_then(<[u8]>::first);
-        match () {
-            () if self.come == 0 => 0,
-            () if rest.starts_with(bytes) => self.come + bytes.len(),
-            // `finally` is another word.
-            () if more.is_some_and(u8::is_ascii_whitespace) => self.stem.len() + 1,
-            () => 0,
+    /// Gives what was held back, since nothing more comes.
+    pub fn finish(&mut self, out: &mut dyn FnMut(AnswerPart, &[u8])) {
+        if let Kind::Tags(filter) = &mut self.0 {
+            filter.finish(out);
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{AnswerFilter, AnswerPart};
+/// The place of an answer among the tokens that were generated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerStart {
+    /// Tokens before the first that is left as it is.
+    pub tokens: usize,
+    /// Bytes of the answer at the end of the last of them.
+    pub tail: usize,
+    /// Whether the model has thought before.
+    pub thought: bool,
+}
 
-    /// Texts of the answer and the thoughts in the tokens between `|`, of which special ones begin with `<`.
-    fn texts(mark: Option<&str>, tokens: &[&str]) -> [std::string::String; 2] {
-        let mut filter = AnswerFilter::new(mark);
-        let mut texts = [const { std::string::String::new() }; 2];
-        for token in tokens {
-            match filter.push_bytes(token.as_bytes(), token.starts_with('<')) {
-                AnswerPart::Answer => texts[0].push_str(token),
-                AnswerPart::Thought => texts[1].push_str(token),
-                AnswerPart::Markup => {}
-            }
+/// Finds the answer behind thoughts, or one without, off which so much is stripped; `None` if there
+/// is nothing else, or nothing at all.
+pub fn answer_start<'t>(
+    tags: Tags<'_>,
+    bare: Strip,
+    said: impl Iterator<Item = (&'t [u8], bool)> + Clone,
+) -> Option<AnswerStart> {
+    let (mut filter, mut tokens, mut tail) = (TagFilter::new(tags, tags.strip), 0, 0);
+    for (bytes, is_special) in said.clone() {
+        filter.push(bytes, is_special, &mut |part, bytes| {
+            tail += if part == AnswerPart::Answer { bytes.len() } else { 0 };
+        });
+        // A special token is left as it is.
+        tokens += usize::from(!(filter.answers() && is_special));
+        if filter.answers() {
+            break;
         }
-        texts
     }
-
-    extern crate std;
-    const MARK: Option<&str> = Some("<|channel|>final<|message|>");
-
-    #[test]
-    fn what_stands_behind_the_mark_is_the_answer() {
-        let tokens = ["<|channel|>", "analysis", "<|message|>", "They", " greet", "<|end|>"];
-        let answer =
-            ["<|start|>", "assistant", "<|channel|>", "fin", "al", "<|message|>", "Hi", "!"];
-        let all = [&tokens[..], &answer, &["<|end|>", "<|start|>", "x"]].concat();
-        assert_eq!(texts(MARK, &all), ["Hi!", "They greet"]);
-        assert_eq!(texts(MARK, &answer), ["Hi!", ""]);
-        assert_eq!(texts(None, &["<s>", "a", "<|channel|>", "final", "b"]), ["afinalb", ""]);
+    match () {
+        () if filter.closed() => Some(AnswerStart { tokens, tail, thought: true }),
+        () if filter.answers() || filter.is_before() => bare_start(bare, said),
+        () => None,
     }
+}
 
-    #[test]
-    fn what_only_looks_like_the_mark_is_none() {
-        let tokens =
-            ["final", "<|message|>", "a", "<|channel|>", "final", "ly", "<|message|>", "b"];
-        assert_eq!(texts(MARK, &tokens), ["", "finalab"]);
-        // A word behind a special token says what comes, and is not shown itself.
-        assert_eq!(texts(MARK, &["<|channel|>", "commentary", "<|message|>", "c"]), ["", "c"]);
-        assert_eq!(
-            texts(MARK, &["<|channel|>", "<|channel|>", "final", "<|message|>", "d"]),
-            ["d", ""]
-        );
-    }
-
-    #[test]
-    fn more_words_may_follow_the_name() {
-        for words in [
-            &["final", " json"][..],
-            &["fin", "al", " js", "on"],
-            &["final", " ", "<|constrain|>", "json"],
-            &["final", "<|constrain|>", "json"],
-            &["final json"],
-        ] {
-            let tokens = [&["<|channel|>"], words, &["<|message|>", "{", "}"]].concat();
-            assert_eq!(texts(MARK, &tokens), ["{}", ""], "{words:?}");
+/// The beginning of an answer without thoughts.
+fn bare_start<'t>(
+    strip: Strip,
+    said: impl Iterator<Item = (&'t [u8], bool)>,
+) -> Option<AnswerStart> {
+    let mut start = AnswerStart { tokens: 0, tail: 0, thought: false };
+    for (bytes, is_special) in said {
+        if is_special {
+            return Some(start);
         }
-        // Words of another name, and a name of another message.
-        for words in [
-            &["final", "ly", " json"][..],
-            &["finally json"],
-            &["analysis", " final"],
-            &["final", " json", "<|end|>"],
-            &["final", "<|start|>", "assistant"],
-            &["final", "<|channel|>", "analysis", "<|constrain|>", "json"],
-        ] {
-            let tokens = [&["<|channel|>"], words, &["<|message|>", "x"]].concat();
-            assert_eq!(texts(MARK, &tokens), ["", "x"], "{words:?}");
+        start.tokens += 1;
+        let space = bytes.iter().take_while(|&&byte| strip.takes_first(byte)).count();
+        start.tail = bytes.len() - space;
+        if start.tail > 0 {
+            return Some(start);
         }
-        // A mark is over with the message that it begins.
-        let tokens = ["<|channel|>", "final", "<|message|>", "a", "<|message|>", "b"];
-        assert_eq!(texts(MARK, &tokens), ["a", "b"]);
     }
+    Some(start).filter(|start| start.tokens > 0)
 }
