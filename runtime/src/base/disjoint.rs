@@ -70,7 +70,7 @@ impl<P> Hands<P> {
 fn deal<P: Send>(
     exec: &dyn Executor,
     pieces: &mut impl Iterator<Item = P>,
-    f: &(impl Fn(P) + Sync),
+    f: &(dyn Fn(P) + Sync),
 ) {
     let dealt = [const { AtomicBool::new(false) }; MAX_PIECES];
     let mut hands = Hands { pieces: heapless::Vec::new(), dealt, parts: 0 };
@@ -110,12 +110,14 @@ pub(crate) fn for_each<P: Send>(
     f: impl Fn(P) + Sync,
 ) {
     let mut pieces = pieces.into_iter();
+    // One copy of its code, which has kernels in it, for all the ways to it.
+    let f: &(dyn Fn(P) + Sync) = &f;
     if exec.threads() <= 1 {
         return pieces.for_each(f);
     }
     if exec.deals() {
-        deal(exec, &mut pieces, &f);
-        return pieces.for_each(&f);
+        deal(exec, &mut pieces, f);
+        return pieces.for_each(f);
     }
     let mut pool = Pool { pieces: heapless::Vec::new(), taken: AtomicUsize::new(0) };
     fill(&mut pool.pieces, &mut pieces);
@@ -133,7 +135,7 @@ pub(crate) fn for_each<P: Send>(
             drain(0);
         }
     }
-    pieces.for_each(&f);
+    pieces.for_each(f);
 }
 
 /// An exclusive view of a row-major matrix, `(rows, cols)`, rows a stride apart: cut by rows and by
