@@ -14,7 +14,7 @@
 //! mistake, and what it read about the region before a successful claim belongs to that
 //! region: the caller writes it only while no part of any region is left to claim.
 //!
-//! `tests/safety/pool` runs this file through all interleavings of a few threads.
+//! `pool/interleavings.rs` runs all of this through every order of steps of a few threads.
 #![allow(unsafe_code)]
 
 use std::any::Any;
@@ -261,6 +261,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
+#[cfg(loom)]
+mod interleavings;
+
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 
