@@ -20,18 +20,21 @@ struct Pool<P> {
     taken: AtomicUsize,
 }
 
-// SAFETY: `take` gives every index to one caller only: past the end the counter stays within as many
-// as there are threads, and so never comes back to 0. No two threads touch the same cell, and a piece
-// moves to the thread that takes it, which `P: Send` allows.
+// SAFETY: `take` gives every index to one caller only: a counter far past the end is set back to it,
+// long before it could come round to 0. No two threads touch the same cell, and a piece moves to the
+// thread that takes it, which `P: Send` allows.
 unsafe impl<P: Send> Sync for Pool<P> {}
 
 impl<P> Pool<P> {
     fn take(&self) -> Option<P> {
         // Relaxed: what the pieces point to was written before the region began, and the
         // executor orders that with its parts.
-        let Some(piece) = self.pieces.get(self.taken.fetch_add(1, Ordering::Relaxed)) else {
-            // Whoever asks for more and more would bring a counter of 32 bits back to 0.
-            self.taken.store(self.pieces.len(), Ordering::Relaxed);
+        let next = self.taken.fetch_add(1, Ordering::Relaxed);
+        let Some(piece) = self.pieces.get(next) else {
+            // Whoever asks for more and more brings a counter of 32 bits there in a second.
+            if next > usize::MAX / 2 {
+                self.taken.store(self.pieces.len(), Ordering::Relaxed);
+            }
             return None;
         };
         // SAFETY: this index came to this call alone.

@@ -246,7 +246,7 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
         let (answer, thought) = parts(mark, self.tokenizer(), said);
         let said = said.len();
         if answer == 0 {
-            let len = turn.answer + thought as u64;
+            let len = turn.answer.saturating_add(thought as u64);
             if len < self.generator.len() {
                 // Where the ring has let go of that, the markup stays.
                 let _ = self.generator.rewind(len, len);
@@ -274,6 +274,9 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
                 kept += 1;
             }
         }
+        if marked.saturating_add(kept) > said.len() {
+            return; // A store that is shorter than it was a moment ago.
+        }
         said.copy_within(..kept, marked);
         let mut places = said.iter_mut();
         let piece = [Piece { text: mark, trusted: true }];
@@ -283,7 +286,7 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
                 *place = id;
             }
         });
-        generator.tokens_mut().truncate(turn.answer + (marked + kept) as u64);
+        generator.tokens_mut().truncate(turn.answer.saturating_add((marked + kept) as u64));
     }
 
     fn last_turn(&self) -> Result<Turn, TurnError> {
