@@ -38,7 +38,7 @@ fn rounds(rounds: u64, mut round: impl FnMut(&mut Hostile)) {
 
 #[test]
 fn products() {
-    rounds(1500, products::round);
+    rounds(2000, products::round);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn attention_and_its_cache() {
 
 #[test]
 fn functions_of_vectors() {
-    rounds(3000, vectors::round);
+    rounds(4000, vectors::round);
 }
 
 #[test]
