@@ -132,37 +132,49 @@ pub fn round(hostile: &mut Hostile) {
             let _ = ready.view();
         }
     });
-    let slopes = hostile.size() % 5;
-    let slopes = hostile.floats(slopes);
-    let cap = hostile.one_in(3).then(|| hostile.float());
-    let (begun, alibi, reset) = (hostile.one_in(2), hostile.one_in(3), hostile.one_in(8));
-    let fickle = hostile.one_in(3);
-    let first = range(hostile, 32 * tiles);
-    let source = RefCell::new(Hostile::new(hostile.random.bits()));
-    let visible =
-        |_| if fickle { range(&mut source.borrow_mut(), 32 * tiles) } else { first.clone() };
-    let from = |_| source.borrow_mut().float();
-    let Some(ready) = Queries::new(kind, dims, n, floats, quants, scales, sums) else { return };
-    let modifier = ScoreModifier {
-        soft_cap: cap,
-        alibi: alibi.then_some(AlibiSlopes { each: &slopes, from: &from }),
-    };
-    let what = format!("attention of {kind:?} on {isa:?}");
-    hostile.kernel(&what, || {
-        let Some(mut state) = total.state(dims, n, begun) else { return };
-        attend(isa, &ready, &cache.view(), visible, Some(modifier), &mut state);
-        if let Some(later) = later.state(dims, n, true) {
-            merge(isa, &mut state, &later);
-        }
-        if reset {
-            state.reset();
-        }
-    });
+    if let Some(ready) = Queries::new(kind, dims, n, floats, quants, scales, sums) {
+        let shape = (dims, n, 32 * tiles);
+        attended(hostile, isa, (&ready, &cache), shape, [&mut total, &mut later]);
+    }
     let (mut out, i) = (vec![0.0; len], hostile.about(n / 2));
     let sink = hostile.one_in(2).then(|| hostile.float());
     hostile.kernel("finish", || {
         if let Some(state) = total.state(dims, n, true) {
             finish(isa, &state, i, sink, &mut out);
+        }
+    });
+}
+
+/// Lets queries attend to slots that may not be there, and merges what comes of it.
+fn attended(
+    hostile: &mut Hostile,
+    isa: Isa,
+    (ready, cache): (&Queries<'_>, &Cache),
+    (head_dim, n, slots): (usize, usize, usize),
+    [total, later]: [&mut Buffers; 2],
+) {
+    let slopes = hostile.size() % 5;
+    let slopes = hostile.floats(slopes);
+    let cap = hostile.one_in(3).then(|| hostile.float());
+    let (begun, alibi, reset) = (hostile.one_in(2), hostile.one_in(3), hostile.one_in(8));
+    let fickle = hostile.one_in(3);
+    let first = range(hostile, slots);
+    let source = RefCell::new(Hostile::new(hostile.random.bits()));
+    let visible = |_| if fickle { range(&mut source.borrow_mut(), slots) } else { first.clone() };
+    let from = |_| source.borrow_mut().float();
+    let modifier = ScoreModifier {
+        soft_cap: cap,
+        alibi: alibi.then_some(AlibiSlopes { each: &slopes, from: &from }),
+    };
+    let what = format!("attention of {:?} on {isa:?}", cache.kind);
+    hostile.kernel(&what, || {
+        let Some(mut state) = total.state(head_dim, n, begun) else { return };
+        attend(isa, ready, &cache.view(), visible, Some(modifier), &mut state);
+        if let Some(later) = later.state(head_dim, n, true) {
+            merge(isa, &mut state, &later);
+        }
+        if reset {
+            state.reset();
         }
     });
 }

@@ -10,7 +10,7 @@ use oarlock_hosted::Pool;
 
 use crate::hostile::{Hostile, Meant};
 
-/// What an executor does with parts.
+/// Ways to run parts.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     InTurn,

@@ -79,8 +79,8 @@ fn views(model: &Model<'_>) {
     }
 }
 
-/// A configuration of which some numbers are others, as no file may have it.
-fn configuration(hostile: &mut Hostile, mut config: Config) {
+/// Makes some numbers others, which no model may have.
+fn strange(hostile: &mut Hostile, config: &mut Config) {
     for _ in 0..hostile.random.below(4) {
         let number = hostile.absurd();
         let all: [&mut usize; 12] = [
@@ -104,6 +104,11 @@ fn configuration(hostile: &mut Hostile, mut config: Config) {
             }
         }
     }
+}
+
+/// A configuration of which some numbers are others, as no file may have it.
+fn configuration(hostile: &mut Hostile, mut config: Config) {
+    strange(hostile, &mut config);
     let len = hostile.absurd();
     hostile.public("Config", || {
         let _ = (config.check(), config.group(), config.rope_tables(), config.version());

@@ -211,29 +211,7 @@ fn products_with_scales_and_inputs_that_are_not_finite() {
     }
 }
 
-/// What safe code may hand to a product, though nobody quantized it.
-#[test]
-fn activations_that_were_never_quantized_are_some_numbers() {
-    let mut random = Random::new(45);
-    for (isa, kind) in isas().into_iter().flat_map(|isa| WeightType::ALL.map(|kind| (isa, kind))) {
-        for n in [1, 2, 5, 17, 70] {
-            let bytes = vec![0x81; matrix_bytes(kind, 16, 32).expect("small")];
-            let mut q: Vec<i8> = (0..n * 32).map(|_| random.bits() as i8).collect();
-            let mut scale = special(&mut random, n, 2);
-            let mut sum = special(&mut random, n, 1);
-            let acts = QuantizedActivationsMut::new(n, 32, &mut q, &mut scale, &mut sum);
-            let acts = acts.expect("room").freeze();
-            let x = vec![f32::NAN; n * 32];
-            let input = Input { n, cols: 32, x: &x, stride: 32, acts: Some(acts) };
-            let weight = Matrix::new(kind, 16, 32, &bytes).expect("as many bytes");
-            let (mut out, task) = (vec![0.0; n * 16], Task::Store(Linear { weight, bias: None }));
-            let job = Job { input, task, out: &mut out, stride: 16 };
-            matmul(&Machine { isa, exec: &Serial }, &mut [job]);
-        }
-    }
-}
-
-/// What queries attend to among 50 keys, in two splits that are merged.
+/// Attends to 50 keys, in two splits that are merged.
 fn attended(isa: Isa, kind: KvType, rows: &[Vec<f32>], queries: &[Vec<f32>]) -> Vec<f32> {
     let (dims, n) = (rows[0].len(), queries.len());
     let padded = dims.next_multiple_of(32);
