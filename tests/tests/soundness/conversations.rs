@@ -84,7 +84,8 @@ impl TurnStore for Store {
 
     fn clear(&mut self) {
         if !self.lies() {
-            (self.ids.clear(), self.turns.clear());
+            self.ids.clear();
+            self.turns.clear();
         }
     }
 }
@@ -178,7 +179,11 @@ fn talk<S: TurnStore>(hostile: &mut Hostile, mut talk: Conversation<'_, Encoder<
                 }
             }),
             6 => hostile.public("take back", || {
-                ignore(if wanted % 2 == 0 { talk.undo() } else { talk.take_answer_back() });
+                ignore(if wanted.is_multiple_of(2) {
+                    talk.undo()
+                } else {
+                    talk.take_answer_back()
+                });
             }),
             7 => forget(hostile, &mut talk),
             _ => generate(hostile, talk.generator_mut()),
@@ -224,15 +229,14 @@ fn generate<S: TurnStore>(hostile: &mut Hostile, generator: &mut Generator<'_, S
         }),
         3 => hostile.public("tokens", || {
             let tokens = generator.tokens_mut();
-            (
-                tokens.forget(a),
-                tokens.truncate(b),
-                tokens.push_turn(Turn { start: a, answer: turn }),
-            );
+            tokens.forget(a);
+            tokens.truncate(b);
+            tokens.push_turn(Turn { start: a, answer: turn });
         }),
         4 => hostile.public("turns", || {
             let tokens = generator.tokens_mut();
-            (tokens.push_turn(Turn { start: a, answer: turn }), tokens.pop_turn());
+            tokens.push_turn(Turn { start: a, answer: turn });
+            tokens.pop_turn();
             tokens.ids_mut().fill(a as u32);
         }),
         _ => hostile.public("session_mut", || ignore(generator.session_mut().truncate(a))),

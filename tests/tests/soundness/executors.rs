@@ -135,11 +135,11 @@ impl Executor for Liar {
     }
 
     fn deals(&self) -> bool {
-        if self.fickle { self.question() % 2 == 0 } else { self.deals }
+        if self.fickle { self.question().is_multiple_of(2) } else { self.deals }
     }
 
     fn note(&self, _part: usize, _pieces: usize) {
-        if self.notes_panic && self.question() % 5 == 0 {
+        if self.notes_panic && self.question().is_multiple_of(5) {
             resume_unwind(Box::new(Meant));
         }
     }

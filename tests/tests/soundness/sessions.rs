@@ -7,7 +7,7 @@ use crate::hostile::{Hostile, ignore};
 use crate::models::place;
 
 /// The most memory that a round asks for.
-const MOST_MEMORY: usize = 8 << 20;
+const MAX_MEMORY: usize = 8 << 20;
 
 /// Options, most of which can be.
 pub fn options(hostile: &mut Hostile, model: &Model<'_>) -> Options {
@@ -55,7 +55,7 @@ pub fn round(hostile: &mut Hostile, models: &[Vec<u8>]) {
     };
     let options = options(hostile, &model);
     let Ok(needed) = Session::bytes_needed(&model, &options) else { return };
-    if needed > MOST_MEMORY {
+    if needed > MAX_MEMORY {
         return;
     }
     let (offset, short) = (hostile.random.below(64), hostile.one_in(10));
