@@ -439,7 +439,7 @@ mod tests {
         }
         assert!((0.998..1.006).contains(&length) && even_length < 0.995, "{length} {even_length}");
         assert!(lost < 0.8 * even_lost, "{lost} {even_lost}");
-        assert!(total(|x| int4(x)) < 1.06 * total(even));
+        assert!(total(int4) < 1.06 * total(even));
     }
 
     /// The best of all scales, by brute force.
@@ -490,8 +490,8 @@ mod tests {
     /// Unequal levels are nearer to roughly normal weights than equal ones, and five bits than both.
     #[test]
     fn more_levels_and_better_ones_are_nearer() {
-        let (four, unequal) = (total(|x| int4(x)), total(|x| int4n(x)));
-        let five = total(|x| int5(x));
+        let (four, unequal) = (total(int4), total(int4n));
+        let five = total(int5);
         assert!(unequal < 0.9 * four && five < 0.35 * four, "{four} {unequal} {five}");
         // The best of all scales, by brute force.
         let brute = |x: &Group| {
