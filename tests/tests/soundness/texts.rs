@@ -1,11 +1,11 @@
 //! Tokenizers and chats of damaged sections, any text, and the choice of a token by any logits.
 
-use oarlock::chat::{AnswerFilter, Chat, Step, python_strip};
+use oarlock::chat::{AnswerFilter, Chat, Step, Strip, Tags, Thinking, python_strip};
 use oarlock::tokenizer::{Scratch, ScratchLen, Special, Symbol, Tokenizer, Utf8Stream};
 use oarlock::visible::{Visible, VisibleStream, is_hidden};
 use oarlock::{Candidate, Model, Sampler};
 
-use crate::hostile::{Hostile, ignore};
+use crate::hostile::Hostile;
 use crate::models::place;
 use crate::sessions::sampling;
 
@@ -101,9 +101,25 @@ fn chat(hostile: &mut Hostile, [tokenizer, section]: &[Vec<u8>; 2]) {
         }
         let _ = python_strip(&message).len();
         let Ok(tokenizer) = Tokenizer::new(tokenizer) else { return };
-        for mark in [chat.mark(), Some(&*message), None] {
-            let mut filter = AnswerFilter::new(mark);
-            ids.iter().for_each(|&id| ignore(filter.push(&tokenizer, id)));
+        let tags = |open, close, begun| {
+            let strip = Strip::from_bits(u32::MAX);
+            Thinking::Tags(Tags { open, close, begun, kept: false, strip })
+        };
+        let (open, close) = message.split_at(message.floor_char_boundary(message.len() / 2));
+        for thinking in [
+            chat.thinking(),
+            chat.mark().into(),
+            Some(&*message).into(),
+            Thinking::No,
+            tags(open, close, false),
+            tags(&message, &message, true),
+            tags("", "", true),
+        ] {
+            let mut filter = AnswerFilter::new(thinking);
+            for &id in &ids {
+                filter.push(tokenizer.bytes(id), tokenizer.is_special(id), &mut |_, _| {});
+            }
+            filter.finish(&mut |_, _| {});
         }
     });
 }
