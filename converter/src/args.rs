@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
-use oarlock::internal::format::layout::WeightType;
 use oarlock::visible::Visible;
 use oarlock_convert::{
     Board, CardOptions, ConvertOptions, Error, ImageOptions, OutputMatrix, Shown, Weights,
+    default_name,
 };
 
 /// Converts a model to .oar
@@ -27,11 +27,11 @@ struct Convert {
     #[arg(short, long = "output", value_name = "OUT.oar")]
     out: Option<PathBuf>,
     /// Storage of matrices; auto: by what the source has [default: auto]
-    #[arg(long, value_name = "W", value_parser = kinds(&["auto", "keep"]))]
+    #[arg(long, value_name = "W", value_parser = PossibleValuesParser::new(Weights::NAMES))]
     weights: Option<String>,
     /// Storage of the output matrix (and the embedding, when tied) [default: int8 from floats;
     /// with --weights auto, f32 or keep, the same]
-    #[arg(long, visible_alias = "head", value_name = "H", value_parser = kinds(&["auto", "keep", "same"]))]
+    #[arg(long, visible_alias = "head", value_name = "H", value_parser = matrix_names())]
     output_matrix: Option<String>,
     /// Pool key and value heads into G, for a smaller cache and worse answers
     #[arg(long, value_name = "G")]
@@ -137,11 +137,12 @@ fn boards() -> PossibleValuesParser {
 impl Convert {
     fn command(self) -> Result<Command, Error> {
         let options = ConvertOptions {
-            weights: self.weights.as_deref().map(weights),
-            output_matrix: self.output_matrix.as_deref().map(|name| match name {
-                "same" => OutputMatrix::Same,
-                _ => OutputMatrix::Own(weights(name)),
-            }),
+            weights: self.weights.as_deref().and_then(Weights::from_name),
+            // clap has seen the name: one that is no type is `same`.
+            output_matrix: self
+                .output_matrix
+                .as_deref()
+                .map(|name| Weights::from_name(name).map_or(OutputMatrix::Same, OutputMatrix::Own)),
             kv_heads: self.kv_heads,
         };
         let out = match self.out {
@@ -157,35 +158,11 @@ fn default_out(source: &std::path::Path) -> Result<PathBuf, Error> {
     // `.` and `..` have a name too.
     let full = source.canonicalize().map_err(|e| Error::read(source, &e))?;
     let unnamed = || Error::new(source.shown(), "it has no name", "give one with -o");
-    let is_gguf = full.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
-    let name = if is_gguf { full.file_stem() } else { full.file_name() };
-    let mut name = name.ok_or_else(unnamed)?.to_os_string();
-    if let Some(stem) = name.to_str().filter(|_| is_gguf).and_then(without_part) {
-        name = stem.into();
-    }
-    name.push(".oar");
-    Ok(name.into())
+    default_name(&full).map(PathBuf::from).ok_or_else(unnamed)
 }
 
-/// The name before `-00001-of-00003`.
-fn without_part(name: &str) -> Option<&str> {
-    let is_number = |digits: &str| digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_digit());
-    let (rest, count) = name.rsplit_once("-of-")?;
-    let (stem, part) = rest.rsplit_once('-')?;
-    (is_number(part) && is_number(count) && !stem.is_empty()).then_some(stem)
-}
-
-fn kinds(more: &[&'static str]) -> PossibleValuesParser {
-    ["int4", "int4n", "int4a", "int5", "int8", "f32"].into_iter().chain(more.iter().copied()).into()
-}
-
-fn weights(name: &str) -> Weights {
-    let kind = WeightType::ALL.into_iter().find(|kind| kind.name() == name);
-    match kind {
-        Some(kind) => Weights::As(kind),
-        None if name == "keep" => Weights::Keep,
-        None => Weights::Auto,
-    }
+fn matrix_names() -> PossibleValuesParser {
+    Weights::NAMES.into_iter().chain(["same"]).into()
 }
 
 /// clap's message in one line: what is wrong, without its tips.
@@ -201,6 +178,8 @@ fn usage(message: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use oarlock::internal::format::layout::WeightType;
+
     use super::*;
 
     fn run(args: &[&str]) -> Result<Command, Error> {

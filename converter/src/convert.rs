@@ -16,6 +16,7 @@ mod text;
 
 pub mod write;
 
+use std::fmt::{self, Display};
 use std::path::Path;
 
 use oarlock::internal::format::layout::WeightType;
@@ -28,6 +29,7 @@ use crate::math::rope::phases;
 use crate::output::{Output, refuse_inputs};
 use crate::progress::Progress;
 use files::Files;
+pub use files::{default_name, source_files};
 pub use options::{ConvertOptions, OutputMatrix, Weights};
 use plan::{Planned, plan};
 use provenance::provenance;
@@ -35,7 +37,11 @@ use stream::stream;
 use text::TextSections;
 use write::{Metadata, RopeTable};
 
-/// The outcome of a conversion.
+/// The version of what conversions give. The number behind the dash goes up whenever the same source
+/// and options give other bytes: whoever keeps them converts again then.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
+
+/// The outcome of a conversion; shown, what became of which types.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Bytes of the file.
@@ -44,6 +50,18 @@ pub struct Report {
     pub bits_per_weight: f64,
     /// Numbers of matrices of a type of the source that became one of ours, the most frequent first.
     pub types: Vec<(&'static str, WeightType, usize)>,
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mb, bits) = (self.file_bytes as f64 / 1e6, self.bits_per_weight);
+        write!(f, "{mb:.1} MB, {bits:.2} bits per weight: ")?;
+        for (i, (from, to, n)) in self.types.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{n} {from} as {}", to.name())?;
+        }
+        Ok(())
+    }
 }
 
 /// Converts the model in `source` (a directory or a `.gguf` file) to the file `out`, which
@@ -67,7 +85,7 @@ pub fn convert(
     if let Some(heads) = options.kv_heads {
         heads::pool(&mut loaded.model, heads)?;
     }
-    let is_quantized = loaded.is_gguf && loaded.tensors.values().any(|raw| raw.dtype.block() > 1);
+    let is_quantized = loaded.tensors.values().any(|raw| raw.dtype.is_quantized());
     let storage = options.storage(loaded.is_gguf, is_quantized)?;
     let planned = plan(&loaded.model, &loaded.tensors, storage)?;
     go_on(progress)?;
@@ -75,6 +93,9 @@ pub fn convert(
     let model = &loaded.model;
     for warning in model.warnings.iter().chain(&text.warnings) {
         progress.warn(warning);
+    }
+    if let Some(line) = rounded_scales(&planned) {
+        progress.warn(&line);
     }
     let provenance = provenance(&files, &maps, storage, model.pooled_heads, progress)?;
     let metadata = metadata(model, &planned, text, provenance);
@@ -120,12 +141,28 @@ fn table(rope: &Rotary, rot_dim: usize) -> RopeTable {
     RopeTable { phases, attention_factor: rope.attention_factor }
 }
 
+/// A line about codes of safetensors that are taken over, where f16 does not hold their scales.
+fn rounded_scales(planned: &[Planned<'_, '_>]) -> Option<String> {
+    let rounds = |tensor: &&Planned<'_, '_>| match tensor.spec.kind {
+        TensorType::Matrix(kind) => tensor.rounds_scales(kind),
+        TensorType::Vector => false,
+    };
+    let n = planned.iter().filter(rounds).map(|tensor| tensor.experts).sum::<usize>();
+    let line = || {
+        format!(
+            "{n} matrices keep their integers, but f16 does not hold all of their scales: they are rounded \
+             (--weights f32 keeps them)"
+        )
+    };
+    (n > 0).then(line)
+}
+
 /// See [`Report::types`].
 fn types(planned: &[Planned<'_, '_>]) -> Vec<(&'static str, WeightType, usize)> {
     let mut types: Vec<(&'static str, WeightType, usize)> = Vec::new();
     for tensor in planned {
         let TensorType::Matrix(kind) = tensor.spec.kind else { continue };
-        let from = tensor.dtype().name();
+        let from = tensor.type_name();
         match types.iter_mut().find(|(name, to, _)| (*name, *to) == (from, kind)) {
             Some((.., count)) => *count += tensor.experts,
             None => types.push((from, kind, tensor.experts)),

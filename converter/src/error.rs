@@ -43,6 +43,8 @@ pub struct Fault {
     pub what: String,
     /// Advice to the user.
     pub todo: String,
+    /// The system's reason, if it is the file to be written that is at fault: another place may do.
+    pub output: Option<io::ErrorKind>,
 }
 
 /// The result of a step of a conversion.
@@ -83,7 +85,8 @@ impl Error {
             ),
             _ => (error.to_string(), "give another place with -o"),
         };
-        Self::new(path.shown(), what, todo)
+        let output = Some(error.kind());
+        Self::Fault(Box::new(Fault { output, ..Fault::new(path.shown(), what, todo) }))
     }
 
     /// The program's exit code.
@@ -111,7 +114,8 @@ impl Fault {
     /// one line.
     pub fn new(thing: impl Display, what: impl Display, todo: impl Display) -> Self {
         let line = |s: &dyn Display| Visible::line(s.to_string().trim_end()).to_string();
-        Self { thing: line(&thing), what: line(&what), todo: line(&todo) }
+        let [thing, what, todo] = [line(&thing), line(&what), line(&todo)];
+        Self { thing, what, todo, output: None }
     }
 }
 

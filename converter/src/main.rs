@@ -60,11 +60,8 @@ fn run(source: &Path, out: &Path, options: &ConvertOptions) -> Result<(), Error>
     let report = convert(source, out, options, &terminal);
     terminal.bar.finish_and_clear();
     let report = report?;
-    let (mb, bits) = (report.file_bytes as f64 / 1e6, report.bits_per_weight);
-    let types = report.types.iter().map(|(from, to, n)| format!("{n} {from} as {}", to.name()));
-    let types = types.collect::<Vec<_>>().join(", ");
     let out = out.shown().at_most(LONGEST_LINE / 2);
-    say(&format!("{out}: {mb:.1} MB, {bits:.2} bits per weight: {types}"));
+    say(&format!("{out}: {report}"));
     Ok(())
 }
 

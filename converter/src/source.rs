@@ -8,6 +8,7 @@ pub mod gguf;
 pub mod gguf_parts;
 pub mod levels;
 pub mod mxfp4;
+pub mod quantized;
 pub mod rounding;
 pub mod safetensors;
 pub mod tensor;

@@ -6,6 +6,7 @@
 //! ```text
 //! terminal   output, failures, signals, files: the program's surroundings
 //! args       the command line, as clap reads it
+//! store      the cache folder: sources converted once; cache
 //! fetch      the default model, on the first run
 //! model      a model found, opened, set up; inspect, verify
 //! generate   the loop that answers come from; generate, tokenize, detokenize
@@ -22,6 +23,7 @@ mod fetch;
 mod generate;
 mod measure;
 mod model;
+mod store;
 mod terminal;
 
 use std::panic;
@@ -41,7 +43,7 @@ use terminal::{console, os, report, signals};
 static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
-    // The default model's template is run in a process of its own, which is this program again.
+    // A template is run in a process of its own, which is this program again.
     if let Some(done) = oarlock_convert::template::serve() {
         return done;
     }
@@ -86,6 +88,7 @@ fn run() -> Outcome {
         Command::Bench(args) => bench::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Cache(args) => store::run(&args),
     }
 }
 

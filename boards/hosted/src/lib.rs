@@ -37,6 +37,7 @@ mod open_model;
 mod os;
 mod pool;
 mod snapshot;
+mod sync;
 mod text_encoder;
 mod text_generator;
 mod text_stream;

@@ -13,21 +13,26 @@
 //! exchange. A worker that comes late to a region cannot claim in the next one by
 //! mistake, and what it read about the region before a successful claim belongs to that
 //! region: the caller writes it only while no part of any region is left to claim.
+//!
+//! `pool/interleavings.rs` runs all of this through every order of steps of a few threads.
 #![allow(unsafe_code)]
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::*;
+use std::time::Duration;
 
 use oarlock::Executor;
 use oarlock::set_control_word;
 
 use crate::cores::logical_cores;
 use crate::error::Error;
+use crate::sync::{
+    Arc, AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Condvar, Instant, JoinHandle, LOOKS, Mutex,
+    MutexGuard, fence, spin_loop, thread,
+};
 
 /// Time that a worker spins for the next region, unless there are more threads than cores.
 const SPIN: Duration = Duration::from_micros(60);
@@ -35,8 +40,6 @@ const SPIN: Duration = Duration::from_micros(60);
 const YIELD: Duration = Duration::from_micros(400);
 /// Bytes of a worker's stack, whatever the environment says of stacks.
 const STACK: usize = 1 << 20;
-/// Looks at the ticket between two looks at the clock.
-const LOOKS: u32 = 32;
 
 type Region<'f> = &'f (dyn Fn(usize) + Sync);
 
@@ -118,7 +121,8 @@ impl Executor for Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.quit.store(true, SeqCst);
+        // Who looks for it before it sleeps does so under the lock that is taken next.
+        self.shared.quit.store(true, Relaxed);
         self.shared.wake_sleepers();
         for worker in self.workers.drain(..) {
             let _ = worker.join();
@@ -147,10 +151,11 @@ impl Shared {
         self.job.store(ptr::from_ref(f).cast_mut().cast(), Relaxed);
         self.pending.0.store(parts, Relaxed);
         let region = (self.ticket.0.load(Relaxed) >> 32).wrapping_add(1);
-        self.ticket.0.store(region << 32 | parts as u64, SeqCst);
-        // A worker counts itself before its last look at the ticket, so either it sees this
-        // ticket or it is seen here.
-        if self.sleepers.load(SeqCst) > 0 {
+        self.ticket.0.store(region << 32 | parts as u64, Release);
+        // A worker counts itself before its last look at the ticket, and has a fence between, too:
+        // so either it sees this ticket or it is seen here.
+        fence(SeqCst);
+        if self.sleepers.load(Relaxed) > 0 {
             self.wake_sleepers();
         }
     }
@@ -188,7 +193,7 @@ impl Shared {
             if self.spin.is_zero() || looks > 2000 {
                 thread::yield_now();
             } else {
-                std::hint::spin_loop();
+                spin_loop();
             }
         }
     }
@@ -218,7 +223,7 @@ impl Shared {
                 if self.has_parts() || self.quit.load(Relaxed) {
                     return true;
                 }
-                std::hint::spin_loop();
+                spin_loop();
             }
             let idle = start.elapsed();
             if idle > self.spin + YIELD {
@@ -236,11 +241,12 @@ impl Shared {
 
     fn sleep(&self) {
         let mut bed = lock(&self.bed);
-        self.sleepers.fetch_add(1, SeqCst);
-        while self.ticket.0.load(SeqCst) as u32 == 0 && !self.quit.load(SeqCst) {
+        self.sleepers.fetch_add(1, Relaxed);
+        fence(SeqCst);
+        while !self.has_parts() && !self.quit.load(Relaxed) {
             bed = self.wake.wait(bed).unwrap_or_else(PoisonError::into_inner);
         }
-        self.sleepers.fetch_sub(1, SeqCst);
+        self.sleepers.fetch_sub(1, Relaxed);
     }
 
     fn wake_sleepers(&self) {
@@ -255,6 +261,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
+#[cfg(loom)]
+mod interleavings;
+
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

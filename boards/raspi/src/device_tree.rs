@@ -59,17 +59,22 @@ impl<'t> DeviceTree<'t> {
     pub fn initramfs(&self) -> Option<Range<usize>> {
         let start = number(self.find(b"chosen", b"linux,initrd-start")?)?;
         let end = number(self.find(b"chosen", b"linux,initrd-end")?)?;
-        (start < end).then_some(start..end)
+        // Nothing that is referred to lies at address 0.
+        (start > 0 && start < end).then_some(start..end)
     }
 
-    /// Gives the ranges of memory that there are.
+    /// Gives the ranges of memory that there are; none, if their numbers are not of one cell or two.
     pub fn memory(&self, each: &mut dyn FnMut(Range<usize>)) {
-        // Numbers have two cells at most, whatever a tree may say.
-        let cells = |name: &[u8]| self.find(b"", name).and_then(number).unwrap_or(1).min(4);
-        let (address, size) = (4 * cells(b"#address-cells"), 4 * cells(b"#size-cells"));
+        let bytes = |name: &[u8]| match self.find(b"", name).and_then(number) {
+            None | Some(1) => 4,
+            Some(2) => 8,
+            Some(_) => 0,
+        };
+        let (address, size) = (bytes(b"#address-cells"), bytes(b"#size-cells"));
         let is_memory = |p: &Property<'_>| p.node == b"memory" || p.node.starts_with(b"memory@");
         for property in self.properties().filter(|p| is_memory(p) && p.name == b"reg") {
-            for entry in property.value.chunks_exact((address + size).max(1)) {
+            // Not of 0 bytes, though there is no number in it.
+            for entry in property.value.chunks_exact((address + size).max(4)) {
                 let (start, len) = entry.split_at_checked(address).unwrap_or_default();
                 if let (Some(start), Some(len)) = (number(start), number(len)) {
                     each(start..start.saturating_add(len));
@@ -89,6 +94,8 @@ impl<'t> DeviceTree<'t> {
         let (mut at, mut depth, mut node) = (0, 0_usize, &b""[..]);
         core::iter::from_fn(move || {
             loop {
+                // All of it lies in the tree, and a slice has at most half of all addresses: no sum
+                // of a place and a length of 32 bits overflows.
                 let token = word(structure, at)?;
                 at += 4;
                 match token {
@@ -187,20 +194,6 @@ mod tests {
         all
     }
 
-    #[test]
-    fn cells_of_any_number_are_no_trouble() {
-        let reg = [1; 64];
-        for cells in [u64::MAX, 1 << 62, (1 << 61) + 1, 5, 0] {
-            let cells = cells.to_be_bytes();
-            let bytes = tree(&[
-                ("", &[("#address-cells", &cells), ("#size-cells", &cells)]),
-                ("memory@0", &[("reg", &reg)]),
-            ]);
-            let tree = DeviceTree::new(&bytes).expect("a tree");
-            tree.memory(&mut |range| assert!(range.start <= range.end));
-        }
-    }
-
     fn example() -> Vec<u8> {
         let two = 2_u32.to_be_bytes();
         let one = 1_u32.to_be_bytes();
@@ -229,6 +222,30 @@ mod tests {
         let mut memory = Vec::new();
         tree.memory(&mut |range| memory.push(range));
         assert_eq!(memory, [0..0x3B40_0000, 0x1_0000_0000..0x1_0000_1000]);
+    }
+
+    #[test]
+    fn absurd_cells_tell_of_no_memory() {
+        for cells in [0, 3, 4, 1 << 30, 1 << 61, 1 << 62, (1 << 62) + 1, u64::MAX / 4, u64::MAX] {
+            let (cells, two) = (cells.to_be_bytes(), 2_u64.to_be_bytes());
+            for (address, size) in [(cells, two), (two, cells), (cells, cells)] {
+                let root = ("", &[("#address-cells", &address[..]), ("#size-cells", &size)][..]);
+                let bytes = tree(&[root, ("memory", &[("reg", &[0xFF; 64])])]);
+                let tree = DeviceTree::new(&bytes).expect("a tree");
+                tree.memory(&mut |range| panic!("{range:x?}"));
+            }
+        }
+    }
+
+    #[test]
+    fn memory_ends_where_addresses_do() {
+        let two = 2_u32.to_be_bytes();
+        let root = ("", &[("#address-cells", &two[..]), ("#size-cells", &two)][..]);
+        let bytes = tree(&[root, ("memory", &[("reg", &[0xFF; 16])])]);
+        let mut memory = crate::memory::Memory::new();
+        let tree = DeviceTree::new(&bytes).expect("a tree");
+        tree.memory(&mut |range| memory.add(range));
+        assert!(memory.bytes() == 0 && memory.longest_free().is_empty());
     }
 
     #[test]

@@ -4,6 +4,10 @@ use core::ops::Range;
 
 use heapless::Vec;
 
+/// End of the addresses that the map can hold, which have 39 bits: no memory lies beyond, whatever
+/// the firmware says.
+pub const END: usize = 1 << 39;
+
 /// Memory by its addresses.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -19,8 +23,9 @@ impl Memory {
         Self { there: Vec::new(), taken: Vec::new() }
     }
 
-    /// Says that a range is there. More ranges than fit are left alone.
+    /// Says that a range is there, as far as it can be mapped. More ranges than fit are left alone.
     pub fn add(&mut self, range: Range<usize>) {
+        let range = range.start..range.end.min(END);
         if !range.is_empty() {
             let _ = self.there.push(range);
         }
@@ -80,9 +85,44 @@ impl Memory {
     }
 }
 
+/// The places of the whole blocks of `size` in `range` within `limits`, which begin at a multiple of
+/// it.
+pub fn blocks(
+    range: &Range<usize>,
+    size: usize,
+    limits: Range<usize>,
+) -> impl Iterator<Item = usize> {
+    let end = range.end.min(limits.end);
+    // What begins behind the limits would overflow here.
+    let start = range.start.max(limits.start).min(end).next_multiple_of(size);
+    (start..end).step_by(size).filter(move |at| end - at >= size)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_that_cannot_be_mapped_is_none() {
+        let mut memory = Memory::new();
+        (0..9).for_each(|_| memory.add(0..usize::MAX));
+        memory.add(END..usize::MAX);
+        memory.add(usize::MAX - 1..usize::MAX);
+        assert_eq!((memory.there().len(), memory.bytes()), (9, 9 * END));
+        assert_eq!(memory.longest_free(), 0..END);
+    }
+
+    #[test]
+    fn blocks_are_whole_and_within() {
+        let of = |range, limits| blocks(&range, 16, limits).collect::<Vec<usize, 8>>();
+        assert_eq!(of(0..48, 0..4096), [0, 16, 32]);
+        assert_eq!(of(1..47, 0..4096), [16]);
+        assert_eq!(of(0..usize::MAX, 32..64), [32, 48]);
+        assert_eq!(of(0..usize::MAX, usize::MAX & !15..usize::MAX), []);
+        for range in [usize::MAX - 1..usize::MAX, usize::MAX..usize::MAX, 5000..6000] {
+            assert_eq!(of(range, 0..4096), []);
+        }
+    }
 
     #[test]
     fn the_longest_gap_is_found() {

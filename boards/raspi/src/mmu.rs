@@ -7,7 +7,7 @@
 use core::arch::asm;
 use core::ops::Range;
 
-use oarlock_raspi::memory::Memory;
+use oarlock_raspi::memory::{END, Memory, blocks};
 
 const BLOCK_2M: usize = 2 << 20;
 const BLOCK_1G: usize = 1 << 30;
@@ -15,8 +15,6 @@ const BLOCK_1G: usize = 1 << 30;
 pub const FINE: usize = 4 * BLOCK_1G;
 /// Memory that `boot.s` has mapped, for the program.
 pub const PROGRAM: Range<usize> = 0..16 << 20;
-/// End of the addresses of 39 bits.
-const END: usize = 1 << 39;
 /// As in `boot.s`: accessed, inner shareable, attribute 1, not for EL0.
 const NORMAL: u64 = 1 << 54 | 0x705;
 
@@ -47,13 +45,6 @@ fn map_fine(range: &Range<usize>) {
         // SAFETY: the entry of an address below 4 GiB, where callers have found memory.
         unsafe { set((&raw mut table_2).cast::<u64>().add(at / BLOCK_2M), at as u64 | NORMAL) }
     });
-}
-
-/// The whole blocks of `range` within `limits`.
-fn blocks(range: &Range<usize>, size: usize, limits: Range<usize>) -> impl Iterator<Item = usize> {
-    let start = range.start.max(limits.start).next_multiple_of(size);
-    let end = range.end.min(limits.end);
-    (start..end).step_by(size).filter(move |at| at + size <= end)
 }
 
 /// Writes a descriptor, first taking away one that it differs from.

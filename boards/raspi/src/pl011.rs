@@ -41,7 +41,8 @@ impl Pl011 {
         self.0.write(CONTROL, 0);
         if let Some(clock) = clock {
             // In 64ths, rounded: section 3.3.6.
-            let divisor = (clock * 4 + BAUD / 2) / BAUD;
+            let divisor = (u64::from(clock) * 4 + u64::from(BAUD / 2)) / u64::from(BAUD);
+            let divisor = divisor as u32;
             self.0.write(BAUD_INTEGER, divisor >> 6);
             self.0.write(BAUD_FRACTION, divisor & 0x3F);
         }

@@ -27,6 +27,9 @@ impl Scratch {
         memory.take(model.cloned().unwrap_or_default());
         let free = memory.longest_free();
         memory.take(free.clone());
+        if free.is_empty() {
+            return Self(&mut []); // at no address: a slice has one
+        }
         let start = core::ptr::with_exposed_provenance_mut(free.start);
         // SAFETY: mapped memory that nothing else uses: it is noted as taken, here and
         // where others would look.

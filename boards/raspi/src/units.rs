@@ -9,7 +9,7 @@ pub struct Megabytes(pub usize);
 
 impl fmt::Display for Megabytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = (self.0 + 50_000) / 100_000;
+        let tenths = self.0.saturating_add(50_000) / 100_000;
         write!(f, "{}.{} MB", tenths / 10, tenths % 10)
     }
 }
@@ -31,7 +31,7 @@ pub struct Celsius(pub u32);
 
 impl fmt::Display for Celsius {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = (self.0 + 50) / 100;
+        let tenths = self.0.saturating_add(50) / 100;
         write!(f, "{}.{} °C", tenths / 10, tenths % 10)
     }
 }
@@ -61,5 +61,13 @@ mod tests {
         assert_eq!(format!("{}", Speed(0, 0)), "0.0 tok/s");
         assert_eq!(format!("{}", Celsius(25_049)), "25.0 °C");
         assert_eq!(format!("{}", Percent(1, 4)), "25.0 %");
+    }
+
+    #[test]
+    fn absurd_numbers_are_written_too() {
+        assert_eq!(format!("{}", Celsius(u32::MAX)), "4294967.2 °C");
+        assert!(format!("{}", Megabytes(usize::MAX)).ends_with(" MB"));
+        assert!(format!("{}", Speed(u64::MAX, 1)).ends_with(" tok/s"));
+        assert!(format!("{}", Percent(u64::MAX, 1)).ends_with(" %"));
     }
 }

@@ -6,6 +6,7 @@ mod generation;
 mod keys;
 pub mod names;
 mod plain;
+pub mod quantization;
 mod rope;
 mod rope_scaling;
 mod shared;
@@ -149,17 +150,15 @@ fn family(keys: &Keys<'_>) -> Result<&'static Family> {
 
 /// Keys that exist in the family's config class and must have the value that changes nothing.
 fn neutral(keys: &Keys<'_>, family: &Family) -> Result<()> {
-    let method = |v: &'_ Value| v.get("quant_method").and_then(Value::as_str).map(str::to_owned);
-    let quantized = keys.get("quantization_config").map(method);
-    if quantized.is_some_and(|method| method.is_none() || method.as_deref() != family.quantization)
-    {
+    let method =
+        keys.get("quantization_config").map(|v| v.get("quant_method").and_then(Value::as_str));
+    // Other methods have tensors of any family (see [`quantization`]); this one has names of its own.
+    let own = method.is_some_and(|method| method == Some("mxfp4") || family.quantization.is_some());
+    if own && method.flatten() != family.quantization {
         let todo = "get the model in f32, f16 or bf16";
         return Err(Error::new(FILE, "quantization_config: quantized safetensors", todo));
     }
-    if keys.get("quantization").is_some() {
-        let todo = "get the model in f32, f16 or bf16, or as GGUF";
-        return Err(Error::new(FILE, "quantization: quantized for MLX", todo));
-    }
+    keys.get("quantization");
     for key in ["add_cross_attention", "is_encoder_decoder", "rope_interleaved"] {
         keys.must_be(key, &[json!(false)])?;
     }

@@ -1,5 +1,6 @@
 //! The files of a source, and what they say.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,11 +11,13 @@ use serde_json::Value;
 use crate::config::description::ModelDescription;
 use crate::config::gguf::from_gguf;
 use crate::config::hf::from_hf;
+use crate::config::hf::quantization::{BESIDE, scheme};
 use crate::config::hf::wrapped::{text_model, text_tensors};
 use crate::error::{Error, Result, Shown};
 use crate::replacement::read_regular;
+use crate::source::quantized::scheme::Scheme;
 use crate::source::tensor::Tensors;
-use crate::source::{gguf, gguf_parts, safetensors};
+use crate::source::{gguf, gguf_parts, quantized, safetensors};
 
 /// A source, read and described.
 pub(crate) struct Loaded<'m> {
@@ -45,11 +48,49 @@ pub(crate) struct Files {
     pub small: Vec<(PathBuf, Vec<u8>)>,
 }
 
+/// All files that a conversion of this source reads, and those that it would read if they were
+/// there: while they stay as they are, so does what comes of them.
+///
+/// Of a directory that is no model these are a model's; the conversion says what is wrong.
+///
+/// # Errors
+/// If there is nothing at `source`, or a part is missing.
+pub fn source_files(source: &Path) -> Result<Vec<PathBuf>> {
+    let meta = fs::metadata(source).map_err(|e| Error::read(source, &e))?;
+    if !meta.is_dir() {
+        return gguf_parts::parts(source);
+    }
+    let small = SMALL.iter().map(|name| source.join(name));
+    Ok(small.chain(safetensors::candidates(source)).collect())
+}
+
+/// The name of the file that is made of a source whose name is this: without `.gguf` and the number
+/// of a part, with `.oar`; `None` of a path that has no name.
+pub fn default_name(source: &Path) -> Option<OsString> {
+    let is_gguf = source.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
+    let mut name = if is_gguf { source.file_stem() } else { source.file_name() }?.to_os_string();
+    if let Some(stem) = name.to_str().filter(|_| is_gguf).and_then(without_part) {
+        name = stem.into();
+    }
+    name.push(".oar");
+    Some(name)
+}
+
+/// The name before `-00001-of-00003`.
+fn without_part(name: &str) -> Option<&str> {
+    let is_number = |digits: &str| digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_digit());
+    let (rest, count) = name.rsplit_once("-of-")?;
+    let (stem, part) = rest.rsplit_once('-')?;
+    (is_number(part) && is_number(count) && !stem.is_empty()).then_some(stem)
+}
+
 const CONFIG: &str = "config.json";
 const GENERATION: &str = "generation_config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
+/// All of a model directory but the weights.
+const SMALL: [&str; 5] = [CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE];
 
 impl Files {
     pub fn find(source: &Path) -> Result<Self> {
@@ -59,7 +100,7 @@ impl Files {
             return Ok(Self { weights, shards: None, small: Vec::new() });
         }
         let mut small = Vec::new();
-        for name in [CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE] {
+        for name in SMALL {
             let path = source.join(name);
             match read_regular(&path) {
                 Ok(bytes) => small.push((path, bytes)),
@@ -71,6 +112,7 @@ impl Files {
                 Err(e) => return Err(Error::read(&path, &e)),
             }
         }
+        small.extend(said_beside(source, &small)?);
         let shards = safetensors::find(source)?;
         let weights = shards.files.clone();
         Ok(Self { weights, shards: Some(shards), small })
@@ -110,6 +152,7 @@ impl Files {
         // An index may list the head of a tied model, which is no tensor of its own.
         let is_head = |name: &str| model.config.tied && name.ends_with(LM_HEAD);
         let mut tensors = shards.read(maps, &is_head)?;
+        model.warnings.extend(quantized::assemble(&mut tensors, self.scheme(&config)?.as_ref())?);
         if text.is_some() {
             let (count, parts) = text_tensors(&mut tensors);
             model.warnings.push(format!(
@@ -122,6 +165,16 @@ impl Files {
         Ok(Loaded { is_gguf: false, model, tensors, metadata, texts })
     }
 
+    /// The method by which the directory is quantized.
+    fn scheme(&self, config: &Value) -> Result<Option<Scheme>> {
+        for (name, _) in BESIDE {
+            if let Some(json) = self.json(name)? {
+                return scheme(config, Some((name, &json)));
+            }
+        }
+        scheme(config, None)
+    }
+
     fn load_gguf<'m>(&self, maps: &[&'m [u8]]) -> Result<Loaded<'m>> {
         let file = gguf_parts::read_parts(&self.weights, maps)?;
         let model = from_gguf(&file)?;
@@ -129,6 +182,27 @@ impl Files {
         Ok(Loaded { is_gguf: true, model, tensors, metadata, texts: Texts::default() })
     }
 }
+
+/// The file that says how a directory is quantized, where `config.json` says nothing of it.
+fn said_beside(source: &Path, small: &[(PathBuf, Vec<u8>)]) -> Result<Option<(PathBuf, Vec<u8>)>> {
+    let says = |(_, bytes): &(PathBuf, Vec<u8>)| {
+        bytes.windows(QUANTIZATION.len()).any(|part| part == QUANTIZATION)
+    };
+    if small.first().is_some_and(says) {
+        return Ok(None);
+    }
+    for (name, _) in BESIDE {
+        let path = source.join(name);
+        match read_regular(&path) {
+            Ok(bytes) => return Ok(Some((path, bytes))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::read(&path, &e)),
+        }
+    }
+    Ok(None)
+}
+
+const QUANTIZATION: &[u8] = b"\"quantization";
 
 /// A JSON text in which Python's words for numbers that are none (NaN, Infinity) are null.
 fn without_nan(text: &[u8]) -> Vec<u8> {
@@ -181,7 +255,7 @@ fn untie(model: &mut ModelDescription, tensors: &Tensors<'_>) {
     let tensor = |role| tensors.get(&model.names.tensor(role, None)?);
     let (embedding, head) = (tensor(Role::Embedding), tensor(Role::Output));
     let (true, Some(embedding), Some(head)) = (model.config.tied, embedding, head) else { return };
-    if (embedding.dtype, embedding.data) != (head.dtype, head.data) {
+    if embedding.dtype != head.dtype || !embedding.is_same(head) {
         model.config.tied = false;
         model.warnings.push(format!(
             "tie_word_embeddings is true, but there is another {LM_HEAD}: it is used, as transformers does"

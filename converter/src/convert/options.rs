@@ -50,13 +50,23 @@ impl Weights {
         }
     }
 
+    /// All names on the command line.
+    pub const NAMES: [&'static str; 8] =
+        ["int4", "int4n", "int4a", "int5", "int8", "f32", "auto", "keep"];
+
     /// The name on the command line.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::As(kind) => kind.name(),
             Self::Keep => "keep",
             Self::Auto => "auto",
         }
+    }
+
+    /// The choice that has this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let kinds = WeightType::ALL.into_iter().map(Self::As);
+        kinds.chain([Self::Auto, Self::Keep]).find(|choice| choice.name() == name)
     }
 }
 
@@ -89,8 +99,8 @@ impl ConvertOptions {
             (None, weights) => weights,
         };
         for (option, choice) in [("--weights", weights), ("--head", output_matrix)] {
-            if choice == Weights::Keep && !is_gguf {
-                let todo = "safetensors are not quantized: give auto, int4, int4n, int4a, int5, int8 or f32";
+            if choice == Weights::Keep && !is_gguf && !is_quantized {
+                let todo = "these safetensors are not quantized: give auto, int4, int4n, int4a, int5, int8 or f32";
                 let thing = format_args!("{option} keep");
                 return Err(Error::new(thing, "the source is no GGUF", todo));
             }

@@ -74,7 +74,10 @@ fn single<'t, 'm>(
 ) -> Result<Planned<'t, 'm>> {
     let (rows, cols) = role.shape(&planner.model.config);
     let name = planner.name(role, layer);
-    let transposed = planner.model.names.transposed && layer.is_some() && !role.is_vector();
+    let in_order = planner.any(&name)?.quantized.is_some();
+    // Quantizers make ordinary matrices of those that are stored as columns.
+    let transposed =
+        planner.model.names.transposed && layer.is_some() && !role.is_vector() && !in_order;
     // The one row of a router may be written down as a vector.
     let is_row = role.is_router() && planner.any(&name)?.shape == [cols];
     let shape =
@@ -103,11 +106,22 @@ fn refuse_the_rest(planner: &Planner<'_, '_, '_>, planned: &[Planned<'_, '_>]) -
         // Some tied models carry their output matrix all the same.
         let embedding = planner.tensors.get(&planner.name(Role::Embedding, None));
         let is_output = *name == planner.name(Role::Output, None);
-        if is_output && embedding.is_some_and(|e| e.data == raw.data) {
+        if is_output && embedding.is_some_and(|e| e.is_same(raw)) {
+            continue;
+        }
+        if is_empty_bias(planner.tensors, name) {
             continue;
         }
         let what = "an unexpected tensor: the model computes something that is not known";
         return Err(Error::new(name, what, "it cannot be left out"));
     }
     Ok(())
+}
+
+/// Whether this is a bias of nothing but zeros, which quantizers give to every matrix.
+fn is_empty_bias(tensors: &Tensors<'_>, name: &str) -> bool {
+    let matrix =
+        name.strip_suffix(".bias").and_then(|module| tensors.get(&format!("{module}.weight")));
+    matrix.is_some_and(|matrix| matrix.quantized.is_some())
+        && tensors.get(name).is_some_and(|bias| bias.data.iter().all(|byte| *byte == 0))
 }

@@ -22,9 +22,10 @@ pub struct QuantBlock {
 impl QuantBlock {
     /// Reads 32 values of a type that has a counterpart here: part `part` of a block of the source.
     ///
-    /// Scales and minima that the source has as products are rounded to f16.
+    /// Scales and minima that the source has as products, or as f32, are rounded to f16.
     pub fn read(dtype: Dtype, bytes: &[u8], part: usize) -> Self {
         let half = |at: usize| LittleEndian::read_u16(&bytes[at..]);
+        let single = |at: usize| f32_to_f16(LittleEndian::read_f32(&bytes[at..]));
         let level = |nibble: i8| levels(dtype)[nibble as usize];
         let nibbles = |at: usize| std::array::from_fn(|i| nibble(&bytes[at..], i));
         // Two parts of a block of 256 share bytes.
@@ -35,6 +36,9 @@ impl QuantBlock {
         let (scale, minimum, quants): (_, _, [i8; BLOCK_COLS]) = match dtype {
             Dtype::Q4_0 => (half(0), 0, nibbles(2).map(|v: i8| v - 8)),
             Dtype::Q4_1 => (half(0), half(2), nibbles(4)),
+            Dtype::Scaled4 => (single(0), 0, nibbles(4).map(|v: i8| v - 8)),
+            Dtype::Affine4 => (single(0), single(4), nibbles(8)),
+            Dtype::Scaled8 => (single(0), 0, std::array::from_fn(|i| bytes[4 + i] as i8)),
             Dtype::Q5_0 => (half(0), 0, q5_0(bytes)),
             Dtype::Q4K => {
                 let (scale, minimum) = k_scale(bytes, part);

@@ -37,6 +37,14 @@ pub enum Dtype {
     Iq4Xs,
     /// 32 numbers of 4 bits (E2M1) and a power of two.
     Mxfp4,
+    /// Safetensors: 32 nibbles less 8 and an f32 scale.
+    Scaled4,
+    /// Safetensors: 32 nibbles, an f32 scale and an f32 minimum.
+    Affine4,
+    /// Safetensors: 32 int8 and an f32 scale.
+    Scaled8,
+    /// Safetensors: any other quantized numbers, as f32.
+    Widened,
     /// Safetensors: bytes, of which something else is made.
     U8,
     /// Safetensors: of this name and size, which no weights are.
@@ -74,17 +82,25 @@ impl Dtype {
         GGUF_TYPES.iter().map(|(_, name, _)| *name)
     }
 
-    /// GGUF's name of the type.
+    /// GGUF's name of the type, or words for one that it does not have.
     pub fn name(self) -> &'static str {
-        GGUF_TYPES.iter().find(|(.., dtype)| *dtype == self).map_or("", |(_, name, _)| name)
+        match self {
+            Self::Scaled4 => "4 bits with scales beyond f16",
+            Self::Affine4 => "4 bits with zero points",
+            Self::Scaled8 => "8 bits with scales beyond f16",
+            Self::Widened => "numbers quantized so",
+            _ => {
+                GGUF_TYPES.iter().find(|(.., dtype)| *dtype == self).map_or("", |(_, name, _)| name)
+            }
+        }
     }
 
     /// Values that share a block.
     pub const fn block(self) -> usize {
         match self {
-            Self::F32 | Self::F16 | Self::Bf16 | Self::U8 | Self::Other(..) => 1,
+            Self::F32 | Self::F16 | Self::Bf16 | Self::Widened | Self::U8 | Self::Other(..) => 1,
             Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 => BLOCK_COLS,
-            Self::Iq4Nl | Self::Mxfp4 => BLOCK_COLS,
+            Self::Iq4Nl | Self::Mxfp4 | Self::Scaled4 | Self::Affine4 | Self::Scaled8 => BLOCK_COLS,
             Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::Iq4Xs => 256,
         }
     }
@@ -92,14 +108,16 @@ impl Dtype {
     /// Bytes of a block.
     pub const fn block_bytes(self) -> usize {
         match self {
-            Self::F32 => 4,
+            Self::F32 | Self::Widened => 4,
             Self::F16 | Self::Bf16 => 2,
             Self::U8 => 1,
             Self::Other(_, bytes) => bytes,
             Self::Mxfp4 => 17,
             Self::Q8_0 => 34,
             Self::Q4_0 | Self::Iq4Nl => 18,
-            Self::Q4_1 => 20,
+            Self::Q4_1 | Self::Scaled4 => 20,
+            Self::Affine4 => 24,
+            Self::Scaled8 => 36,
             Self::Q5_0 => 22,
             Self::Q5_1 => 24,
             Self::Q2K => 84,
@@ -122,7 +140,9 @@ impl Dtype {
     /// The type with blocks like these: it holds the same quants, and scales rounded to f16 at most.
     pub const fn counterpart(self) -> Option<WeightType> {
         Some(match self {
-            Self::Q4K => WeightType::Int4a,
+            Self::Scaled4 => WeightType::Int4,
+            Self::Q4K | Self::Affine4 => WeightType::Int4a,
+            Self::Scaled8 => WeightType::Int8,
             Self::Iq4Xs | Self::Mxfp4 => WeightType::Int4n,
             _ if self.is_quantized() => return self.keep(),
             _ => return None,
@@ -137,7 +157,20 @@ impl Dtype {
 
     /// Whether values share scales.
     pub const fn is_quantized(self) -> bool {
-        self.block() > 1
+        self.block() > 1 || matches!(self, Self::Widened)
+    }
+
+    /// A type in which quantized numbers of both types are given, if there is one.
+    pub fn common(self, other: Self) -> Option<Self> {
+        use Dtype::{Affine4, Q4_0, Q4_1, Q8_0, Scaled4, Scaled8, Widened};
+        Some(match (self, other) {
+            _ if self == other => self,
+            (Q4_0 | Scaled4, Q4_0 | Scaled4) => Scaled4,
+            (Q8_0 | Scaled8, Q8_0 | Scaled8) => Scaled8,
+            (Q4_0 | Scaled4 | Q4_1 | Affine4, Q4_0 | Scaled4 | Q4_1 | Affine4) => Affine4,
+            _ if self.is_quantized() && other.is_quantized() => Widened,
+            _ => return None,
+        })
     }
 
     /// The type that holds exactly these values, if one does.

@@ -25,6 +25,9 @@ pub fn decode(dtype: Dtype, block: &[u8], out: &mut [f32]) {
         Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4_1 | Dtype::Q5_0 | Dtype::Iq4Nl => {
             unreachable!("{dtype:?} has a counterpart here")
         }
+        Dtype::Scaled4 | Dtype::Affine4 | Dtype::Scaled8 | Dtype::Widened => {
+            unreachable!("{dtype:?} is none of ggml's")
+        }
         Dtype::U8 | Dtype::Other(..) => unreachable!("{dtype:?} is no weights"),
     }
 }

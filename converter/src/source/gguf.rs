@@ -145,7 +145,7 @@ fn place<'m>(
         let (range, bytes) =
             range.zip(bytes).ok_or_else(|| bad("the file ends before the tensor does".into()))?;
         ranges.push((range, info.name));
-        insert(&mut tensors, info.name, Raw { dtype, shape: info.shape.clone(), data: bytes })?;
+        insert(&mut tensors, info.name, Raw::new(dtype, info.shape.clone(), bytes))?;
     }
     ranges.sort_by_key(|(range, _)| range.start);
     for pair in ranges.windows(2) {

@@ -16,7 +16,7 @@ pub fn parts(path: &Path) -> Result<Vec<PathBuf>> {
         return Err(Error::new(path.shown(), "a piece of a file that was cut up", todo));
     }
     let Some((stem, count)) = part_of(name) else { return Ok(vec![path.to_path_buf()]) };
-    let name = |i: u32| path.with_file_name(format!("{stem}-{i:05}-of-{count:05}.gguf"));
+    let name = |i: u32| path.with_file_name(part_name(stem, i, count));
     let parts: Vec<_> = (1..=count).map(name).collect();
     let missing: Vec<_> = parts.iter().filter(|part| !part.exists()).collect();
     let Some(first) = missing.first() else { return Ok(parts) };
@@ -26,6 +26,16 @@ pub fn parts(path: &Path) -> Result<Vec<PathBuf>> {
     };
     let what = format!("no such file{more} and {} is one of {count} parts", path.shown());
     Err(Error::new(first.shown(), what, "get all of them into one folder"))
+}
+
+/// The first part of the GGUF that `path` is a part of; of one that was not cut up, itself.
+pub fn first_part(path: &Path) -> PathBuf {
+    let name = path.file_name().and_then(OsStr::to_str).and_then(part_of);
+    name.map_or(path.into(), |(stem, count)| path.with_file_name(part_name(stem, 1, count)))
+}
+
+fn part_name(stem: &str, part: u32, count: u32) -> String {
+    format!("{stem}-{part:05}-of-{count:05}.gguf")
 }
 
 /// The name without the number of the part, and how many there are.

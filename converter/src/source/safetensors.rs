@@ -55,6 +55,14 @@ pub fn find(dir: &Path) -> Result<Shards> {
     Ok(Shards { files, index: Some((index, map.keys().cloned().collect())) })
 }
 
+/// The files that [`find`] looks for and those that it finds.
+pub fn candidates(dir: &Path) -> Vec<PathBuf> {
+    let mut files = vec![dir.join(SINGLE), dir.join(INDEX)];
+    let shards = find(dir).map(|shards| shards.files).unwrap_or_default();
+    files.extend(shards.into_iter().filter(|file| !file.ends_with(SINGLE)));
+    files
+}
+
 impl Shards {
     /// Reads the tensors of all shards, whose bytes are `maps`; `spare` are those that an index may
     /// name although they are not there.
@@ -170,5 +178,5 @@ fn tensor<'m>(info: &Value, data: &'m [u8]) -> std::result::Result<(Raw<'m>, usi
     if needed != Some(bytes.len()) {
         return Err(format!("{} bytes for a shape of {shape:?} in {name}", bytes.len()));
     }
-    Ok((Raw { dtype, shape, data: bytes }, start))
+    Ok((Raw::new(dtype, shape, bytes), start))
 }

@@ -1,8 +1,11 @@
 //! Tensors as they lie in a source file.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::dtype::Dtype;
+use super::quantized::matrix::Matrix;
 use crate::error::{Error, Result};
 
 /// A tensor of a source file.
@@ -12,11 +15,36 @@ pub struct Raw<'m> {
     pub dtype: Dtype,
     /// Its dimensions, the slowest first.
     pub shape: Vec<usize>,
-    /// Its bytes.
+    /// Its bytes; of what is put together of several, those of the codes.
     pub data: &'m [u8],
+    /// The matrix that several tensors make together.
+    pub quantized: Option<Arc<Matrix<'m>>>,
 }
 
 impl<'m> Raw<'m> {
+    /// A tensor that lies as it is.
+    pub const fn new(dtype: Dtype, shape: Vec<usize>, data: &'m [u8]) -> Self {
+        Self { dtype, shape, data, quantized: None }
+    }
+
+    /// A tensor that is put together of several.
+    pub fn quantized(matrix: Matrix<'m>) -> Self {
+        let matrix = matrix.simplified();
+        let (dtype, shape, data) =
+            (matrix.dtype(), vec![matrix.rows, matrix.cols], matrix.codes.data);
+        Self { dtype, shape, data, quantized: Some(Arc::new(matrix)) }
+    }
+
+    /// The name of its type in messages.
+    pub fn type_name(&self) -> &'static str {
+        self.quantized.as_ref().map_or_else(|| self.dtype.name(), |matrix| matrix.label)
+    }
+
+    /// Whether the other has the same numbers, stored in the same way.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.data == other.data && self.quantized == other.quantized
+    }
+
     /// `(rows, cols)`; a vector is one row.
     pub fn matrix_shape(&self) -> Option<(usize, usize)> {
         match *self.shape {
@@ -26,10 +54,13 @@ impl<'m> Raw<'m> {
         }
     }
 
-    /// Bytes of row `row`.
-    pub fn row(&self, row: usize, cols: usize) -> &'m [u8] {
+    /// Bytes of row `row`, in a type that it has in common with others, or its own.
+    pub fn row(&self, row: usize, cols: usize, dtype: Dtype) -> Cow<'m, [u8]> {
+        if let Some(matrix) = &self.quantized {
+            return matrix.row(row, dtype).into();
+        }
         let len = self.dtype.row_bytes(cols).unwrap_or(0);
-        &self.data[row * len..(row + 1) * len]
+        self.data[row * len..(row + 1) * len].into()
     }
 
     /// Bytes of column `col` of a matrix of a type without blocks; the columns of several are

@@ -20,16 +20,23 @@ struct Pool<P> {
     taken: AtomicUsize,
 }
 
-// SAFETY: `take` gives every index to one caller only (the counter would have to wrap to
-// repeat one), so no two threads touch the same cell, and a piece moves to the thread that
-// takes it, which `P: Send` allows.
+// SAFETY: `take` gives every index to one caller only: a counter far past the end is set back to it,
+// long before it could come round to 0. No two threads touch the same cell, and a piece moves to the
+// thread that takes it, which `P: Send` allows.
 unsafe impl<P: Send> Sync for Pool<P> {}
 
 impl<P> Pool<P> {
     fn take(&self) -> Option<P> {
         // Relaxed: what the pieces point to was written before the region began, and the
         // executor orders that with its parts.
-        let piece = self.pieces.get(self.taken.fetch_add(1, Ordering::Relaxed))?;
+        let next = self.taken.fetch_add(1, Ordering::Relaxed);
+        let Some(piece) = self.pieces.get(next) else {
+            // Whoever asks for more and more brings a counter of 32 bits there in a second.
+            if next > usize::MAX / 2 {
+                self.taken.store(self.pieces.len(), Ordering::Relaxed);
+            }
+            return None;
+        };
         // SAFETY: this index came to this call alone.
         unsafe { (*piece.get()).take() }
     }
@@ -66,7 +73,7 @@ impl<P> Hands<P> {
 fn deal<P: Send>(
     exec: &dyn Executor,
     pieces: &mut impl Iterator<Item = P>,
-    f: &(impl Fn(P) + Sync),
+    f: &(dyn Fn(P) + Sync),
 ) {
     let dealt = [const { AtomicBool::new(false) }; MAX_PIECES];
     let mut hands = Hands { pieces: heapless::Vec::new(), dealt, parts: 0 };
@@ -77,6 +84,8 @@ fn deal<P: Send>(
         return hands.hand(0).for_each(f);
     }
     exec.run(parts, &|part| exec.note(part, hands.hand(part).map(f).count()));
+    // Parts that were forgotten, if any: an output that nobody wrote may hold anything.
+    (0..parts).for_each(|part| hands.hand(part).for_each(f));
 }
 
 /// Fills `waiting` where it lies: it is some 20 KiB, and moving it took half a microsecond of
@@ -96,20 +105,22 @@ fn fill<P>(
 ///
 /// Pieces beyond [`MAX_PIECES`] are run by the caller alone, so callers stay below it.
 ///
-/// Nothing is asked of the executor for soundness: one that runs a part twice, or one that there
-/// is not, finds no piece left; one that forgets a part leaves its pieces to the others.
+/// Nothing is asked of the executor: one that runs a part twice, or one that there is not, finds no
+/// piece left; what is left by one that forgets parts, or all of them, is run by the caller.
 pub(crate) fn for_each<P: Send>(
     exec: &dyn Executor,
     pieces: impl IntoIterator<Item = P>,
     f: impl Fn(P) + Sync,
 ) {
     let mut pieces = pieces.into_iter();
+    // One copy of its code, which has kernels in it, for all the ways to it.
+    let f: &(dyn Fn(P) + Sync) = &f;
     if exec.threads() <= 1 {
         return pieces.for_each(f);
     }
     if exec.deals() {
-        deal(exec, &mut pieces, &f);
-        return pieces.for_each(&f);
+        deal(exec, &mut pieces, f);
+        return pieces.for_each(f);
     }
     let mut pool = Pool { pieces: heapless::Vec::new(), taken: AtomicUsize::new(0) };
     fill(&mut pool.pieces, &mut pieces);
@@ -121,9 +132,13 @@ pub(crate) fn for_each<P: Send>(
     };
     match len.min(exec.threads()) {
         0 | 1 => drain(0),
-        parts => exec.run(parts, &drain),
+        parts => {
+            exec.run(parts, &drain);
+            // As in `deal`.
+            drain(0);
+        }
     }
-    pieces.for_each(&f);
+    pieces.for_each(f);
 }
 
 /// An exclusive view of a row-major matrix, `(rows, cols)`, rows a stride apart: cut by rows and by
@@ -236,6 +251,49 @@ mod tests {
             assert!(cells.iter().take(count).all(|&c| c == 2));
             assert!(cells.iter().skip(count).all(|&c| c == 0));
         }
+    }
+
+    /// Runs nothing, or the last part alone, with work that is dealt or not; no two answers to how
+    /// many threads it has are the same.
+    struct Idle(bool, bool, AtomicUsize);
+
+    impl Executor for Idle {
+        fn threads(&self) -> usize {
+            [3, 0, usize::MAX, 2, 64]
+                .get(self.2.fetch_add(1, Ordering::Relaxed) % 5)
+                .map_or(1, |n| *n)
+        }
+
+        fn run(&self, parts: usize, f: &(dyn Fn(usize) + Sync)) {
+            if self.1 {
+                f(parts - 1);
+            }
+        }
+
+        fn deals(&self) -> bool {
+            self.0
+        }
+    }
+
+    #[test]
+    fn pieces_that_an_executor_forgets_are_run_all_the_same() {
+        for count in [2, 7, 64, 65, 130] {
+            for (deals, some, from) in (0..20).map(|i| (i & 1 == 1, i & 2 == 2, i >> 2)) {
+                let mut cells = [0_u8; 130];
+                let exec = Idle(deals, some, AtomicUsize::new(from));
+                for_each(&exec, cells.iter_mut().take(count), |cell| *cell += 1);
+                assert!(cells.iter().take(count).all(|&c| c == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn asking_for_more_brings_nothing_back() {
+        let mut pool = Pool { pieces: heapless::Vec::new(), taken: AtomicUsize::new(0) };
+        fill(&mut pool.pieces, &mut (0..3));
+        assert!(core::iter::from_fn(|| pool.take()).eq(0..3));
+        pool.taken.store(usize::MAX, Ordering::Relaxed);
+        assert!((0..9).all(|_| pool.take().is_none()));
     }
 
     /// Two parts, one after the other, that count what they got.

@@ -12,6 +12,10 @@ pub trait Executor: Sync {
     fn threads(&self) -> usize;
 
     /// Calls `f(0)` … `f(parts − 1)`, each exactly once, and returns when all have returned.
+    ///
+    /// Results do not depend on it: whatever parts are called twice, left out or made up, each
+    /// piece of work is done once. Nor does soundness, if no `unsafe` is in it: `f` is borrowed, so
+    /// that safe code cannot return while another thread still calls it.
     fn run(&self, parts: usize, f: &(dyn Fn(usize) + Sync));
 
     /// Whether work is scheduled statically: each part computes the same share, instead of taking

@@ -140,12 +140,13 @@ pub fn sin_cos(phase: u64) -> (f32, f32) {
     }
 }
 
-/// The value of a half-precision float.
+/// The value of a half-precision float. NaN stays NaN, with its sign and fraction, made quiet.
 #[inline(always)]
 pub const fn f16_to_f32(half: u16) -> f32 {
     let (sign, rest) = ((half as u32 & 0x8000) << 16, half as u32 & 0x7fff);
     let magnitude = if rest >= 0x7c00 {
-        f32::from_bits(0x7f80_0000 | (rest << 13))
+        let quiet = if rest > 0x7c00 { 0x0040_0000 } else { 0 };
+        f32::from_bits(0x7f80_0000 | (rest << 13) | quiet)
     } else if rest >= 0x0400 {
         f32::from_bits((rest << 13) + (112 << 23))
     } else {
@@ -156,13 +157,14 @@ pub const fn f16_to_f32(half: u16) -> f32 {
 }
 
 /// The nearest half-precision float, the even one of two; subnormals are kept, and what
-/// is out of range becomes ±65504.
+/// is out of range becomes ±65504. NaN stays NaN, with its sign and the upper bits of its fraction,
+/// made quiet: as the instructions of x86 and ARM have it.
 #[inline(always)]
 pub fn f32_to_f16(v: f32) -> u16 {
     let sign = (v.to_bits() >> 16) as u16 & 0x8000;
     let magnitude = v.abs();
     let half = if magnitude.is_nan() {
-        0x7e00
+        0x7e00 | (v.to_bits() >> 13) as u16 & 0x03ff
     } else if magnitude >= 65504.0 {
         0x7bff
     } else if magnitude < 1.0 / 16384.0 {

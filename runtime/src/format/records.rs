@@ -20,9 +20,9 @@ impl RopeHeader {
     /// Bytes before the phases.
     pub const LEN: usize = 8;
 
-    /// Bytes of a table of `count` phases.
+    /// Bytes of a table of `count` phases. Of more than fit in memory, as many as none has.
     pub const fn table_len(count: usize) -> usize {
-        Self::LEN + 8 * count
+        count.saturating_mul(8).saturating_add(Self::LEN)
     }
 
     /// Reads the header of a whole table.

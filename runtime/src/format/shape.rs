@@ -60,7 +60,7 @@ impl Role {
             Self::QNorm => (1, if c.qk_norm == QkNorm::Whole { q_dim } else { c.head_dim }),
             Self::KNorm => (1, if c.qk_norm == QkNorm::Whole { kv_dim } else { c.head_dim }),
             Self::Lambda => (1, 1),
-            Self::DiffNorm => (1, 2 * c.head_dim),
+            Self::DiffNorm => (1, c.head_dim.saturating_mul(2)),
             Self::Q => (q_dim, c.dim),
             Self::QBias => (1, q_dim),
             Self::K | Self::V => (kv_dim, c.dim),

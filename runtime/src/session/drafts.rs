@@ -30,6 +30,10 @@ impl Session<'_> {
         most: usize,
     ) -> Result<(), FeedError> {
         self.check(&[token])?;
+        if self.memory.draft_tokens.is_empty() {
+            // An executor has panicked in here, and somebody goes on nevertheless.
+            return self.feed(machine, &[token]);
+        }
         if self.accept(&[token]) == 0 {
             let draft_tokens = take(&mut self.memory.draft_tokens);
             let drafted = self.draft(token, most, draft_tokens);

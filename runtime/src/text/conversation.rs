@@ -295,7 +295,7 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
         let (answer, thought) = parts(mark, self.tokenizer(), said);
         let said = said.len();
         if answer == 0 {
-            let len = turn.answer + thought as u64;
+            let len = turn.answer.saturating_add(thought as u64);
             if len < self.generator.len() {
                 // Where the ring has let go of that, the markup stays.
                 let _ = self.generator.rewind(len, len);
@@ -323,6 +323,9 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
                 kept += 1;
             }
         }
+        if marked.saturating_add(kept) > said.len() {
+            return; // A store that is shorter than it was a moment ago.
+        }
         said.copy_within(..kept, marked);
         let mut places = said.iter_mut();
         let piece = [Piece { text: mark, trusted: true }];
@@ -332,7 +335,7 @@ impl<'a, E: PieceEncoder, S: TurnStore> Conversation<'a, E, S> {
                 *place = id;
             }
         });
-        generator.tokens_mut().truncate(turn.answer + (marked + kept) as u64);
+        generator.tokens_mut().truncate(turn.answer.saturating_add((marked + kept) as u64));
     }
 
     /// Gives the last answer the form that the template gives to past ones.

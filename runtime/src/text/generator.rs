@@ -72,7 +72,7 @@ impl<'a, S: TokenStore> Generator<'a, S> {
 
     /// Counts the tokens of the stream, those that wait included.
     pub fn len(&self) -> u64 {
-        self.tokens.first() + self.tokens.ids().len() as u64
+        self.tokens.first().saturating_add(self.tokens.ids().len() as u64)
     }
 
     /// Whether the stream has no token.

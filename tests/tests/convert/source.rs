@@ -26,6 +26,52 @@ impl Source {
         Self { dir }
     }
 
+    /// A model with one matrix of `rows` × 1024 zeros, which takes no space on disk.
+    pub fn large(rows: u64) -> Self {
+        use std::io::{Seek, Write};
+
+        let source = Self::of("gqa");
+        let width = 1024_u64;
+        source.edit_json("config.json", |c| {
+            for (key, v) in [("vocab_size", rows), ("hidden_size", width), ("num_hidden_layers", 1)]
+            {
+                c.insert(key.into(), json!(v));
+            }
+        });
+        let (mut header, mut offset) = (serde_json::Map::new(), 0);
+        let norms = [
+            "model.norm",
+            "model.layers.0.input_layernorm",
+            "model.layers.0.post_attention_layernorm",
+        ];
+        let mut add = |name: &str, shape: Vec<u64>| {
+            let end = offset + 4 * shape.iter().product::<u64>();
+            let info = json!({"dtype": "F32", "shape": shape, "data_offsets": [offset, end]});
+            header.insert(format!("{name}.weight"), info);
+            offset = end;
+        };
+        norms.iter().for_each(|name| add(name, vec![width]));
+        add("model.embed_tokens", vec![rows, width]);
+        for (name, shape) in [
+            ("self_attn.q_proj", vec![48, width]),
+            ("self_attn.k_proj", vec![24, width]),
+            ("self_attn.v_proj", vec![24, width]),
+            ("self_attn.o_proj", vec![width, 48]),
+            ("mlp.gate_proj", vec![80, width]),
+            ("mlp.up_proj", vec![80, width]),
+            ("mlp.down_proj", vec![width, 80]),
+        ] {
+            add(&format!("model.layers.0.{name}"), shape);
+        }
+        let header = serde_json::Value::Object(header).to_string();
+        let mut file = std::fs::File::create(source.join("model.safetensors")).unwrap();
+        file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
+        file.write_all(header.as_bytes()).unwrap();
+        let start = file.stream_position().unwrap();
+        file.set_len(start + offset).unwrap();
+        source
+    }
+
     pub fn path(&self) -> &Path {
         self.dir.path()
     }

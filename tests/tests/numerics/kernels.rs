@@ -5,6 +5,7 @@ mod oracle;
 
 mod attention;
 mod products;
+mod special;
 mod vectors;
 
 use oarlock_tests::Random;

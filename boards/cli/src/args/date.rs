@@ -12,6 +12,13 @@ pub fn today() -> Option<String> {
     Some(civil(days)).filter(|[year, ..]| (FIRST_YEAR..10_000).contains(year)).map(written)
 }
 
+/// A moment in UTC, like 2026-01-31 23:59 UTC; of a number of seconds since 1970.
+pub fn moment(seconds: u64) -> String {
+    let (minutes, days) = (seconds / 60, seconds / (24 * 60 * 60));
+    let day = written(civil(i64::try_from(days).unwrap_or(0)));
+    format!("{day} {:02}:{:02} UTC", minutes / 60 % 24, minutes % 60)
+}
+
 fn written([year, month, day]: [i64; 3]) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
@@ -79,6 +86,12 @@ mod tests {
         for text in ["2026-02-29", "2100-02-29", "2026-02-31", "2026-04-31", "2026-01-31-01"] {
             assert!(!is_day(text), "{text}");
         }
+    }
+
+    #[test]
+    fn moments_are_in_utc() {
+        assert_eq!(moment(0), "1970-01-01 00:00 UTC");
+        assert_eq!(moment(1_764_565_199), "2025-12-01 04:59 UTC");
     }
 
     #[test]

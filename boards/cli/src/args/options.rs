@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use oarlock::conversation::Pin;
+use oarlock_convert::Weights;
 
 use super::date;
 
@@ -44,6 +46,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Check every checksum of a model
     Verify(Verify),
+    /// List or remove the models that were converted from GGUF files and directories
+    Cache(Cache),
 }
 
 /// `oarlock chat`
@@ -298,12 +302,51 @@ pub struct Verify {
     pub model: Model,
 }
 
+/// `oarlock cache`
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Cache {
+    /// Something else than to list them
+    #[command(subcommand)]
+    pub action: Option<CacheAction>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Things to do with the converted models.
+#[derive(Subcommand, Debug)]
+pub enum CacheAction {
+    /// Remove converted models: all, or some
+    Clear(CacheClear),
+}
+
+/// `oarlock cache clear`
+#[derive(Args, Debug)]
+pub struct CacheClear {
+    /// Those of a source: its path or its name
+    #[arg(value_name = "NAME", conflicts_with = "stale")]
+    pub name: Option<OsString>,
+    /// Those whose source is gone or has changed, or that another version made
+    #[arg(long)]
+    pub stale: bool,
+}
+
 /// The model, which every command takes.
 #[derive(Args, Debug)]
 pub struct Model {
-    /// Model file (.oar) [default: SmolLM2-135M-Instruct]
+    /// Model: an .oar, a .gguf, or a directory with safetensors [default: SmolLM2-135M-Instruct]
     #[arg(short = 'm', long = "model", value_name = "MODEL")]
     pub path: Option<PathBuf>,
+    /// Storage of a .gguf's or directory's matrices, which are converted once [default: auto]
+    #[arg(long, value_name = "W", value_parser = weights())]
+    pub weights: Option<Weights>,
+}
+
+fn weights() -> impl TypedValueParser<Value = Weights> {
+    let unknown = "there is no such type of weights";
+    PossibleValuesParser::new(Weights::NAMES)
+        .try_map(move |name| Weights::from_name(&name).ok_or(unknown))
 }
 
 /// Options on how to run the model.

@@ -43,7 +43,8 @@ fn command() -> Command {
 }
 
 /// Options of `tokenize` that take the next argument, and those that do not.
-const TOKENIZE_VALUES: [&str; 6] = ["-m", "--model", "-f", "--file", "--messages", "--date"];
+const TOKENIZE_VALUES: [&str; 7] =
+    ["-m", "--model", "--weights", "-f", "--file", "--messages", "--date"];
 const TOKENIZE_FLAGS: [&str; 5] =
     ["--no-generation-prompt", "--no-special", "--plain", "-h", "--help"];
 

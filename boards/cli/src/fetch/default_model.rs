@@ -4,14 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use oarlock_convert::Error;
-use oarlock_convert::Shown;
+use oarlock_convert::{Error, Shown, Weights};
 use sha2::{Digest, Sha256};
 
-use super::claim::Claim;
-use super::convert;
-use super::progress::Progress;
 use super::python::{Python, Trouble};
+use crate::store::{Claim, Progress, convert};
 use crate::terminal::console::aside;
 use crate::terminal::errors::{Outcome, Stop, fault, file_fault, reason};
 use crate::terminal::{home, os};
@@ -57,7 +54,7 @@ struct Fetch<'a> {
 
 impl Fetch<'_> {
     fn fetch(&self) -> Outcome {
-        let claim = Claim::take(self.folder)?;
+        let claim = Claim::take(self.folder, "holds the cache folder, to fetch the model")?;
         if self.path.exists() {
             return Ok(()); // Another process has done it while this one waited.
         }
@@ -116,7 +113,8 @@ impl Fetch<'_> {
     }
 
     fn convert(&self, gguf: &Path, out: &Path) -> Outcome {
-        convert::convert(gguf, out).map_err(|error| match error {
+        // Every weight as it is: this model's authors have chosen its types.
+        convert(gguf, out, Weights::Keep).map(drop).map_err(|error| match error {
             Error::Cancelled => Stop::Interrupted,
             Error::Fault(fault) => self.fault(fault.what, &fault.todo),
         })

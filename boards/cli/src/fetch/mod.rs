@@ -5,10 +5,7 @@
 //! a staging folder inside the cache folder, which a failure or Ctrl-C removes; the model
 //! appears under its name when it is complete.
 
-mod claim;
-mod convert;
 mod default_model;
-mod progress;
 mod python;
 
 pub use default_model::{default_model, is_default};

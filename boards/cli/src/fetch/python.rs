@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{ChildStderr, Command, ExitStatus, Stdio};
 use std::thread;
 
-use super::progress::{Progress, TICK};
+use crate::store::{Progress, TICK};
 use crate::terminal::signals::{Running, STACK};
 
 /// Names that Python has, the likelier one first.

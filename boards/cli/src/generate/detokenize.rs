@@ -12,7 +12,7 @@ pub fn run(args: &args::Detokenize) -> Outcome {
         [one] if one == "-" => input::stdin()?,
         all => all.join(" "),
     };
-    let file = model::open(args.model.path.as_deref())?;
+    let file = model::open(&args.model, None)?;
     let model = model::model(&file)?;
     let tokenizer = *model::encoder(&file, &model)?.tokenizer();
     let ids = input::ids("ids", &text, model.config().vocab_size)?;

@@ -7,6 +7,7 @@ use oarlock_hosted::{ModelFile, TextEncoder};
 
 use crate::args;
 use crate::model::{model_fault, told};
+use crate::store;
 use crate::terminal::errors::{Outcome, Stop, fault};
 
 /// The date for the chat template, if it is known.
@@ -27,7 +28,7 @@ pub fn program<'m>(
     let chat = Chat::new(model.chat_section()).map(|chat| chat.dated(date));
     chat.map_err(|why| match why {
         ChatUnavailable::Reason(reason) => fault(
-            file.path().shown(),
+            store::source_of(file.path()).shown(),
             format!("this model cannot chat: {reason}"),
             "use oarlock generate",
         ),

@@ -16,7 +16,7 @@ pub fn run(args: &args::Tokenize) -> Outcome {
         (None, Some(path), _) | (None, None, Some(path)) => input::file(path)?,
         (None, None, None) => String::new(),
     };
-    let file = model::open(args.model.path.as_deref())?;
+    let file = model::open(&args.model, None)?;
     let model = model::model(&file)?;
     let encoder = model::encoder(&file, &model)?;
     let ids = if args.messages.is_some() {

@@ -14,8 +14,7 @@ use crate::terminal::errors::Outcome;
 
 /// Writes the findings to stdout.
 pub fn run(args: &args::Inspect) -> Outcome {
-    let path = args.file.as_deref().or(args.run.model.path.as_deref());
-    let file = open::open(path)?;
+    let file = open::open(&args.run.model, args.file.as_deref())?;
     let model = open::model(&file)?;
     let mut options = setup::options(&args.run, &model);
     options.draft = usize::from(args.lookup);

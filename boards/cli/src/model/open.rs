@@ -9,19 +9,34 @@ use oarlock_convert::Shown;
 use oarlock_hosted::{Error, ModelError, ModelFile, OpenModel, TextEncoder};
 
 use super::carried;
-use crate::fetch;
+use crate::args;
 use crate::terminal::errors::{Outcome, Stop, fault};
+use crate::{fetch, store};
 
-/// Maps the model at `path`; without one, what came with the program, or the default, which is
-/// fetched if it is not there.
-pub fn open(path: Option<&Path>) -> Outcome<ModelFile> {
-    if let Some(path) = path {
-        return Ok(ModelFile::open(path)?);
+/// Maps the model that `args` name, or that at `file`: what a source was converted to, which is done
+/// if it has not been. Without one, what came with the program, or the default, which is fetched if
+/// it is not there.
+pub fn open(args: &args::Model, file: Option<&Path>) -> Outcome<ModelFile> {
+    let Some(path) = file.or(args.path.as_deref()) else {
+        refuse_weights(args)?;
+        return match carried::model()? {
+            Some(file) => Ok(file),
+            None => Ok(ModelFile::open(fetch::default_model()?)?),
+        };
+    };
+    if let Some(converted) = store::converted(path, args.weights)? {
+        return Ok(ModelFile::open(converted)?);
     }
-    match carried::model()? {
-        Some(file) => Ok(file),
-        None => Ok(ModelFile::open(fetch::default_model()?)?),
-    }
+    let file = ModelFile::open(path)?;
+    refuse_weights(args)?;
+    Ok(file)
+}
+
+/// Refuses a type of weights for a model that has its types.
+fn refuse_weights(args: &args::Model) -> Outcome {
+    let Some(weights) = args.weights else { return Ok(()) };
+    let what = "it is for a .gguf file or a model directory; an .oar has the types that it has";
+    Err(fault(format!("--weights {}", weights.name()), what, "leave it away, or name a source"))
 }
 
 /// Opens the model of a command that runs none, and checks everything but the weights.
@@ -70,14 +85,26 @@ fn wrong(file: &ModelFile, error: Error) -> Stop {
 }
 
 /// The cure for a file at `path`, which may be a part of an image, or begin as no model does.
-fn remedy(path: &Path, part: bool, magic: bool) -> &'static str {
+fn remedy(path: &Path, part: bool, magic: bool) -> String {
+    let is_called = |end: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(end));
     if part {
-        "make the image again with oarlock-convert image"
+        "make the image again with oarlock-convert image".into()
     } else if fetch::is_default(path) {
-        "delete it and run again: it is fetched anew"
+        "delete it and run again: it is fetched anew".into()
+    } else if magic && (is_called("safetensors") || is_called("json")) {
+        "name the directory that it lies in".into()
     } else if magic {
-        "convert a model with oarlock-convert"
+        "name an .oar or .gguf file, or a directory with safetensors".into()
     } else {
-        "convert the model again"
+        another(path)
     }
+}
+
+/// The way to a model in the place of one that is damaged.
+pub fn another(path: &Path) -> String {
+    if !store::is_converted(path) {
+        return "copy or convert the model again".into();
+    }
+    let name = Path::new(path.file_stem().unwrap_or_default());
+    format!("oarlock cache clear {}, and run again", name.shown())
 }

@@ -11,7 +11,7 @@ use crate::terminal::errors::{Outcome, Stop, fault};
 
 /// Opens the model, to run by the instructions and on the threads that were asked for.
 pub fn engine(run: &args::Run) -> Outcome<Engine> {
-    let file = open::open(run.model.path.as_deref())?;
+    let file = open::open(&run.model, None)?;
     let open = open::check(file)?;
     let isa = isa::isa(run.isa.as_deref())?;
     Ok(Engine::new(open, isa, run.threads.map_or_else(physical_cores, usize::from))?)

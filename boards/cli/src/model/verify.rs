@@ -16,7 +16,7 @@ use crate::terminal::errors::{Outcome, Stop, refused};
 
 /// Says that the model is in order, or ends with exit code 1 naming the first fault.
 pub fn run(args: &args::Verify) -> Outcome {
-    let file = open::open(args.file.as_deref().or(args.model.path.as_deref()))?;
+    let file = open::open(&args.model, args.file.as_deref())?;
     let model = file.model().map_err(|error| match error {
         Error::Model { error, .. } => damaged(&file, error),
         other => other.into(),
@@ -45,5 +45,5 @@ fn check_sections(model: &Model<'_>) -> Result<(), &'static str> {
 }
 
 fn damaged(file: &ModelFile, what: impl Display) -> Stop {
-    refused(file.path().shown(), what, "copy or convert the model again")
+    refused(file.path().shown(), what, open::another(file.path()))
 }

@@ -1,4 +1,4 @@
-//! The cache folder: the default model and the chat history.
+//! The cache folder: the default model, converted ones and the chat history.
 
 use std::env;
 use std::path::PathBuf;

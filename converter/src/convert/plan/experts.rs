@@ -47,7 +47,11 @@ fn separate<'t, 'm>(
     for expert in 0..planner.model.config.n_experts {
         let name = name.replace("{}", &expert.to_string());
         let raw = planner.raw(&name, &wanted)?;
-        if raws.first().is_some_and(|first| first.dtype != raw.dtype) {
+        let fits = |first: &&Raw<'_>| match (&first.quantized, &raw.quantized) {
+            (None, None) => first.dtype == raw.dtype,
+            (first, raw) => first.is_some() && raw.is_some(),
+        };
+        if !raws.first().is_none_or(fits) {
             let what = "not of the type of the experts before it";
             return Err(Error::new(&name, what, "get the model in one type"));
         }

@@ -91,7 +91,7 @@ impl<'t, 'm> Planner<'_, 't, 'm> {
             return Ok(TensorType::Vector);
         }
         let (option, choice) = self.choice(role);
-        if choice == Weights::Keep && dtype.block() > 1 && self.pool(role).heads > 1 {
+        if choice == Weights::Keep && dtype.is_quantized() && self.pool(role).heads > 1 {
             let what = format!("the mean of heads in {} is not exact in it", dtype.name());
             return Err(Error::new(name, what, format!("give {option} beside --kv-heads")));
         }

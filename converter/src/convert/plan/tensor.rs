@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use oarlock::internal::format::layout::WeightType;
+
 use super::rows::{HeadPool, RowOrder};
 use crate::convert::write::Spec;
 use crate::source::decode::decode;
@@ -54,10 +56,32 @@ impl<'m> Planned<'_, 'm> {
         match &self.from {
             _ if self.pool.heads > 1 => Dtype::F32,
             Origin::Tensor(raw) | Origin::Columns(raw) => raw.dtype,
-            Origin::Separate(raws) => raws[0].dtype,
+            Origin::Separate(raws) => common(raws).unwrap_or(raws[0].dtype),
             Origin::Mxfp4(_) => Dtype::Mxfp4,
             Origin::Values(_) => Dtype::F32,
         }
+    }
+
+    /// The name of the source's type.
+    pub fn type_name(&self) -> &'static str {
+        match &self.from {
+            _ if self.pool.heads > 1 => Dtype::F32.name(),
+            Origin::Tensor(raw) => raw.type_name(),
+            Origin::Separate(raws) => raws[0].type_name(),
+            _ => self.dtype().name(),
+        }
+    }
+
+    /// Whether codes are taken over as this type, but for scales that f16 does not hold.
+    pub fn rounds_scales(&self, kind: WeightType) -> bool {
+        let raws: &[&Raw<'_>] = match &self.from {
+            Origin::Tensor(raw) => &[*raw],
+            Origin::Separate(raws) => raws,
+            _ => &[],
+        };
+        let takes_over = self.dtype().counterpart() == Some(kind) && self.dtype().keep().is_none();
+        let rounds = |raw: &&Raw<'_>| raw.quantized.as_ref().is_some_and(|m| !m.has_half_scales());
+        takes_over && raws.iter().any(rounds)
     }
 
     /// The bytes of row `row`, as [`Planned::dtype`] says; rows of all tensors of a stack are
@@ -95,10 +119,10 @@ impl<'m> Planned<'_, 'm> {
     fn source_row(&self, row: usize) -> Cow<'m, [u8]> {
         let of = |row| self.order.source(row);
         match &self.from {
-            Origin::Tensor(raw) => raw.row(of(row), self.cols).into(),
+            Origin::Tensor(raw) => raw.row(of(row), self.cols, raw.dtype),
             Origin::Columns(raw) => raw.column(of(row)).into(),
             Origin::Separate(raws) => {
-                raws[row / self.rows].row(of(row % self.rows), self.cols).into()
+                raws[row / self.rows].row(of(row % self.rows), self.cols, self.dtype())
             }
             Origin::Mxfp4(blocks) => blocks.row(of(row)).into(),
             Origin::Values(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
@@ -123,6 +147,13 @@ impl<'m> Planned<'_, 'm> {
         }
         floats
     }
+}
+
+/// The type in which rows of all of these are given.
+pub(super) fn common(raws: &[&Raw<'_>]) -> Option<Dtype> {
+    let mut types = raws.iter().map(|raw| raw.dtype);
+    let first = types.next()?;
+    types.try_fold(first, Dtype::common)
 }
 
 /// The mean, which of one number is that number.

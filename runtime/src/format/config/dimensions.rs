@@ -98,9 +98,13 @@ impl Config {
     /// as many as any published model has.
     pub const MAX_EXPERTS: usize = 1 << 11;
 
-    /// Query heads that share a key and value head: grouped-query attention, arXiv 2305.13245.
+    /// Query heads that share a key and value head: grouped-query attention, arXiv 2305.13245. None
+    /// share one that there is not.
     pub const fn group(&self) -> usize {
-        self.n_heads / self.n_kv_heads
+        match self.n_heads.checked_div(self.n_kv_heads) {
+            Some(group) => group,
+            None => 0,
+        }
     }
 
     /// Number of tables of rotary frequencies: one, and one each for layers with a window and for

@@ -109,7 +109,7 @@ struct Part<'a> {
 /// many, as a KV split is then fetched for all of them at once.
 fn block_tokens(machine: &Machine<'_>, tokens: usize, passes: usize) -> usize {
     let (passes, threads) = (nonzero(passes), machine.exec.threads());
-    let blocks = if threads == 1 { 1 } else { threads * 4_usize.div_ceil(passes) };
+    let blocks = if threads == 1 { 1 } else { threads.saturating_mul(4_usize.div_ceil(passes)) };
     tokens.div_ceil(blocks.min(MAX_PIECES / passes).max(1)).max(8)
 }
 

@@ -60,6 +60,8 @@ impl KvMut<'_> {
     /// If there is no such slot, or a slice has another length.
     pub fn write(&mut self, isa: Isa, slot: usize, key: &[f32], value: &[f32]) {
         assert!(key.len() == self.head_dim && value.len() == self.head_dim);
+        let row = padded(self.head_dim) * self.kind.bytes();
+        assert!(self.keys.len().checked_div(row).is_some_and(|slots| slot < slots));
         isa.run(Write { kv: self, slot, key, value });
     }
 }

@@ -41,7 +41,8 @@ impl ScoreModifier<'_> {
     ) {
         for (i, scores) in (query..).zip(scores) {
             let sloped = self.alibi.map(|slopes| {
-                let slope = slopes.each[i % slopes.each.len().max(1)];
+                let slope = slopes.each.get(i % slopes.each.len().max(1)).copied();
+                let slope = slope.unwrap_or_default();
                 (slope, (slopes.from)(i) - (tile * TILE_KEYS) as f32)
             });
             for (scores, keys) in scores.chunks_mut(TILE_ROWS).zip(KEYS.chunks(TILE_ROWS)) {

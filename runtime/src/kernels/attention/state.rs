@@ -3,6 +3,7 @@
 #![allow(unsafe_code, clippy::indexing_slicing)]
 
 use super::kv::padded;
+use crate::format::kv::HEAD_ALIGN;
 use crate::format::layout::TILE_ROWS;
 use crate::kernels::elementwise::vector::{WIDE, exp, load_wide, store_wide};
 use crate::kernels::isa::Isa;
@@ -44,7 +45,7 @@ impl<'a> SoftmaxState<'a> {
         acc: &'a mut [f32],
     ) -> Option<Self> {
         let (max, sum) = (max.get_mut(..n)?, sum.get_mut(..n)?);
-        let acc = acc.get_mut(..n.checked_mul(padded(head_dim))?)?;
+        let acc = acc.get_mut(..n.checked_mul(head_dim.checked_next_multiple_of(HEAD_ALIGN)?)?)?;
         Some(Self { head_dim, max, sum, acc })
     }
 

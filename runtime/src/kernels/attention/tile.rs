@@ -76,7 +76,7 @@ impl QueryPointers {
         // SAFETY: as the caller promises.
         unsafe {
             let at = q * self.dims / BLOCK_COLS + b;
-            let correction = S::INT8_OFFSET * *self.sum.add(at);
+            let correction = S::INT8_OFFSET.wrapping_mul(*self.sum.add(at));
             s.load_activations_int8(self.q.add(at * BLOCK_COLS), correction)
         }
     }

@@ -107,7 +107,8 @@ impl<'a> QuantizedActivationsMut<'a> {
     /// Takes over what `from`, which has as many columns, has of its token `source`.
     pub fn copy(&mut self, token: usize, from: &QuantizedActivations<'_>, source: usize) {
         let blocks = blocks(self.cols);
-        copy_row(blocks * BLOCK_COLS, self.q, token, from.q, source);
+        // Of no token there may be any number of columns.
+        copy_row(blocks.saturating_mul(BLOCK_COLS), self.q, token, from.q, source);
         copy_row(blocks, self.scale, token, from.scale, source);
         copy_row(blocks, self.sum, token, from.sum, source);
     }

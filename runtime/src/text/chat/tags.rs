@@ -227,8 +227,8 @@ mod tests {
         let mut filter = TagFilter::new(tags, tags.strip);
         let mut texts = [const { String::new() }; 2];
         let mut out = |part, bytes: &[u8]| match part {
-            AnswerPart::Answer => texts[0].push_str(core::str::from_utf8(bytes).unwrap_or("?")),
-            AnswerPart::Thought => texts[1].push_str(core::str::from_utf8(bytes).unwrap_or("?")),
+            AnswerPart::Answer => texts[0].push_str(core::str::from_utf8(bytes).unwrap_or("no text")),
+            AnswerPart::Thought => texts[1].push_str(core::str::from_utf8(bytes).unwrap_or("no text")),
             AnswerPart::Markup => assert!(bytes.is_empty()),
         };
         for token in tokens {

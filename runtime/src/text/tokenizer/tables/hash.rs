@@ -30,8 +30,8 @@ pub fn hash_word(word: &[u8]) -> (u32, u32) {
     ((hash >> 32) as u32, hash as u32)
 }
 
-/// The home slot of a hash in a table of this many slots.
+/// The home slot of a hash in a table of this many slots, as many as 32 bits count at most.
 pub const fn home(hash: u32, slots: usize) -> usize {
     let homes = slots.saturating_sub(PROBES) as u64;
-    ((hash as u64 * homes) >> 32) as usize
+    ((hash as u64).wrapping_mul(homes) >> 32) as usize
 }

@@ -1,4 +1,4 @@
-//! One process at a time fetches; what it leaves unfinished is cleaned up.
+//! One process at a time makes what belongs into a folder; what it leaves unfinished is cleaned up.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -16,12 +16,15 @@ use crate::terminal::signals::Leftover;
 /// Staging folders are called this, and a process number.
 const STAGING: &str = ".staging-";
 
+/// Times that a folder is made again which others remove.
+const MAX_TRIES: usize = 5;
+
 /// The time to wait for another process without a word.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// The right to fetch, held by one process at a time.
+/// The right to put something into a folder of the cache, held by one process at a time.
 ///
-/// The lock is on the cache folder itself, so that there is no lock file to be left.
+/// The lock is on the folder itself, so that there is no lock file to be left.
 pub struct Claim<'a> {
     folder: &'a Path,
     /// The folder, open: its lock goes with it. `None` on file systems without locks.
@@ -32,13 +35,13 @@ pub struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    /// Makes the cache folder if need be and waits until nobody else fetches into it.
-    pub fn take(folder: &'a Path) -> Outcome<Self> {
+    /// Makes the folder if need be and waits until nobody else has it; `others` says what for they
+    /// would.
+    pub fn take(folder: &'a Path, others: &str) -> Outcome<Self> {
         let mut made = Vec::new();
         loop {
-            made.extend(make_folders(folder).map_err(|error| unusable(folder, &error))?);
-            let file = File::open(folder).map_err(|error| unusable(folder, &error))?;
-            let locked = wait_for_lock(&file);
+            let file = open_made(folder, &mut made).map_err(|error| unusable(folder, &error))?;
+            let locked = wait_for_lock(&file, others);
             // Whoever held the lock may have failed and removed the folder it had made.
             if locked && !is_same(&file, folder) {
                 continue;
@@ -61,9 +64,39 @@ impl<'a> Claim<'a> {
     }
 }
 
-fn unusable(folder: &Path, error: &io::Error) -> Stop {
+/// The folder, open and locked, if nobody is at work in it. (Where a file system has no locks nobody
+/// can tell: then there is no lock in it.)
+pub fn idle(folder: &Path) -> Option<(File, bool)> {
+    let file = File::open(folder).ok()?;
+    match file.try_lock() {
+        Ok(()) => Some((file, true)),
+        Err(TryLockError::Error(_)) => Some((file, false)),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// A fault of the cache folder, which another one may not have.
+pub fn unusable(folder: &Path, error: &io::Error) -> Stop {
     let thing = format!("cache folder {}", folder.shown());
     fault(thing, reason(error), "set OARLOCK_HOME to a folder that you can write to")
+}
+
+/// Makes a folder and opens it: again if a process that had made it, or one above, in vain removes it
+/// in between.
+fn open_made(folder: &Path, made: &mut Vec<Leftover>) -> io::Result<File> {
+    let mut tries = 0;
+    loop {
+        let file = make_folders(folder).and_then(|more| {
+            made.extend(more);
+            File::open(folder)
+        });
+        match file {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < MAX_TRIES => {
+                tries += 1
+            }
+            file => return file,
+        }
+    }
 }
 
 /// Makes a folder and those above it, and says which were missing, the outermost first.
@@ -77,7 +110,7 @@ fn make_folders(folder: &Path) -> io::Result<Vec<Leftover>> {
 
 /// Waits for the lock, and says so; false if this file system has none, where two processes would
 /// both do the work, in two staging folders, to the same end.
-fn wait_for_lock(file: &File) -> bool {
+fn wait_for_lock(file: &File, others: &str) -> bool {
     let start = Instant::now();
     let mut said = false;
     loop {
@@ -87,7 +120,7 @@ fn wait_for_lock(file: &File) -> bool {
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),
         }
         if !said && start.elapsed() > SILENCE {
-            note!("Another process holds the cache folder, to fetch the model: waiting for it");
+            note!("Another process {others}: waiting for it");
             said = true;
         }
     }
