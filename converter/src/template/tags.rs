@@ -265,6 +265,7 @@ fn closing(open: &str) -> Option<String> {
     match name.strip_prefix('|').and_then(|name| name.strip_suffix('>')) {
         Some(name) if !name.ends_with('|') => Some(format!("<{name}|>")),
         Some(_) => None,
+        None if name.ends_with("|>") => None,
         None => Some(format!("{bracket}/{name}")),
     }
 }
