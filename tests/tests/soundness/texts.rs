@@ -84,7 +84,8 @@ fn tokenize(hostile: &mut Hostile, section: &[u8]) {
 fn chat(hostile: &mut Hostile, [tokenizer, section]: &[Vec<u8>; 2]) {
     let (message, system) = (text(hostile), text(hostile));
     let system = hostile.one_in(2).then_some(&*system);
-    let ids = ids(hostile);
+    let (ids, begun) = (ids(hostile), hostile.one_in(2));
+    let strip = Strip::from_bits(hostile.random.bits() as u32);
     hostile.public("a chat", || {
         let Ok(chat) = Chat::new(section) else { return };
         let chat = chat.dated(Some("1 January"));
@@ -99,25 +100,17 @@ fn chat(hostile: &mut Hostile, [tokenizer, section]: &[Vec<u8>; 2]) {
             let said = ids.iter().map(|&id| (STEPS[id as usize % 6], &*message));
             let _ = chat.conversation(said, last, &mut |piece| assert!(piece.text.len() < 1 << 20));
         }
-        let _ = python_strip(&message).len();
+        let _ = (python_strip(&message).len(), strip.apply(&message).len());
+        let _ = (strip.and(Strip::END).bits(), strip.takes_first(b'\n'));
         let Ok(tokenizer) = Tokenizer::new(tokenizer) else { return };
-        let tags = |open, close, begun| {
-            let strip = Strip::from_bits(u32::MAX);
-            Thinking::Tags(Tags { open, close, begun, kept: false, strip })
-        };
-        let (open, close) = message.split_at(message.floor_char_boundary(message.len() / 2));
-        for thinking in [
-            chat.thinking(),
-            chat.mark().into(),
-            Some(&*message).into(),
-            Thinking::No,
-            tags(open, close, false),
-            tags(&message, &message, true),
-            tags("", "", true),
-        ] {
+        let tags = Tags { open: &message, close: "</think>", begun, kept: !begun, strip };
+        let known = [Some(&*message).into(), Thinking::Tags(tags), Thinking::No];
+        for thinking in known.into_iter().chain([chat.thinking(), chat.mark().into()]) {
+            let _ = thinking.wants_state(u64::MAX, usize::MAX);
             let mut filter = AnswerFilter::new(thinking);
             for &id in &ids {
-                filter.push(tokenizer.bytes(id), tokenizer.is_special(id), &mut |_, _| {});
+                let bytes = tokenizer.bytes(id);
+                filter.push(bytes, tokenizer.is_special(id), &mut |_, _| {});
             }
             filter.finish(&mut |_, _| {});
         }
