@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Each of them imports from those above it alone, `image` from none; `error`, `progress`,
-//! `map`, `memory`, `output` and `replacement` stand below them all. A family is a row in `config/hf/table.rs` and one
+//! `map`, `memory`, `output`, `replacement` and `unfinished` stand below them all. A family is a row in `config/hf/table.rs` and one
 //! in `config/gguf/table.rs`.
 //!
 //! Weights are mapped and streamed tile by tile, so a model larger than memory converts.
@@ -31,6 +31,7 @@ pub mod replacement;
 mod source;
 pub mod template;
 pub mod tokenizer;
+mod unfinished;
 
 pub use convert::write;
 pub use convert::{

@@ -21,12 +21,16 @@ use oarlock_convert::{
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
+/// Said when a source that is mapped was truncated by another process.
+const CUT_SHORT: &str = "error: source: another process cut a file short while it was read \
+    (replace files by renaming new ones over them, and run again)\n";
+
 fn main() -> ExitCode {
     if let Some(done) = template::serve() {
         return done;
     }
     signals::catch();
-    memory::end_on_lost_pages();
+    memory::end_on_lost_pages(CUT_SHORT, || ());
     memory::at_end(|| replacement::remove_unfinished(false));
     let command = args::parse(std::env::args_os());
     let done = command.and_then(|command| match command {

@@ -11,6 +11,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::unfinished;
+
 /// Exit code of a program that has ended for want of memory.
 pub const EXIT_CODE: i32 = 2;
 
@@ -59,6 +61,11 @@ pub fn fallible<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
+thread_local! {
+    /// Whether this thread is ending the program.
+    static ENDING: Cell<bool> = const { Cell::new(false) };
+}
+
 static AT_END: OnceLock<fn()> = OnceLock::new();
 static LEAVING: AtomicBool = AtomicBool::new(false);
 
@@ -79,9 +86,9 @@ fn checked(given: *mut u8, size: usize) -> *mut u8 {
 /// Ends the program; allocates nothing itself.
 #[cold]
 fn end(size: usize) -> ! {
-    // What is cleaned up may want memory too, in vain: then it stays.
-    let _ = FALLIBLE.try_with(|fallible| fallible.set(true));
-    if LEAVING.swap(true, Ordering::SeqCst) {
+    if ENDING.try_with(|ending| ending.replace(true)).unwrap_or(true) {
+        // What is cleaned up wants memory too, in vain: then it stays.
+    } else if LEAVING.swap(true, Ordering::SeqCst) {
         // Another thread is at it, and ends this one too.
         std::thread::sleep(Duration::from_secs(1));
     } else if let Some(clean) = AT_END.get() {
@@ -93,34 +100,86 @@ fn end(size: usize) -> ! {
     let _ =
         writeln!(rest, "error: memory: the system has no {size} bytes more (give less at once)");
     let len = room - rest.len();
+    leave(line.get(..len).unwrap_or_default())
+}
+
+/// Says a line and ends the process; may be called in a handler.
+fn leave(line: &[u8]) -> ! {
     // SAFETY: the bytes are there; `_exit` runs nothing that may be in the middle of something.
     unsafe {
-        libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), len);
+        libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len());
         libc::_exit(EXIT_CODE)
     }
 }
 
-/// Words of a process under which a mapped file was truncated by another: its pages are gone.
-const CUT_SHORT: &[u8] = b"error: model: another process cut the file short while it ran \
-    (replace a model by renaming a new file over it)\n";
-
-extern "C" fn say_cut_short(_: libc::c_int) {
-    // SAFETY: write and _exit may be called in a handler; the bytes are there.
-    unsafe {
-        libc::write(libc::STDERR_FILENO, CUT_SHORT.as_ptr().cast(), CUT_SHORT.len());
-        libc::_exit(EXIT_CODE);
-    }
+/// A program's way to end when a mapped file has lost pages, because another process truncated it.
+struct LostPages {
+    line: &'static str,
+    clean: fn(),
+    before: libc::sigaction,
 }
 
-/// Ends the process with a line if a mapped file loses its pages.
-pub fn end_on_lost_pages() {
-    // SAFETY: zero is a valid action; the handler calls nothing but what may be called in one, on
-    // a stack of its own where the thread has one.
+static LOST_PAGES: OnceLock<LostPages> = OnceLock::new();
+
+/// Ends the process with `line` if a mapped file loses its pages. Files that are not complete are
+/// removed and `clean` is called before, which must do nothing that a signal's handler may not.
+pub fn end_on_lost_pages(line: &'static str, clean: fn()) {
+    // SAFETY: zero is a valid action. The handler does nothing but what may be done in one, on a
+    // stack of its own where the thread has one.
     unsafe {
+        let mut before: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGBUS, std::ptr::null(), &raw mut before);
+        if LOST_PAGES.set(LostPages { line, clean, before }).is_err() {
+            return;
+        }
         let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = say_cut_short as *const () as libc::sighandler_t;
-        action.sa_flags = libc::SA_ONSTACK;
+        action.sa_sigaction = on_bus_error as *const () as libc::sighandler_t;
+        action.sa_flags = libc::SA_ONSTACK | libc::SA_SIGINFO;
         libc::sigemptyset(&raw mut action.sa_mask);
         libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut());
     }
+}
+
+extern "C" fn on_bus_error(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    _: *mut libc::c_void,
+) {
+    let Some(LostPages { line, clean, before }) = LOST_PAGES.get() else { return };
+    // SAFETY: the system gives a handler that asks for it (SA_SIGINFO) what happened.
+    let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
+    // A positive code is the system's own; others are those of processes that sent it.
+    let is_sent = code <= 0;
+    if !is_sent && code != libc::BUS_ADRALN && !is_below_stack(address) {
+        unfinished::remove();
+        clean();
+        leave(line.as_bytes());
+    }
+    // SAFETY: all may be called in a handler, and the action is one that the system gave.
+    unsafe {
+        if is_sent {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        } else {
+            // A fault of another kind is for whoever asked before: it comes again on return.
+            libc::sigaction(signal, std::ptr::from_ref(before), std::ptr::null_mut());
+        }
+    }
+}
+
+/// Whether an address lies where this thread's stack overflows to, which is a SIGBUS on macOS.
+#[cfg(target_os = "macos")]
+fn is_below_stack(address: usize) -> bool {
+    const GUARD: usize = 1 << 20;
+    // SAFETY: both read what the thread knows of itself.
+    let (top, size) = unsafe {
+        let this = libc::pthread_self();
+        (libc::pthread_get_stackaddr_np(this) as usize, libc::pthread_get_stacksize_np(this))
+    };
+    (top.saturating_sub(size + GUARD)..top).contains(&address)
+}
+
+#[cfg(not(target_os = "macos"))]
+fn is_below_stack(_: usize) -> bool {
+    false
 }

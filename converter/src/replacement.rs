@@ -13,6 +13,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::unfinished;
+
 /// The end of the names of files that are not complete.
 const END: &str = ".part";
 /// Digits between the name of a file and that end.
@@ -132,22 +134,25 @@ impl Drop for Replacement {
 }
 
 /// Removes all files that are not complete, for a program that is about to end; those that are
-/// begun or completed later wait for that end. Where `wait` is false, a list that is locked is left alone.
+/// begun or completed later wait for that end. Where `wait` is false, nothing is waited for or allocated.
 pub fn remove_unfinished(wait: bool) {
-    let list = if wait { Some(unfinished()) } else { UNFINISHED.try_lock().ok() };
+    let list = if wait { Some(list()) } else { UNFINISHED.try_lock().ok() };
+    // Without a lock and without memory, which there may be none of.
+    unfinished::remove();
     if let Some(list) = list {
-        list.iter().for_each(|path| drop(fs::remove_file(path)));
+        list.iter().filter(|_| wait).for_each(|path| drop(fs::remove_file(path)));
         std::mem::forget(list);
     }
 }
 
-fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
+fn list() -> MutexGuard<'static, Vec<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes a file off the list; whether it was there.
 fn forget(temporary: &Path) -> bool {
-    let mut list = unfinished();
+    let mut list = list();
+    unfinished::forget(temporary);
     let at = list.iter().position(|path| path == temporary);
     at.map(|at| list.swap_remove(at)).is_some()
 }
@@ -206,12 +211,13 @@ fn create(target: &Path, name: &OsStr, mode: u32) -> io::Result<(File, PathBuf)>
         // Created anew, which follows no link.
         options.write(true).create_new(true).mode(mode).custom_flags(libc::O_NOFOLLOW);
         // A signal that ends the program finds either none or one that is on the list.
-        let mut list = unfinished();
+        let mut list = list();
         let file = match options.open(&temporary) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             other => other?,
         };
         if hold(&file)? {
+            unfinished::keep(&temporary);
             list.push(temporary.clone());
             return Ok((file, temporary));
         }

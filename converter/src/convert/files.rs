@@ -133,7 +133,8 @@ impl Files {
     fn json(&self, name: &str) -> Result<Option<Value>> {
         let Some((path, bytes)) = self.small(name) else { return Ok(None) };
         let json = serde_json::from_slice(bytes);
-        // Python writes numbers that JSON does not have: a key that nobody reads may have one.
+        // Python writes numbers that JSON does not have: a key that nobody reads may have one, and to
+        // a key that is read they become text, which it refuses.
         let json = json.or_else(|e| serde_json::from_slice(&without_nan(bytes)).map_err(|_| e));
         json.map(Some).map_err(|e| Error::new(path.shown(), e, "get the file again"))
     }
@@ -141,7 +142,7 @@ impl Files {
     pub fn load<'m>(&self, maps: &[&'m [u8]]) -> Result<Loaded<'m>> {
         let Some(shards) = &self.shards else { return self.load_gguf(maps) };
         let config = self.json(CONFIG)?.unwrap_or_default();
-        let text = text_model(&config);
+        let text = text_model(&config)?;
         let mut model = from_hf(text.as_ref().unwrap_or(&config), self.json(GENERATION)?.as_ref())?;
         let bytes = |name| self.small(name).map(|(_, bytes)| bytes.clone());
         let texts = Texts {
@@ -204,7 +205,7 @@ fn said_beside(source: &Path, small: &[(PathBuf, Vec<u8>)]) -> Result<Option<(Pa
 
 const QUANTIZATION: &[u8] = b"\"quantization";
 
-/// A JSON text in which Python's words for numbers that are none (NaN, Infinity) are null.
+/// A JSON text in which Python's words for numbers that are none (NaN, Infinity) are strings.
 fn without_nan(text: &[u8]) -> Vec<u8> {
     let (mut out, mut rest, mut in_string) = (Vec::new(), text, false);
     while let [first, ..] = rest {
@@ -216,7 +217,8 @@ fn without_nan(text: &[u8]) -> Vec<u8> {
         };
         in_string ^= *first == b'"';
         let (head, tail) = rest.split_at(len);
-        out.extend(if word.is_some() { b"null" } else { head });
+        let quote: &[u8] = if word.is_some() { b"\"" } else { b"" };
+        out.extend([quote, head, quote].concat());
         rest = tail;
     }
     out

@@ -7,8 +7,8 @@
 //! bounds alone.
 //!
 //! What a template does to its process is a property of the template ([`Underivable`]): the model converts
-//! without a chat. A machine that has no process to lend is an error instead, so that the same source
-//! never becomes two files.
+//! without a chat. A machine that has no process to lend, gives it no time or ends it is an error instead,
+//! so that the same source never becomes two files.
 
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -31,8 +31,8 @@ use crate::memory;
 const ASKED: &str = "--derive-chat-program";
 /// Seconds on the CPU: real templates take some hundredths of one.
 const SECONDS: u64 = 5;
-/// The time after which a process is given up that has had less of the CPU than that.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// The time after which a process is given up that has had less of the CPU than that: no template sleeps.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The time between two questions whether to stop.
 const LOOK: Duration = Duration::from_millis(50);
 /// Memory of the process, in MiB.
@@ -120,7 +120,7 @@ pub(crate) fn derive_apart(
     let status = child.wait();
     match waited? {
         Waited::Cancelled => Err(Error::Cancelled),
-        Waited::TooLong => Ok(Err(too_long())),
+        Waited::TooLong => Err(no_time()),
         Waited::Answered(answer) => read(&answer, status.ok()),
     }
 }
@@ -128,6 +128,12 @@ pub(crate) fn derive_apart(
 fn no_room(what: &str) -> Error {
     let todo = "end other programs, or raise the limits (ulimit -u, ulimit -v)";
     Error::new("chat template", what, todo)
+}
+
+/// The system ends who has used up its seconds on the CPU; this one has not had them.
+fn no_time() -> Error {
+    let what = format!("its process was not let run for {SECONDS} s in {} s", PATIENCE.as_secs());
+    Error::new("chat template", what, "end other programs and run again")
 }
 
 fn too_long() -> Underivable {
@@ -171,24 +177,31 @@ fn wait(answer: &Receiver<Vec<u8>>, cancelled: &dyn Fn() -> bool) -> Waited {
     }
 }
 
+/// Signals that a process does not bring upon itself: who runs out of memory gets another.
+const FROM_OUTSIDE: [i32; 5] =
+    [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+
 /// The answer of a process that ended so. One that a limit ended may have written a part of it.
 fn read(
     answer: &[u8],
     status: Option<ExitStatus>,
 ) -> Result<std::result::Result<Vec<u8>, Underivable>> {
     let ended = status.map(|status| (status.code(), status.signal()));
-    let needs = |what: &str| Ok(Err(Underivable(format!("the template needs more {what}"))));
+    // What this process itself may not have says nothing of the template.
+    let needs = |what: &str| match limits::allow(MEMORY_MIB << 20) {
+        true => Ok(Err(Underivable(format!("the template needs more {what}")))),
+        false => Err(no_room("its process has too little memory")),
+    };
     match (ended, answer.split_first()) {
         (Some((Some(0), _)), Some((&DERIVED, section))) => Ok(Ok(section.to_vec())),
         (Some((Some(0), _)), Some((&UNDERIVABLE, why))) => {
             Ok(Err(Underivable(String::from_utf8_lossy(why).into_owned())))
         }
-        // What this process itself may not have says nothing of the template.
-        (Some((Some(memory::EXIT_CODE), _)), _) if !limits::allow(MEMORY_MIB << 20) => {
-            Err(no_room("its process has too little memory"))
-        }
         (Some((Some(memory::EXIT_CODE), _)), _) => needs(&format!("memory than {MEMORY_MIB} MiB")),
         (Some((_, Some(libc::SIGXCPU))), _) => Ok(Err(too_long())),
+        (Some((_, Some(signal))), _) if FROM_OUTSIDE.contains(&signal) => {
+            Err(no_room("its process was ended from outside"))
+        }
         (Some((_, Some(libc::SIGSEGV | libc::SIGBUS))), _) => needs("depth than a stack has"),
         (Some((_, Some(_))), _) => needs(&format!("memory than {MEMORY_MIB} MiB, or depth")),
         _ => Err(no_room("its process could not do its work")),

@@ -11,13 +11,19 @@ use crate::memory;
 /// The time between two looks at this process.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Ends this process when the one that asked for it has ended, or when it takes more memory (bytes):
-/// not every system bounds that itself, macOS does not. Says whether it can.
+/// Whether the system keeps a process within `RLIMIT_AS` from outside; macOS does not.
+///
+/// Where it does, the peak must not be looked at: on Linux `ru_maxrss` outlives `exec`, and a process
+/// that was started by `vfork` begins with the peak of its parent, who may have a whole model in memory.
+const IS_BOUNDED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// Ends this process when the one that asked for it has ended, or when it takes more memory (bytes)
+/// on a system that does not bound that itself. Says whether it can.
 pub fn watch(memory: u64) -> bool {
     let parent = parent_id();
     let look = move || {
         while parent_id() == parent {
-            if peak_memory() > memory {
+            if !IS_BOUNDED && peak_memory() > memory {
                 exit(memory::EXIT_CODE);
             }
             thread::sleep(LOOK);
@@ -29,10 +35,12 @@ pub fn watch(memory: u64) -> bool {
 
 /// Whether a process that this one starts may have as much memory (bytes).
 pub fn allow(memory: u64) -> bool {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the pointer is valid for the call.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
-    !known || limit.rlim_cur >= memory
+    [libc::RLIMIT_AS, libc::RLIMIT_DATA].into_iter().all(|resource| {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the pointer is valid for the call.
+        let known = unsafe { libc::getrlimit(resource, &raw mut limit) } == 0;
+        !known || limit.rlim_cur >= memory
+    })
 }
 
 /// The most memory that this process has held, in bytes.
@@ -52,6 +60,8 @@ fn peak_memory() -> u64 {
 /// Limits that the system does not know bound nothing: [`watch`] looks at the memory, and the time that is
 /// waited for is bounded besides.
 pub fn set(memory: u64, seconds: u64) {
+    // SAFETY: runs nothing. A program that ignores it has children that do, and would see them killed.
+    unsafe { libc::signal(libc::SIGXCPU, libc::SIG_DFL) };
     let limits = [
         (libc::RLIMIT_AS, memory, memory),
         (libc::RLIMIT_DATA, memory, memory),

@@ -3,10 +3,12 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use oarlock_tests::{Finished, bin, fixture, run, run_with_input};
+use serde_json::{Map, Value, json};
 
 use crate::common::{Tiny, code, fails, interrupt, oarlock, read_some, start};
 
@@ -112,6 +114,72 @@ fn a_model_that_is_cut_short_while_it_runs_ends_in_a_line() {
     let stderr = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("error: model: another process cut the file short"), "{stderr}");
+}
+
+/// A signal that somebody sends, or that another fault brings, says nothing of a file.
+#[test]
+fn a_bus_error_of_another_kind_is_not_called_a_cut_file() {
+    let tiny = Tiny::new();
+    let mut chat = start(&mut tiny.command("chat", &TALK));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    run(Command::new("kill").args(["-BUS", &chat.id().to_string()]), 10).ok();
+    drop(chat.stdin.take());
+    let done = chat.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert_eq!((done.status.code(), stderr.contains("cut")), (None, false), "{stderr}");
+}
+
+/// A converter whose source loses its pages leaves nothing of the output.
+#[test]
+fn a_source_that_is_cut_short_while_it_is_read_leaves_no_output() {
+    let tiny = Tiny::new();
+    let (source, out) = (tiny.join("source"), tiny.join("out"));
+    fs::create_dir_all(&source).unwrap();
+    fs::create_dir_all(&out).unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        fs::copy(fixture("tiny/gqa").join(name), source.join(name)).unwrap();
+    }
+    let weights = source.join("model.safetensors");
+    grow_embedding(&source, 1_000_000);
+    let mut convert = Command::new(bin("oarlock-convert"));
+    convert.arg(&source).arg("-o").arg(out.join("x.oar")).args(["--weights", "int4"]);
+    let converting = convert.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    wait_until(|| fs::read_dir(&out).unwrap().count() > 0);
+    fs::File::options().write(true).open(&weights).unwrap().set_len(4096).unwrap();
+    let done = converting.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("error: source: another process cut a file short"), "{stderr}");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 0, "{stderr}");
+}
+
+/// Gives a model an embedding of so many rows, all zero, which no disk has to hold.
+fn grow_embedding(source: &Path, rows: u64) {
+    const EMBEDDING: &str = "model.embed_tokens.weight";
+    let config = fs::read_to_string(source.join("config.json")).unwrap();
+    let mut config: Value = serde_json::from_str(&config).unwrap();
+    config["vocab_size"] = rows.into();
+    fs::write(source.join("config.json"), config.to_string()).unwrap();
+    let weights = source.join("model.safetensors");
+    let bytes = fs::read(&weights).unwrap();
+    let len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header: Map<String, Value> = serde_json::from_slice(&bytes[8..8 + len]).unwrap();
+    let old = header.remove(EMBEDDING).unwrap();
+    let (dim, first) = (old["shape"][1].as_u64().unwrap(), old["data_offsets"][1].as_u64().unwrap());
+    assert_eq!(old["data_offsets"][0], 0);
+    for offset in header.values_mut().filter_map(|tensor| tensor["data_offsets"].as_array_mut()) {
+        offset.iter_mut().for_each(|at| *at = (at.as_u64().unwrap() - first).into());
+    }
+    // It was the first, and is the last.
+    let data = &bytes[8 + len + first as usize..];
+    let (start, end) = (data.len() as u64, data.len() as u64 + rows * dim * 4);
+    let new = json!({ "dtype": "F32", "shape": [rows, dim], "data_offsets": [start, end] });
+    header.insert(EMBEDDING.into(), new);
+    let header = Value::Object(header).to_string();
+    let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat();
+    fs::write(&weights, &file).unwrap();
+    let len = file.len() as u64 + rows * dim * 4;
+    fs::File::options().write(true).open(weights).unwrap().set_len(len).unwrap();
 }
 
 /// By a copy onto it, as a download that is repeated does.

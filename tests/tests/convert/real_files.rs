@@ -152,6 +152,30 @@ fn what_a_template_writes_behind_an_answer_ends_it() {
     assert!(!is_end(&source.convert(&ConvertOptions::default()).unwrap()));
 }
 
+/// Answers have empty lines, for which some models have tokens.
+#[test]
+fn white_space_behind_an_answer_ends_none() {
+    for token in ["\n\n", "\n", "  "] {
+        let source = Source::of("gqa");
+        source.edit_json("tokenizer.json", |json| {
+            let added = json["added_tokens"].as_array_mut().unwrap();
+            let mut new = added[0].clone();
+            (new["id"], new["content"], new["special"]) = (json!(298), json!(token), json!(false));
+            added.push(new);
+        });
+        let template = format!(
+            "{{% for m in messages %}}### {{{{ m.role }}}}:\n{{{{ m.content }}}}{token}{{% endfor %}}\
+            {{% if add_generation_prompt %}}### assistant:\n{{% endif %}}"
+        );
+        fs::write(source.join("chat_template.jinja"), template).unwrap();
+        let file = source.convert(&ConvertOptions::default()).unwrap();
+        let model = Model::open(&file).unwrap();
+        assert!(Chat::new(model.chat_section()).is_ok());
+        let tokenizer = Tokenizer::new(model.tokenizer_section()).unwrap();
+        assert!(tokenizer.is_end(297) && !tokenizer.is_end(298), "{token:?}");
+    }
+}
+
 /// `none` is not iterable, as in Python.
 #[test]
 fn templates_may_ask_for_tools_that_there_are_not() {
@@ -244,6 +268,96 @@ fn numbers_that_are_none_are_no_trouble() {
         let file = source.convert(&ConvertOptions::default()).unwrap();
         assert_eq!(sampling(&file), sampling(&plain), "{key}");
     }
+}
+
+/// A key that is read has no default in place of a number that is none.
+#[test]
+fn numbers_that_are_none_are_refused_where_they_count() {
+    for (key, value) in [
+        ("rms_norm_eps", "NaN"),
+        ("rms_norm_eps", "Infinity"),
+        ("rope_theta", "NaN"),
+        ("num_key_value_heads", "NaN"),
+        ("tie_word_embeddings", "-Infinity"),
+    ] {
+        let source = Source::of("gqa");
+        source.edit_json("config.json", |json| {
+            json.remove("rope_parameters");
+            json.insert(key.into(), json!("HERE"));
+        });
+        source.edit_bytes("config.json", |bytes| {
+            let text = String::from_utf8(bytes.clone()).unwrap();
+            *bytes = text.replace("\"HERE\"", value).into_bytes();
+        });
+        let line = source.refusal();
+        assert!(line.contains(key) && line.contains(value), "{line}");
+    }
+}
+
+/// Keys around a text model, which its class does not read and nobody else asks for.
+#[test]
+fn keys_of_a_wrapper_are_known_or_refused() {
+    let convert = |key: &str, value: Value| {
+        let source = Source::of("gemma3-pictures");
+        source.set(key, value);
+        source.convert(&ConvertOptions::default()).map(|_| ()).map_err(|e| e.to_string())
+    };
+    for (key, value) in [
+        ("vision_feature_select_strategy", json!("full")),
+        ("image_seq_length", json!(256)),
+        ("projector_hidden_act", json!("gelu")),
+        ("spatial_merge_size", json!(2)),
+        ("mm_anything", json!(2)),
+        ("audio_config", json!({ "a": 1 })),
+        ("hidden_size", json!(7)),
+        ("rope_scaling", json!(null)),
+        ("use_cache", json!(false)),
+        ("ignore_index", json!(-100)),
+    ] {
+        convert(key, value).unwrap();
+    }
+    for (key, value) in [
+        ("foo", json!(1)),
+        ("residual_multiplier", json!(0.5)),
+        ("quantization", json!({ "group_size": 64, "bits": 4 })),
+        ("quantization_config", json!({ "bits": 4 })),
+    ] {
+        let line = convert(key, value).unwrap_err();
+        assert!(line.starts_with("config.json: ") && line.contains(key), "{line}");
+    }
+    let source = Source::of("mistral3-pictures");
+    source.edit_json("config.json", |json| {
+        json["text_config"].as_object_mut().unwrap().remove("rope_parameters");
+        json.insert("rope_scaling".into(), json!({ "rope_type": "linear", "factor": 2 }));
+    });
+    let line = source.refusal();
+    assert!(line.contains("unknown key rope_scaling"), "{line}");
+}
+
+/// As transformers: the config's own word of the context before LongRoPE counts before the rope's, and without
+/// either it is the model's.
+#[test]
+fn longrope_takes_the_context_before_as_the_others_do() {
+    let rope = |outside: Option<usize>, inside: Option<usize>| {
+        let source = Source::of("gqa");
+        let list = |v: f64| json!(vec![v; 6]);
+        let mut rope = json!({ "rope_type": "longrope", "rope_theta": 10000.0,
+            "short_factor": list(1.0), "long_factor": list(2.0) });
+        if let Some(n) = inside {
+            rope["original_max_position_embeddings"] = json!(n);
+        }
+        if let Some(n) = outside {
+            source.set("original_max_position_embeddings", json!(n));
+        }
+        source.set("rope_parameters", rope);
+        let file = source.convert(&ConvertOptions::default()).unwrap();
+        let model = Model::open(&file).unwrap();
+        (model.config().long_context, model.rope(false, 64).factor)
+    };
+    assert_eq!(rope(Some(64), Some(32)), rope(Some(64), None));
+    assert_eq!(rope(None, Some(64)), rope(Some(64), None));
+    assert_ne!(rope(None, Some(32)), rope(Some(64), None));
+    assert_eq!(rope(None, None).1, 1.0);
 }
 
 /// Tensors of types that hold no weights, as long as nobody needs them.

@@ -34,7 +34,7 @@ fn configs_that_change_the_mathematics_are_refused() {
         ("sliding_window", json!(128), "unknown key sliding_window"),
         ("partial_rotary_factor", json!(0.5), "partial_rotary_factor"),
         ("rope_parameters", json!({"rope_type": "ntk"}), "rope type \"ntk\""),
-        ("rope_parameters", json!({"rope_type": "longrope"}), "original_max_position"),
+        ("rope_parameters", json!({"rope_type": "longrope"}), "short_factor is no list"),
         (
             "rope_parameters",
             json!({"rope_type": "yarn", "factor": 2, "original_max_position_embeddings": 32,

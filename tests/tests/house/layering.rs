@@ -42,6 +42,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("converter/src/memory.rs", "the allocator, and a handler for lost pages"),
     ("converter/src/signals.rs", "catches interrupts"),
     ("converter/src/template/limits.rs", "limits its own process"),
+    ("converter/src/unfinished.rs", "removes files in a handler"),
     ("runtime/src/base/arena.rs", "carves one slice into typed ones"),
     ("runtime/src/base/disjoint.rs", "outputs written by several threads"),
     ("runtime/src/format/cast.rs", "bytes of the file as numbers"),

@@ -28,6 +28,10 @@ const STOPPED: u8 = 2;
 /// Bytes of the stack of a thread that does little, whatever the user's environment says.
 pub const STACK: usize = 256 << 10;
 
+/// Said when a model that is mapped was truncated by another process.
+const CUT_SHORT: &str = "error: model: another process cut the file short while it ran \
+    (replace a model by renaming a new file over it)\n";
+
 static ANSWER: AtomicU8 = AtomicU8::new(IDLE);
 static LEFTOVERS: Mutex<Vec<(u64, What)>> = Mutex::new(Vec::new());
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -36,8 +40,8 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 pub fn install() {
     // A file over the user's limit is then an error like any other.
     os::ignore(libc::SIGXFSZ);
-    memory::end_on_lost_pages();
-    memory::at_end(|| replacement::remove_unfinished(false));
+    memory::end_on_lost_pages(CUT_SHORT, os::restore_terminal);
+    memory::at_end(|| clean_up(false));
     let signals = os::block_signals(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP]);
     // Without the thread (no memory for one) the signals stay blocked until they are let go.
     if thread::Builder::new()
@@ -65,14 +69,23 @@ fn watch(signals: &os::SignalSet) {
 
 /// Ends the program as the shell expects of one that a signal ended: 130 for SIGINT.
 fn leave(signal: i32) -> ! {
-    // Held until the end, so that nobody starts anything that would then be left.
-    let mut leftovers = registry();
-    replacement::remove_unfinished(true);
-    for (_, what) in leftovers.drain(..).rev() {
-        what.remove();
-    }
-    os::restore_terminal();
+    clean_up(true);
     os::exit_now(128 + signal)
+}
+
+/// Leaves nothing behind, before the program ends. Where `wait` is false, the thread may itself hold the
+/// lock, and there may be no memory: first comes what needs none.
+fn clean_up(wait: bool) {
+    let leftovers = if wait { Some(registry()) } else { LEFTOVERS.try_lock().ok() };
+    os::restore_terminal();
+    replacement::remove_unfinished(wait);
+    if let Some(mut leftovers) = leftovers {
+        while let Some((_, what)) = leftovers.pop() {
+            what.remove();
+        }
+        // Held until the end, so that nobody starts anything that would then be left.
+        std::mem::forget(leftovers);
+    }
 }
 
 /// While this lives, the first SIGINT sets [`Answering::stopped`] and ends nothing.

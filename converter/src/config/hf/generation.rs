@@ -20,10 +20,13 @@ pub(super) fn generate(
     };
     let keys = Keys::new(GENERATION, generation)?;
     let ends = ids(&keys)?.or(ids(config)?);
-    let field = |key: &str, range, default| match keys.float(key)? {
+    let field = |key: &str, range, default| {
         // Some programs say so that there is none.
-        Some(-1.0) | None => Ok(default),
-        Some(v) => in_range(GENERATION, key, v, range),
+        if keys.get(key).is_some_and(|v| *v == "NaN" || *v == -1.0) {
+            return Ok(default);
+        }
+        let value = keys.float(key)?;
+        value.map_or(Ok(default), |v| in_range(GENERATION, key, v, range))
     };
     let d = Sampling::default();
     let mut sampling = Sampling {

@@ -53,7 +53,7 @@ pub(super) fn scale(
         Some("dynamic") => {
             // Up to that context, and no further does the cache reach, it changes nothing.
             positive(keys, "factor")?;
-            keys.float("original_max_position_embeddings")?;
+            keys.float(ORIGINAL)?;
             rope.warnings.push(format!(
                 "rope type dynamic: positions are not stretched; past {context} tokens the oldest leave the cache"
             ));
@@ -106,16 +106,17 @@ const IGNORED: &[&str] = &[
     "low_freq_factor",
     "mscale",
     "mscale_all_dim",
-    "original_max_position_embeddings",
+    ORIGINAL,
     "short_factor",
     "short_mscale",
     "truncate",
 ];
 
+const ORIGINAL: &str = "original_max_position_embeddings";
+
 /// The context before it was stretched: as in transformers the config's own word counts before that
 /// of the rope's, and the context of the model is what counts without.
 fn original(keys: &Keys<'_>, outer: &Keys<'_>, context: usize) -> Result<f64> {
-    const ORIGINAL: &str = "original_max_position_embeddings";
     let inner = keys.get(ORIGINAL).map(|_| positive(keys, ORIGINAL)).transpose()?;
     let outer = outer.get(ORIGINAL).map(|_| positive(outer, ORIGINAL)).transpose()?;
     Ok(outer.or(inner).unwrap_or(context as f64))
@@ -147,11 +148,11 @@ fn llama3(keys: &Keys<'_>, outer: &Keys<'_>, context: usize) -> Result<Scaling> 
 /// arXiv 2402.13753: what frequencies are divided by is listed, for contexts that the model
 /// was first trained for, and for longer ones.
 fn longrope(keys: &Keys<'_>, outer: &Keys<'_>, context: usize, rope: &mut Rope) -> Result<()> {
-    const ORIGINAL: &str = "original_max_position_embeddings";
-    let original = match keys.size(ORIGINAL)? {
-        Some(n) => n,
-        None => outer.need(ORIGINAL)?,
-    };
+    let original = original(keys, outer, context)?;
+    if original.fract() != 0.0 {
+        let what = format!("{ORIGINAL} is {original}, not a whole number");
+        return Err(Error::new(&keys.thing, what, AGAIN));
+    }
     let list = |key| {
         let list = keys.get(key).and_then(Value::as_array);
         let list = list.map(|list| list.iter().map(Value::as_f64).collect::<Option<Vec<_>>>());
@@ -164,9 +165,9 @@ fn longrope(keys: &Keys<'_>, outer: &Keys<'_>, context: usize, rope: &mut Rope) 
     let (short, long) = (list("short_factor")?, list("long_factor")?);
     let stretch = match keys.get("factor") {
         Some(_) => positive(keys, "factor")?,
-        None => context as f64 / original as f64,
+        None => context as f64 / original,
     };
-    let grown = (1.0 + ln(stretch) / ln(original as f64)).sqrt();
+    let grown = (1.0 + ln(stretch) / ln(original)).sqrt();
     let factor = match keys.get("attention_factor") {
         Some(_) => positive(keys, "attention_factor")?,
         None if stretch <= 1.0 => 1.0,
@@ -177,7 +178,7 @@ fn longrope(keys: &Keys<'_>, outer: &Keys<'_>, context: usize, rope: &mut Rope) 
     }
     rope.scaling = Scaling::Divisors(short);
     rope.attention_factor = factor as f32;
-    rope.long = Some((original, Scaling::Divisors(long)));
+    rope.long = Some((original as usize, Scaling::Divisors(long)));
     Ok(())
 }
 

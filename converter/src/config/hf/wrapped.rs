@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::keys::{FILE, HARMLESS, Keys};
 use super::table::FAMILIES;
+use crate::error::Result;
 use crate::source::tensor::Tensors;
 
 /// Classes whose text model is one of ours, unchanged, where there is nothing but text.
@@ -31,7 +33,44 @@ const RENAMED: &[(&str, &str)] = &[
 ];
 
 /// Keys that the wrapper's own config has in some files, and the text model's in others.
-const SHARED: &[&str] = &["eos_token_id", "tie_word_embeddings", "quantization_config"];
+const SHARED: &[&str] =
+    &["eos_token_id", "quantization", "quantization_config", "tie_word_embeddings"];
+
+/// Beginnings of the wrapper's keys that are about pictures and sound.
+const OTHER_SENSES: &[&str] = &[
+    "adapter_",
+    "audio_",
+    "boi_",
+    "eoi_",
+    "image_",
+    "mm_",
+    "multimodal_",
+    "perceiver_",
+    "projector_",
+    "video_",
+    "vision_",
+    "visual_",
+];
+
+/// Keys of a wrapper that change nothing in its text model: of pictures, and what any config has.
+const OF_WRAPPERS: &[&str] = &[
+    "add_cross_attention",
+    "alignment_intermediate_size",
+    "cross_attention_hidden_size",
+    "downsample_factor",
+    "downsample_ratio",
+    "freeze_config",
+    "is_composition",
+    "is_encoder_decoder",
+    "pixel_shuffle_factor",
+    "pruned_heads",
+    "scale_factor",
+    "spatial_merge_size",
+    "text_config",
+    "tie_encoder_decoder",
+    "use_image_newline_parameter",
+    "use_reentrant_checkpointing",
+];
 
 /// Keys of pictures where all keys lie in one object.
 const OF_PICTURES: &[&str] = &[
@@ -45,7 +84,28 @@ const OF_PICTURES: &[&str] = &[
 ];
 
 /// The config of the text model in this one, as if it were published by itself.
-pub fn text_model(config: &Value) -> Option<Value> {
+///
+/// # Errors
+/// If it has keys around the text model's that are not known: nobody else asks for them.
+pub fn text_model(config: &Value) -> Result<Option<Value>> {
+    let Some(text) = unwrapped(config) else { return Ok(None) };
+    let keys = Keys::new(FILE, config)?;
+    let inside = |key: &str| match key {
+        "rope_scaling" | "rope_theta" if text.get("rope_parameters").is_some() => true,
+        _ => text.get(key).is_some(),
+    };
+    let known = |key: &str| {
+        let start = |start: &&str| key.starts_with(*start);
+        inside(key) || OTHER_SENSES.iter().any(start) || OF_WRAPPERS.contains(&key)
+    };
+    for key in config.as_object().into_iter().flat_map(Map::keys).filter(|key| known(key)) {
+        keys.get(key);
+    }
+    keys.refuse_the_rest(HARMLESS)?;
+    Ok(Some(text))
+}
+
+fn unwrapped(config: &Value) -> Option<Value> {
     let name = config["architectures"].as_array()?.first()?.as_str()?;
     if !WRAPPERS.contains(&name) {
         return None;
@@ -54,7 +114,8 @@ pub fn text_model(config: &Value) -> Option<Value> {
     let inner = outer.get("text_config").and_then(Value::as_object);
     let mut text = inner.unwrap_or(outer).clone();
     OF_PICTURES.iter().for_each(|key| drop(text.remove(*key)));
-    // Files of before some version have all of it outside, and in the object what differs from that.
+    // Of the text model's own keys those in the object count, as in transformers, whatever is outside;
+    // these are the wrapper's as well.
     for key in SHARED.iter().filter(|key| outer.contains_key(**key)) {
         text.entry(*key).or_insert_with(|| outer[*key].clone());
     }
