@@ -140,17 +140,13 @@ pub fn end_on_lost_pages(line: &'static str, clean: fn()) {
     }
 }
 
-extern "C" fn on_bus_error(
-    signal: libc::c_int,
-    info: *mut libc::siginfo_t,
-    _: *mut libc::c_void,
-) {
+extern "C" fn on_bus_error(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     let Some(LostPages { line, clean, before }) = LOST_PAGES.get() else { return };
     // SAFETY: the system gives a handler that asks for it (SA_SIGINFO) what happened.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
     // A positive code is the system's own; others are those of processes that sent it.
     let is_sent = code <= 0;
-    if !is_sent && code != libc::BUS_ADRALN && !is_below_stack(address) {
+    if !is_sent && !is_below_stack(address) {
         unfinished::remove();
         clean();
         leave(line.as_bytes());

@@ -233,10 +233,11 @@ fn advice(dir: &Path, missing: &str) -> String {
         let has = |name: &str| dir.join(name).exists();
         let older = ["tokenizer.model", "spiece.model", "vocab.json", "tekken.json"];
         let Some(found) = older.into_iter().find(|name| has(name)) else { return whole.into() };
-        let dir = dir.shown();
+        let dir = quoted(&dir.shown().to_string());
         return format!(
             "make it of {found}: pip install transformers sentencepiece protobuf tiktoken && python3 -c \
-            \"from transformers import AutoTokenizer as T; T.from_pretrained('{dir}').save_pretrained('{dir}')\""
+            'import sys; from transformers import AutoTokenizer as T; d = sys.argv[1]; \
+            T.from_pretrained(d).save_pretrained(d)' {dir}"
         );
     }
     let files = fs::read_dir(dir).into_iter().flatten().flatten();
@@ -247,6 +248,11 @@ fn advice(dir: &Path, missing: &str) -> String {
     ggufs.sort();
     let found = ggufs.first().map(|path| format!("give one of its GGUF files: {}", path.shown()));
     found.unwrap_or_else(|| whole.into())
+}
+
+/// A word for a shell that takes nothing in it for its own: the name of a folder may be anything.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 const LM_HEAD: &str = "lm_head.weight";

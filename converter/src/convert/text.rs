@@ -76,7 +76,8 @@ fn closing(section: &[u8]) -> Option<String> {
 /// The longest added token that a text begins with. White space, which some models have added tokens of,
 /// stands inside of answers too, and ends none.
 fn added_at_start(compiled: &Compiled, text: &str) -> Option<u32> {
-    let at_start = |(_, token): &&(u32, String)| !token.trim().is_empty() && text.starts_with(token);
+    let at_start =
+        |(_, token): &&(u32, String)| !token.trim().is_empty() && text.starts_with(token);
     let longest = compiled.added.iter().filter(at_start).max_by_key(|(_, token)| token.len());
     longest.map(|(id, _)| *id)
 }

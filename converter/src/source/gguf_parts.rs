@@ -12,7 +12,10 @@ use crate::error::{Error, Result, Shown};
 pub fn parts(path: &Path) -> Result<Vec<PathBuf>> {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
     if let Some(whole) = raw_piece_of(name) {
-        let todo = format!("join them, in their order: cat {whole}?* > {whole}");
+        let whole = path.with_file_name(whole);
+        // No pattern of a shell's, which puts 10 before 2.
+        let todo =
+            format!("join all of them, in the order of their numbers, into {}", whole.shown());
         return Err(Error::new(path.shown(), "a piece of a file that was cut up", todo));
     }
     let Some((stem, count)) = part_of(name) else { return Ok(vec![path.to_path_buf()]) };
@@ -22,9 +25,9 @@ pub fn parts(path: &Path) -> Result<Vec<PathBuf>> {
     let Some(first) = missing.first() else { return Ok(parts) };
     let more = match missing.len() - 1 {
         0 => String::new(),
-        n => format!(", nor are {n} others,"),
+        n => format!(", nor are {n} others"),
     };
-    let what = format!("no such file{more} and {} is one of {count} parts", path.shown());
+    let what = format!("no such file{more}, and {} is one of {count} parts", path.shown());
     Err(Error::new(first.shown(), what, "get all of them into one folder"))
 }
 

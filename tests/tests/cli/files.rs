@@ -165,7 +165,8 @@ fn grow_embedding(source: &Path, rows: u64) {
     let len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let mut header: Map<String, Value> = serde_json::from_slice(&bytes[8..8 + len]).unwrap();
     let old = header.remove(EMBEDDING).unwrap();
-    let (dim, first) = (old["shape"][1].as_u64().unwrap(), old["data_offsets"][1].as_u64().unwrap());
+    let (dim, first) =
+        (old["shape"][1].as_u64().unwrap(), old["data_offsets"][1].as_u64().unwrap());
     assert_eq!(old["data_offsets"][0], 0);
     for offset in header.values_mut().filter_map(|tensor| tensor["data_offsets"].as_array_mut()) {
         offset.iter_mut().for_each(|at| *at = (at.as_u64().unwrap() - first).into());

@@ -189,7 +189,7 @@ fn template_s_process(program: &Child) -> String {
     processes.split_whitespace().next().expect("a process of its own").to_owned()
 }
 
-/// What the machine does to the process says nothing of the template: an error, and no file.
+/// The machine, where it is at fault, says nothing of the template: an error, and no file.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_template_s_process_that_is_killed_or_gets_no_time_is_an_error() {

@@ -40,7 +40,7 @@ fn a_gguf_in_parts_is_read_whole_whichever_is_given() {
     }
     fs::remove_file(&parts[1]).unwrap();
     let line = refusal(&parts[2], &ConvertOptions::default());
-    assert!(line.contains("m-00002-of-00003.gguf: no such file") && line.contains("3 parts"));
+    assert!(line.contains("m-00002-of-00003.gguf: no such file, and ") && line.contains("3 parts"));
 }
 
 /// Parts that were named anew, or are of two models, or are no files of their own.
@@ -77,7 +77,9 @@ fn parts_that_do_not_go_together_are_told_apart() {
     assert!(line.contains(&format!("{} tensors, {}", all.len(), all.len() - 1)), "{line}");
     // Cut at any byte, as was done before there was a way.
     let piece = write("m.gguf-split-a", None, &all, 0);
-    assert!(refused(&piece).contains("cat m.gguf?* > m.gguf"), "{}", refused(&piece));
+    let whole = folder.join("m.gguf");
+    let todo = format!("in the order of their numbers, into {}", whole.display());
+    assert!(refused(&piece).contains(&todo), "{}", refused(&piece));
     // All of that in one file that says it is the only one.
     let only = write("m-00001-of-00001.gguf", None, &all, 0);
     converted(&only, &ConvertOptions::default()).unwrap();
@@ -268,6 +270,19 @@ fn numbers_that_are_none_are_no_trouble() {
         let file = source.convert(&ConvertOptions::default()).unwrap();
         assert_eq!(sampling(&file), sampling(&plain), "{key}");
     }
+}
+
+/// A command in an advice is safe to run, whatever a stranger's folder is called.
+#[test]
+fn names_of_folders_are_words_in_a_command() {
+    let (above, source) = (TempDir::new(), Source::of("gqa"));
+    let folder = above.join("a'b $(touch x) \" `id`");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(source.join("config.json"), folder.join("config.json")).unwrap();
+    fs::write(folder.join("tokenizer.model"), "x").unwrap();
+    let line = refusal(&folder, &ConvertOptions::default());
+    let word = folder.display().to_string().replace('\'', "'\\''");
+    assert!(line.ends_with(&format!("save_pretrained(d)' '{word}')")), "{line}");
 }
 
 /// A key that is read has no default in place of a number that is none.

@@ -8,8 +8,8 @@ use crate::tokenizer::error::TokenizerError;
 /// Ids before and after a text.
 pub(super) type Surroundings = (Vec<u32>, Vec<u32>);
 
-/// Classes of `transformers` that read `add_bos_token` and `add_eos_token`, but for the `Fast` at
-/// their end; to all others the post-processor says everything.
+/// Classes of `transformers` 4, for which files are made (5 has other ones), that read `add_bos_token` and
+/// `add_eos_token`, but for the `Fast` at their end; to all others the post-processor says everything.
 const READERS: [&str; 5] = [
     "LlamaTokenizer",
     "CodeLlamaTokenizer",
