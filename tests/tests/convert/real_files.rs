@@ -420,7 +420,7 @@ fn directories_of_another_kind_say_what_to_do() {
         fs::write(source.join(older), "").unwrap();
         let line = source.refusal();
         assert!(line.contains(&format!("make it of {older}")), "{line}");
-        assert!(line.contains("save_pretrained('") && line.contains("pip install"), "{line}");
+        assert!(line.contains("save_pretrained(d)' '") && line.contains("pip install"), "{line}");
     }
     let folder = TempDir::new();
     fs::write(folder.join("m-q4.gguf"), "").unwrap();
