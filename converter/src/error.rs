@@ -25,6 +25,14 @@ impl Shown for Path {
     }
 }
 
+/// The words of the system for an error, without their number, which helps nobody who has them.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
 /// Why a conversion was not done.
 #[derive(Debug)]
 pub enum Error {
@@ -63,7 +71,7 @@ impl Error {
             io::ErrorKind::PermissionDenied => {
                 ("permission denied".into(), "check the file's permissions")
             }
-            _ => (error.to_string(), "check the file"),
+            _ => (reason(error), "check the file"),
         };
         Self::new(path.shown(), what, todo)
     }
@@ -83,7 +91,7 @@ impl Error {
                 "the file is larger than this process may write".into(),
                 "raise the limit with ulimit -f",
             ),
-            _ => (error.to_string(), "give another place with -o"),
+            _ => (reason(error), "give another place with -o"),
         };
         let output = Some(error.kind());
         Self::Fault(Box::new(Fault { output, ..Fault::new(path.shown(), what, todo) }))
@@ -143,6 +151,8 @@ mod tests {
         let path = Path::new(std::ffi::OsStr::from_bytes(b"x\x9b31m\xff.gguf"));
         let error = Error::read(path, &io::ErrorKind::NotFound.into());
         assert_eq!(error.to_string(), "x\\x9b31m\\xff.gguf: no such file (check the path)");
+        let error = Error::read(Path::new("x"), &io::Error::from_raw_os_error(libc::EIO));
+        assert_eq!(error.to_string(), "x: input/output error (check the file)");
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub use convert::write;
 pub use convert::{
     ConvertOptions, OutputMatrix, Report, VERSION, Weights, convert, default_name, source_files,
 };
-pub use error::{Error, Fault, LONGEST_LINE, Result, Shown};
+pub use error::{Error, Fault, LONGEST_LINE, Result, Shown, reason};
 pub use image::{Board, CardOptions, ImageOptions, ImageReport, image};
 pub use progress::{Progress, Silent};
 pub use source::gguf_parts::first_part;

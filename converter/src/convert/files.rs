@@ -51,7 +51,7 @@ pub(crate) struct Files {
 /// All files that a conversion of this source reads, and those that it would read if they were
 /// there: while they stay as they are, so does what comes of them.
 ///
-/// Of a directory that is no model these are a model's; the conversion says what is wrong.
+/// These are a model's also where a directory is none; the conversion says what is wrong.
 ///
 /// # Errors
 /// If there is nothing at `source`, or a part is missing.
@@ -69,19 +69,11 @@ pub fn source_files(source: &Path) -> Result<Vec<PathBuf>> {
 pub fn default_name(source: &Path) -> Option<OsString> {
     let is_gguf = source.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
     let mut name = if is_gguf { source.file_stem() } else { source.file_name() }?.to_os_string();
-    if let Some(stem) = name.to_str().filter(|_| is_gguf).and_then(without_part) {
+    if let Some((stem, _)) = name.to_str().filter(|_| is_gguf).and_then(gguf_parts::part_of) {
         name = stem.into();
     }
     name.push(".oar");
     Some(name)
-}
-
-/// The name before `-00001-of-00003`.
-fn without_part(name: &str) -> Option<&str> {
-    let is_number = |digits: &str| digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_digit());
-    let (rest, count) = name.rsplit_once("-of-")?;
-    let (stem, part) = rest.rsplit_once('-')?;
-    (is_number(part) && is_number(count) && !stem.is_empty()).then_some(stem)
 }
 
 const CONFIG: &str = "config.json";
@@ -151,7 +143,8 @@ impl Files {
             chat_template: bytes(CHAT_TEMPLATE),
         };
         // An index may list the head of a tied model, which is no tensor of its own.
-        let is_head = |name: &str| model.config.tied && name.ends_with(LM_HEAD);
+        let head = model.names.tensor(Role::Output, None).filter(|_| model.config.tied);
+        let is_head = |name: &str| head.as_ref().is_some_and(|head| name.ends_with(head));
         let mut tensors = shards.read(maps, &is_head)?;
         model.warnings.extend(quantized::assemble(&mut tensors, self.scheme(&config)?.as_ref())?);
         if text.is_some() {
@@ -255,18 +248,19 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-const LM_HEAD: &str = "lm_head.weight";
-
 /// Takes the output matrix of a model that is said to have none, if it has one all the same: as
 /// transformers does, which ties nothing that a file has (merged adapters are published so).
 fn untie(model: &mut ModelDescription, tensors: &Tensors<'_>) {
-    let tensor = |role| tensors.get(&model.names.tensor(role, None)?);
-    let (embedding, head) = (tensor(Role::Embedding), tensor(Role::Output));
-    let (true, Some(embedding), Some(head)) = (model.config.tied, embedding, head) else { return };
+    let name = |role| model.names.tensor(role, None).unwrap_or_default();
+    let (name, embedding) = (name(Role::Output), tensors.get(&name(Role::Embedding)));
+    let (true, Some(embedding), Some(head)) = (model.config.tied, embedding, tensors.get(&name))
+    else {
+        return;
+    };
     if embedding.dtype != head.dtype || !embedding.is_same(head) {
         model.config.tied = false;
         model.warnings.push(format!(
-            "tie_word_embeddings is true, but there is another {LM_HEAD}: it is used, as transformers does"
+            "tie_word_embeddings is true, but there is another {name}: it is used, as transformers does"
         ));
     }
 }

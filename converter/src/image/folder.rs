@@ -22,7 +22,7 @@ pub(super) fn write_folder(out: &Path, fill: impl FnOnce(&Path) -> Result<()>) -
 struct Staging {
     path: PathBuf,
     /// The folder, open: its lock tells others that this process lives.
-    _held: File,
+    _held: Option<File>,
 }
 
 impl Staging {
@@ -40,9 +40,15 @@ impl Staging {
         loop {
             let path = out.with_file_name(hidden_name(name));
             fs::create_dir(&path)?;
-            let held = File::open(&path)?;
+            let mut staging = Self { path, _held: None };
+            let held = match File::open(&staging.path) {
+                // Somebody has taken it for a leftover.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened?,
+            };
             if hold(&held)? {
-                return Ok(Self { path, _held: held });
+                staging._held = Some(held);
+                return Ok(staging);
             }
         }
     }

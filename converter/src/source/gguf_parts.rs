@@ -18,7 +18,7 @@ pub fn parts(path: &Path) -> Result<Vec<PathBuf>> {
             format!("join all of them, in the order of their numbers, into {}", whole.shown());
         return Err(Error::new(path.shown(), "a piece of a file that was cut up", todo));
     }
-    let Some((stem, count)) = part_of(name) else { return Ok(vec![path.to_path_buf()]) };
+    let Some((stem, count)) = part_of_file(name) else { return Ok(vec![path.to_path_buf()]) };
     let name = |i: u32| path.with_file_name(part_name(stem, i, count));
     let parts: Vec<_> = (1..=count).map(name).collect();
     let missing: Vec<_> = parts.iter().filter(|part| !part.exists()).collect();
@@ -33,7 +33,7 @@ pub fn parts(path: &Path) -> Result<Vec<PathBuf>> {
 
 /// The first part of the GGUF that `path` is a part of; of one that was not cut up, itself.
 pub fn first_part(path: &Path) -> PathBuf {
-    let name = path.file_name().and_then(OsStr::to_str).and_then(part_of);
+    let name = path.file_name().and_then(OsStr::to_str).and_then(part_of_file);
     name.map_or(path.into(), |(stem, count)| path.with_file_name(part_name(stem, 1, count)))
 }
 
@@ -41,13 +41,18 @@ fn part_name(stem: &str, part: u32, count: u32) -> String {
     format!("{stem}-{part:05}-of-{count:05}.gguf")
 }
 
-/// The name without the number of the part, and how many there are.
-fn part_of(name: &str) -> Option<(&str, u32)> {
-    let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
+fn part_of_file(name: &str) -> Option<(&str, u32)> {
+    part_of(name.strip_suffix(".gguf")?)
+}
+
+/// The name before `-00001-of-00003` and how many parts there are; of a name without its ending.
+pub fn part_of(name: &str) -> Option<(&str, u32)> {
+    let is_number = |digits: &str| digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_digit());
+    let number = |digits: &str| digits.parse().ok().filter(|_| is_number(digits));
+    let (rest, count) = name.rsplit_once("-of-")?;
     let (stem, part) = rest.rsplit_once('-')?;
-    let number = |digits: &str| digits.parse().ok().filter(|_| digits.len() == 5);
     let (part, count): (u32, u32) = (number(part)?, number(count)?);
-    (1..=count).contains(&part).then_some((stem, count))
+    ((1..=count).contains(&part) && !stem.is_empty()).then_some((stem, count))
 }
 
 /// The name of the file that this is a piece of, cut at any byte (`NAME.gguf-split-a`,
@@ -100,4 +105,19 @@ fn check_place(path: &Path, metadata: &GgufMetadata<'_>, i: usize, count: usize)
 
 fn number(metadata: &GgufMetadata<'_>, key: &str) -> Option<u64> {
     metadata.get(key)?.as_u64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part_of;
+
+    #[test]
+    fn parts_have_two_numbers_of_five_digits() {
+        assert_eq!(part_of("m-00002-of-00003"), Some(("m", 3)));
+        for name in
+            ["m", "m-00003-of-00002", "m-00000-of-00002", "m-+0001-of-00002", "-00001-of-00002"]
+        {
+            assert_eq!(part_of(name), None, "{name}");
+        }
+    }
 }

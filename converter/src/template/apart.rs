@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use super::derive::{derive, derive_without_thread, try_derive};
 use super::error::Underivable;
 use super::{bounds, limits};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reason};
 use crate::memory;
 
 /// The argument that asks a program for this.
@@ -112,7 +112,8 @@ pub(crate) fn derive_apart(
     command.arg(ASKED).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     // A group of its own: an interrupt at the terminal is for this process alone.
     let child = command.process_group(0).spawn();
-    let mut child = child.map_err(|error| no_room(&format!("no process starts: {error}")))?;
+    let mut child =
+        child.map_err(|error| no_room(&format!("no process starts: {}", reason(&error))))?;
     let waited = ask(&mut child, request).map(|answer| wait(&answer, cancelled));
     if !matches!(waited, Ok(Waited::Answered(_))) {
         let _ = child.kill();
@@ -126,7 +127,7 @@ pub(crate) fn derive_apart(
 }
 
 fn no_room(what: &str) -> Error {
-    let todo = "end other programs, or raise the limits (ulimit -u, ulimit -v)";
+    let todo = "end other programs, or raise the limits with ulimit -u and ulimit -v";
     Error::new("chat template", what, todo)
 }
 
@@ -154,7 +155,7 @@ fn ask(child: &mut Child, request: String) -> Result<Receiver<Vec<u8>>> {
     let stdout = stdout.ok_or_else(|| no_room("its process is mute"))?;
     // Its own size of stack, whatever RUST_MIN_STACK says.
     let started = thread::Builder::new().stack_size(STACK).spawn(move || talk(stdout));
-    started.map_err(|error| no_room(&format!("no thread starts: {error}")))?;
+    started.map_err(|error| no_room(&format!("no thread starts: {}", reason(&error))))?;
     Ok(receiver)
 }
 

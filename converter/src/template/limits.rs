@@ -13,8 +13,8 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// Whether the system keeps a process within `RLIMIT_AS` from outside; macOS does not.
 ///
-/// Where it does, the peak must not be looked at: on Linux `ru_maxrss` outlives `exec`, and a process
-/// that was started by `vfork` begins with the peak of its parent, who may have a whole model in memory.
+/// The peak must not be looked at where it does: on Linux `ru_maxrss` outlives `exec`, and a process that
+/// was started by `vfork` begins with the peak of its parent, who may have a whole model in memory.
 const IS_BOUNDED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// Ends this process when the one that asked for it has ended, or when it takes more memory (bytes)

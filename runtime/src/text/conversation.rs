@@ -93,7 +93,7 @@ struct AnswerForms<'m> {
 
 /// A conversation.
 ///
-/// Of a model that thinks before it answers ([`Chat::thinking`]) the thoughts come out of
+/// Thoughts of a model that thinks before it answers ([`Chat::thinking`]) come out of
 /// [`next`](Self::next) as tokens like any other: pass them through an [`AnswerFilter`], which
 /// tells them from the answer, and take them out of the stream by
 /// [`forget_thoughts`](Self::forget_thoughts).

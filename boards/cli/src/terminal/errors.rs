@@ -7,6 +7,7 @@ use std::fmt::{self, Display};
 use std::io;
 use std::path::Path;
 
+pub use oarlock_convert::reason;
 use oarlock_convert::{Fault, Shown};
 
 /// The reason why a command stopped early.
@@ -51,14 +52,6 @@ pub fn refused(thing: impl Display, what: impl Display, remedy: impl Display) ->
 /// A failure of the system with a file, with the remedy that suits it.
 pub fn file_fault(path: &Path, error: &io::Error) -> Stop {
     fault(path.shown(), reason(error), remedy(error))
-}
-
-/// Takes the number from what the system says, which helps nobody who has the words.
-pub fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// Advises what to do about it.

@@ -12,8 +12,8 @@ use super::thinking::Tags;
 /// behind   ─ stripped space ─→ answer
 /// ```
 ///
-/// What may be the beginning of a tag is held back until it is one or is none. It need not be stored: the
-/// tag's own beginning is what was held.
+/// Bytes that may begin a tag are held back until they do or do not. They need not be stored: they are the
+/// tag's own beginning.
 #[derive(Clone, Copy, Debug)]
 pub struct TagFilter<'m> {
     open: &'m [u8],
